@@ -5,6 +5,7 @@ pub mod dataset;
 pub mod error;
 pub mod network;
 pub mod random;
+pub mod report;
 pub mod trained_network;
 
 pub use error::{Error, Result};
