@@ -4,6 +4,7 @@ pub mod artifact;
 pub mod dataset;
 pub mod error;
 pub mod network;
+pub mod optimizer;
 pub mod random;
 pub mod report;
 pub mod trained_network;
