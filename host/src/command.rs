@@ -39,3 +39,12 @@ impl CommandLine {
         }
     }
 }
+
+/// A whole number above 0, for options that count something.
+fn positive(text: &str) -> std::result::Result<usize, String> {
+    match text.parse() {
+        Ok(0) => Err("must be at least 1".to_string()),
+        Ok(number) => Ok(number),
+        Err(_) => Err("must be a whole number of at least 1".to_string()),
+    }
+}
