@@ -3,6 +3,8 @@
 pub mod artifact;
 pub mod dataset;
 pub mod error;
+pub mod network;
 pub mod random;
+pub mod trained_network;
 
 pub use error::{Error, Result};
