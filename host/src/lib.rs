@@ -3,7 +3,13 @@
 pub mod artifact;
 pub mod dataset;
 pub mod error;
+pub mod export;
+pub mod inspect;
+pub mod integer;
+pub mod integer_network;
 pub mod network;
+pub mod plan;
+pub mod quantizer;
 pub mod random;
 pub mod trained_network;
 
