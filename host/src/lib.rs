@@ -8,9 +8,11 @@ pub mod inspect;
 pub mod integer;
 pub mod integer_network;
 pub mod network;
+pub mod optimizer;
 pub mod plan;
 pub mod quantizer;
 pub mod random;
+pub mod report;
 pub mod trained_network;
 
 pub use error::{Error, Result};
