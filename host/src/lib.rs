@@ -3,8 +3,14 @@
 pub mod artifact;
 pub mod dataset;
 pub mod error;
+pub mod export;
+pub mod inspect;
+pub mod integer;
+pub mod integer_network;
 pub mod network;
 pub mod optimizer;
+pub mod plan;
+pub mod quantizer;
 pub mod random;
 pub mod report;
 pub mod trained_network;
