@@ -1,0 +1,89 @@
+//! IDX files (MNIST, Fashion-MNIST): big-endian header, then unsigned bytes.
+//!
+//! Format: two zero bytes, type code 0x08 (u8), number of dimensions, each dimension as u32, then the data row by row.
+
+use super::source::Source;
+use super::{SampleShape, Split};
+use crate::error::{Error, Result};
+
+/// What an IDX file holds, by its number of dimensions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Contents {
+    /// One dimension: labels.
+    Labels,
+    /// Three dimensions (count, rows, columns), or four with channels last: images.
+    Images,
+}
+
+/// Recognises an IDX file of unsigned bytes by its first four bytes.
+pub fn recognise(bytes: &[u8]) -> Option<Contents> {
+    match bytes.get(..4)? {
+        [0, 0, 8, 1] => Some(Contents::Labels),
+        [0, 0, 8, 3 | 4] => Some(Contents::Images),
+        _ => None,
+    }
+}
+
+/// Joins a file of images and a file of labels.
+pub fn parse(images: &Source, labels: &Source) -> Result<(SampleShape, Split)> {
+    let (dimensions, pixels) = payload(images)?;
+    let (label_dimensions, label_bytes) = payload(labels)?;
+    let shape = SampleShape::new(
+        dimensions[1],
+        dimensions[2],
+        dimensions.get(3).copied().unwrap_or(1),
+    );
+    if shape.elements() == 0 || dimensions[0] == 0 {
+        return Err(Error::bad_input(
+            &images.name,
+            "holds no image",
+            "give a file with images",
+        ));
+    }
+    if dimensions[0] != label_dimensions[0] {
+        return Err(Error::bad_input(
+            &labels.name,
+            format_args!(
+                "holds {} labels for the {} images of {}",
+                label_dimensions[0], dimensions[0], images.name
+            ),
+            "give the labels that belong to these images",
+        ));
+    }
+    let split = Split {
+        samples: pixels.iter().map(|&value| i16::from(value)).collect(),
+        labels: label_bytes.iter().map(|&label| u16::from(label)).collect(),
+    };
+    Ok((shape, split))
+}
+
+/// The dimensions and the data bytes, whose number must fit the dimensions.
+fn payload(source: &Source) -> Result<(Vec<usize>, &[u8])> {
+    let count = usize::from(source.bytes.get(3).copied().unwrap_or(0));
+    let damaged = |problem: String| Error::bad_input(&source.name, problem, "fetch the file again");
+    let header = source
+        .bytes
+        .get(4..4 + 4 * count)
+        .ok_or_else(|| damaged("ends inside its IDX header".to_string()))?;
+    let dimensions: Vec<usize> = header
+        .chunks_exact(4)
+        .map(|bytes| {
+            bytes
+                .iter()
+                .fold(0, |value, &byte| value << 8 | usize::from(byte))
+        })
+        .collect();
+    let data = &source.bytes[4 + 4 * count..];
+    let expected = dimensions
+        .iter()
+        .try_fold(1usize, |product, &size| product.checked_mul(size));
+    if expected != Some(data.len()) {
+        let shape: Vec<String> = dimensions.iter().map(usize::to_string).collect();
+        return Err(damaged(format!(
+            "holds {} data bytes, but its IDX header says {}",
+            data.len(),
+            shape.join(" x ")
+        )));
+    }
+    Ok((dimensions, data))
+}

@@ -1,0 +1,245 @@
+//! The bundled digits, and one clear line for each way in which a file can be wrong.
+
+use super::*;
+use std::io::Write;
+use std::path::Path;
+
+fn gzip(bytes: &[u8]) -> Vec<u8> {
+    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    encoder.write_all(bytes).unwrap();
+    encoder.finish().unwrap()
+}
+
+fn idx_images(count: u32, pixels: usize) -> Vec<u8> {
+    let mut bytes = vec![0, 0, 8, 3];
+    for size in [count, 2, 3] {
+        bytes.extend(size.to_be_bytes());
+    }
+    bytes.extend((0..pixels).map(|value| value as u8));
+    bytes
+}
+
+fn idx_labels(labels: &[u8]) -> Vec<u8> {
+    let mut bytes = vec![0, 0, 8, 1];
+    bytes.extend((labels.len() as u32).to_be_bytes());
+    bytes.extend(labels);
+    bytes
+}
+
+fn folder_of(files: &[(&str, Vec<u8>)]) -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    for (name, bytes) in files {
+        std::fs::write(folder.path().join(name), bytes).unwrap();
+    }
+    folder
+}
+
+fn open(path: &Path) -> Result<Dataset> {
+    Dataset::open(path.to_str().unwrap())
+}
+
+/// Opens the files and returns the error, which must be one line and hold `words`.
+fn refusal(files: &[(&str, Vec<u8>)], words: &[&str]) {
+    let folder = folder_of(files);
+    let text = open(folder.path()).unwrap_err().to_string();
+    assert_eq!(text.lines().count(), 1, "{text}");
+    for word in words {
+        assert!(text.contains(word), "'{word}' missing in: {text}");
+    }
+}
+
+#[test]
+fn digits_hold_the_published_counts() {
+    let digits = Dataset::open("digits").unwrap();
+    assert_eq!((digits.train.len(), digits.test.len()), (3823, 1797));
+    assert_eq!(digits.shape, SampleShape::new(8, 8, 1));
+    let count = |split: &Split, class| split.labels.iter().filter(|&&label| label == class).count();
+    let train: Vec<usize> = (0..10).map(|class| count(&digits.train, class)).collect();
+    let test: Vec<usize> = (0..10).map(|class| count(&digits.test, class)).collect();
+    assert_eq!(train, [376, 389, 380, 389, 387, 376, 377, 387, 380, 382]);
+    assert_eq!(test, [178, 182, 177, 183, 181, 182, 181, 179, 174, 180]);
+    assert!(
+        digits
+            .train
+            .samples
+            .iter()
+            .all(|value| (0..=16).contains(value))
+    );
+}
+
+#[test]
+fn digits_1797_is_split_by_the_seed() {
+    let first = Dataset::open_with_seed("digits-1797", 1).unwrap();
+    let again = Dataset::open_with_seed("digits-1797", 1).unwrap();
+    let other = Dataset::open_with_seed("digits-1797", 2).unwrap();
+    assert_eq!(
+        (first.train.len(), first.validation.len(), first.test.len()),
+        (1077, 360, 360)
+    );
+    assert_eq!(first.train, again.train);
+    assert_ne!(first.train, other.train);
+}
+
+#[test]
+fn normalization_gives_mean_zero_and_variance_one() {
+    let digits = Dataset::open("digits").unwrap();
+    let normalization = digits.normalization();
+    let real: Vec<f64> = digits
+        .train
+        .samples
+        .iter()
+        .map(|&raw| normalization.real(raw, 0))
+        .collect();
+    let mean = real.iter().sum::<f64>() / real.len() as f64;
+    let variance = real.iter().map(|value| value * value).sum::<f64>() / real.len() as f64;
+    assert!(
+        mean.abs() < 1e-12 && (variance - 1.0).abs() < 1e-9,
+        "{mean} {variance}"
+    );
+}
+
+#[test]
+fn idx_is_recognised_by_content_packed_or_not() {
+    let folder = folder_of(&[
+        ("train-a", gzip(&idx_images(2, 12))),
+        ("train-b.gz", idx_labels(&[0, 2])),
+        ("t10k-a", idx_images(1, 6)),
+        ("t10k-b", idx_labels(&[1])),
+        ("LICENSE", b"words".to_vec()),
+    ]);
+    let dataset = open(folder.path()).unwrap();
+    assert_eq!(dataset.kind, DatasetKind::Idx);
+    assert_eq!(dataset.shape, SampleShape::new(2, 3, 1));
+    assert_eq!(dataset.classes(), 3);
+    assert_eq!(dataset.train.sample(1).unwrap(), [6, 7, 8, 9, 10, 11]);
+}
+
+#[test]
+fn cifar10_planes_become_pixels() {
+    let mut record = vec![9u8];
+    record.extend((0..3072).map(|index| (index / 1024 * 50 + index % 1024 % 7) as u8));
+    let folder = folder_of(&[
+        ("data_batch_1.bin", record.clone()),
+        ("test_batch.bin.gz", gzip(&record)),
+    ]);
+    let dataset = open(folder.path()).unwrap();
+    assert_eq!(dataset.kind, DatasetKind::Cifar10);
+    assert_eq!(
+        dataset.train.sample(0).unwrap()[..6],
+        [0, 50, 100, 1, 51, 101]
+    );
+    assert_eq!(dataset.class_names[9], "truck");
+    record[0] = 10;
+    refusal(
+        &[("data_batch_1.bin", record.clone()), ("test.bin", record)],
+        &["data_batch_1.bin", "record 0", "label 10"],
+    );
+}
+
+#[test]
+fn csv_takes_a_header_a_shape_and_fractions() {
+    let rows = b"a,b,c,d,label\n1,2,3,4,0\n5,6,7,8,1\n".to_vec();
+    let folder = folder_of(&[("train.csv", rows.clone()), ("test.csv", rows)]);
+    let path = folder.path().to_str().unwrap();
+    let flat = Dataset::open(path).unwrap();
+    assert_eq!(
+        (flat.shape, flat.sample_type),
+        (SampleShape::new(1, 1, 4), SampleType::U8)
+    );
+    let square = Dataset::open(&format!("{path}:2x2")).unwrap();
+    assert_eq!(square.shape, SampleShape::new(2, 2, 1));
+    assert!(
+        Dataset::open(&format!("{path}:3x2"))
+            .unwrap_err()
+            .to_string()
+            .contains("4 feature columns")
+    );
+
+    let rows = b"-0.5,10,x\n0.5,20,y\n0.25,15,x\n".to_vec();
+    let folder = folder_of(&[("train.csv", rows.clone()), ("test.csv", rows)]);
+    let scaled = open(folder.path()).unwrap();
+    assert_eq!(scaled.sample_type, SampleType::I16);
+    assert_eq!(scaled.class_names, ["x", "y"]);
+    let map = scaled.column_maps.as_ref().unwrap()[0];
+    for (row, value) in [-0.5, 0.5, 0.25].iter().enumerate() {
+        let raw = scaled.train.sample(row).unwrap()[0];
+        assert!((map.offset + map.step * f64::from(raw) - value).abs() <= map.step / 2.0);
+    }
+}
+
+#[test]
+fn a_lone_csv_is_split_by_the_seed() {
+    let rows: String = (0..50).map(|row| format!("{row},{}\n", row % 2)).collect();
+    let folder = folder_of(&[("rows.csv", rows.into_bytes())]);
+    let path = folder.path().join("rows.csv");
+    let dataset = open(&path).unwrap();
+    assert_eq!((dataset.train.len(), dataset.test.len()), (40, 10));
+}
+
+#[test]
+fn every_bad_input_gets_its_one_line() {
+    let text = Dataset::open("no/such/data").unwrap_err().to_string();
+    assert!(
+        text.contains("no/such/data") && text.contains("digits"),
+        "{text}"
+    );
+
+    let good = |name: &'static str| match name {
+        "train-images" => (name, idx_images(2, 12)),
+        "train-labels" => (name, idx_labels(&[0, 1])),
+        "test-images" => (name, idx_images(1, 6)),
+        _ => ("test-labels", idx_labels(&[1])),
+    };
+    let with = |name: &'static str, bytes: Vec<u8>| {
+        ["train-images", "train-labels", "test-images", "test-labels"].map(|other| {
+            if other == name {
+                (name, bytes.clone())
+            } else {
+                good(other)
+            }
+        })
+    };
+    let mut cut = gzip(&idx_images(2, 12));
+    cut.truncate(cut.len() - 9);
+    refusal(&with("train-images", cut), &["train-images", "truncated"]);
+    refusal(
+        &with("train-images", idx_images(2, 11)),
+        &["train-images", "11 data bytes", "2 x 2 x 3"],
+    );
+    refusal(
+        &with("train-labels", idx_labels(&[0, 1, 1])),
+        &["train-labels", "3 labels", "2 images"],
+    );
+    refusal(
+        &with("test-labels", idx_labels(&[2])),
+        &["sample 0", "label 2", "2 classes"],
+    );
+    refusal(&with("test-labels", Vec::new()), &["test-labels", "empty"]);
+    refusal(&with("test-labels", b"hello".to_vec()), &["test labels"]);
+    refusal(&[], &["no data set"]);
+
+    let table = |rows: &str| {
+        [
+            ("train.csv", rows.as_bytes().to_vec()),
+            ("test.csv", b"1,2,0\n".to_vec()),
+        ]
+    };
+    refusal(
+        &table("1,2,0\n1,2,3,0\n"),
+        &["train.csv, line 2", "4 columns instead of 3"],
+    );
+    refusal(
+        &table("1,2,0\n1,x,0\n"),
+        &["train.csv, line 2", "column 2", "'x'"],
+    );
+    refusal(&table("1,2,3,0\n"), &["test.csv", "2 feature columns"]);
+    refusal(&table("1,2,-1\n"), &["train.csv, line 1", "'-1'"]);
+    refusal(&table("1,2,0.5\n"), &["train.csv, line 1", "'0.5'"]);
+    refusal(
+        &[
+            ("train.csv", b"1,0\n".to_vec()),
+            ("test.csv", b"1,0\n1,3\n".to_vec()),
+        ],
+        &["test.csv, line 2", "label 3"],
+    );
+}
