@@ -4,5 +4,6 @@ pub mod artifact;
 pub mod dataset;
 pub mod error;
 pub mod random;
+pub mod target;
 
 pub use error::{Error, Result};

@@ -177,35 +177,24 @@ impl Link for Emulator {
             received.append(&mut self.pending);
             return Ok(());
         }
+        let mut at_end = false;
         loop {
             if self.take(received)? {
                 return Ok(());
             }
             self.check_alive(deadline)?;
+            if at_end {
+                // A pipe at its end is always ready: give the dying emulator a moment to be seen as such.
+                std::thread::sleep(Duration::from_millis(1));
+            }
             let left = deadline.saturating_duration_since(Instant::now());
-            let ready = Self::poll(&self.from_board, PollFlags::POLLIN, SLICE.min(left)).map_err(|reason| self.lost(&reason))?;
-            // A pipe that is at its end is always ready: give the dying emulator a moment to be seen as such.
-            if ready && !self.take_or_pause(received)? {
-                continue;
-            }
-            if !received.is_empty() {
-                return Ok(());
-            }
+            at_end = Self::poll(&self.from_board, PollFlags::POLLIN, SLICE.min(left))
+                .map_err(|reason| self.lost(&reason))?;
         }
     }
 
     fn place(&self) -> &str {
         &self.board
-    }
-}
-
-impl Emulator {
-    fn take_or_pause(&mut self, received: &mut Vec<u8>) -> Result<bool> {
-        let taken = self.take(received)?;
-        if !taken {
-            std::thread::sleep(Duration::from_millis(1));
-        }
-        Ok(taken)
     }
 }
 
