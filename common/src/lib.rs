@@ -1,1 +1,18 @@
 #![no_std]
+#![forbid(unsafe_code)]
+#![deny(missing_docs)]
+//! What host and board share: the integer arithmetic, the model file, and the messages between them.
+//!
+#![doc = include_str!("../../docs/arithmetic.md")]
+
+#[cfg(test)]
+extern crate std;
+
+pub mod checksum;
+pub mod error;
+pub mod kernel;
+pub mod message;
+pub mod model;
+pub mod network;
+pub mod packing;
+pub mod requantize;

@@ -3,7 +3,9 @@
 pub mod artifact;
 pub mod dataset;
 pub mod error;
+pub mod network;
 pub mod random;
 pub mod target;
+pub mod trained_network;
 
 pub use error::{Error, Result};

@@ -26,7 +26,7 @@ const PLANE: usize = 1024;
 
 /// Whether the bytes can be CIFAR-10 records: whole records of binary data.
 pub fn recognise(source: &Source) -> bool {
-    !source.bytes.is_empty() && source.bytes.len() % RECORD == 0 && !source.is_text()
+    !source.bytes.is_empty() && source.bytes.len().is_multiple_of(RECORD) && !source.is_text()
 }
 
 /// Appends the records of one file to `split`, planes turned into pixels.

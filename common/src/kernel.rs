@@ -1,0 +1,274 @@
+//! The operators in plain integer arithmetic, and the seam at which a core's fast kernels take their place.
+//!
+//! [`Kernels`] has one method an operator; each default is the portable kernel of this module, which every other
+//! implementation must equal to the last bit. A fast kernel replaces a whole operator, tiles as it likes, and may use the
+//! scratch bytes that the layer names. All kernels trust a validated model ([`crate::model::Model::load`]): slices have the
+//! sizes that the job's shapes say. If they had not, the portable kernels would leave outputs unwritten, never panic.
+
+mod add;
+mod average_pool_2d;
+mod convolution_2d;
+mod depthwise_convolution_2d;
+mod fully_connected;
+mod input;
+mod max_pool_2d;
+mod softmax;
+mod span;
+
+pub use input::InputMap;
+pub(crate) use input::quantize_input;
+pub use softmax::power_of_two_fraction;
+
+use crate::model::{AddRescale, Layout, Shape, Window};
+use crate::packing::BitWidth;
+use crate::requantize::{ActivationRange, Rescale, requantize};
+
+/// What one output channel adds to its sum, and how the sum becomes int8.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Channel {
+    /// `bias / (scale_in · scale_weight) − zero_point_in · Σ weights`, so that the inner loop is a plain `Σ w · x`.
+    pub bias: i32,
+    /// `scale_in · scale_weight / scale_out`.
+    pub rescale: Rescale,
+}
+
+/// The channel table of a layer with `n` output channels: `n` biases (i32), `n` multipliers (i16), `n` shifts (i8),
+/// little-endian, one array after the other.
+#[derive(Clone, Copy, Debug)]
+pub struct Channels<'a> {
+    biases: &'a [u8],
+    multipliers: &'a [u8],
+    shifts: &'a [u8],
+}
+
+impl<'a> Channels<'a> {
+    /// Bytes that a channel takes in the table.
+    pub const BYTES: usize = 7;
+
+    /// Divides the table of `count` channels that begins at `bytes`. `None` if it is too short.
+    pub fn new(bytes: &'a [u8], count: usize) -> Option<Self> {
+        let (biases, rest) = bytes.split_at_checked(count.checked_mul(4)?)?;
+        let (multipliers, rest) = rest.split_at_checked(count.checked_mul(2)?)?;
+        let (shifts, _) = rest.split_at_checked(count)?;
+        Some(Self { biases, multipliers, shifts })
+    }
+
+    /// The channels in order.
+    pub fn iter(self) -> impl Iterator<Item = Channel> + use<'a> {
+        let biases = self.biases.as_chunks::<4>().0.iter();
+        let multipliers = self.multipliers.as_chunks::<2>().0.iter();
+        biases.zip(multipliers).zip(self.shifts).map(|((bias, multiplier), shift)| Channel {
+            bias: i32::from_le_bytes(*bias),
+            rescale: Rescale {
+                multiplier: i16::from_le_bytes(*multiplier),
+                shift: i8::from_le_bytes([*shift]),
+            },
+        })
+    }
+
+    /// The raw biases, multipliers and shifts, for kernels that read them in place.
+    pub const fn parts(self) -> (&'a [u8], &'a [u8], &'a [u8]) {
+        (self.biases, self.multipliers, self.shifts)
+    }
+}
+
+/// The packed weights of a layer, one row an output channel.
+#[derive(Clone, Copy, Debug)]
+pub struct PackedWeights<'a> {
+    /// The packed bytes of all rows.
+    pub bytes: &'a [u8],
+    /// Bits of each weight.
+    pub bit_width: BitWidth,
+    /// Order of the packed weights.
+    pub layout: Layout,
+    /// Weights of one output channel.
+    pub row_length: usize,
+}
+
+impl<'a> PackedWeights<'a> {
+    /// Bytes that `rows` packed rows take in this layout.
+    pub const fn bytes_for(
+        bit_width: BitWidth,
+        layout: Layout,
+        rows: usize,
+        row_length: usize,
+    ) -> usize {
+        match layout {
+            Layout::Rows => bit_width.row_bytes(row_length).saturating_mul(rows),
+        }
+    }
+
+    /// The packed rows in order.
+    pub fn rows(self) -> impl Iterator<Item = &'a [u8]> + use<'a> {
+        let row_bytes = self.bit_width.row_bytes(self.row_length);
+        let mut rest = self.bytes;
+        core::iter::from_fn(move || {
+            let (row, tail) = rest.split_at_checked(row_bytes)?;
+            rest = tail;
+            (row_bytes > 0).then_some(row)
+        })
+    }
+}
+
+/// A convolution or depthwise convolution, ready to run.
+#[derive(Clone, Copy, Debug)]
+pub struct Convolution<'a> {
+    /// Shape of the input.
+    pub input: Shape,
+    /// Shape of the output.
+    pub output: Shape,
+    /// How the kernel slides.
+    pub window: Window,
+    /// The packed weights.
+    pub weights: PackedWeights<'a>,
+    /// Bias and rescaling of each output channel.
+    pub channels: Channels<'a>,
+    /// Zero point of the input, which is also the value of padding.
+    pub input_zero_point: i8,
+    /// Zero point of the output.
+    pub output_zero_point: i8,
+    /// Clamp of the output.
+    pub activation: ActivationRange,
+}
+
+/// A fully connected layer, ready to run.
+#[derive(Clone, Copy, Debug)]
+pub struct FullyConnected<'a> {
+    /// The packed weights; the row length is the number of inputs.
+    pub weights: PackedWeights<'a>,
+    /// Bias and rescaling of each output.
+    pub channels: Channels<'a>,
+    /// Zero point of the output.
+    pub output_zero_point: i8,
+    /// Clamp of the output.
+    pub activation: ActivationRange,
+}
+
+/// An average or max pooling, ready to run.
+#[derive(Clone, Copy, Debug)]
+pub struct Pool {
+    /// Shape of the input.
+    pub input: Shape,
+    /// Shape of the output.
+    pub output: Shape,
+    /// How the window slides.
+    pub window: Window,
+    /// Zero point of the input; not used by max pooling.
+    pub input_zero_point: i8,
+    /// Zero point of the output; not used by max pooling.
+    pub output_zero_point: i8,
+    /// `scale_in / (scale_out · taps)`; not used by max pooling.
+    pub rescale: Rescale,
+    /// Clamp of the output.
+    pub activation: ActivationRange,
+}
+
+/// An element-wise sum, ready to run.
+#[derive(Clone, Copy, Debug)]
+pub struct Add {
+    /// How both operands are brought to the output's scale.
+    pub rescale: AddRescale,
+    /// Zero point of the first operand.
+    pub input_zero_point: i8,
+    /// Zero point of the other operand.
+    pub other_zero_point: i8,
+    /// Zero point of the output.
+    pub output_zero_point: i8,
+    /// Clamp of the output.
+    pub activation: ActivationRange,
+}
+
+/// A softmax over the channels of each pixel, ready to run.
+#[derive(Clone, Copy, Debug)]
+pub struct Softmax {
+    /// Number of channels.
+    pub channels: usize,
+    /// `scale_in · log2(e) · 2^20`.
+    pub exponent_multiplier: u32,
+}
+
+/// One implementation of every operator; the defaults are the portable kernels.
+pub trait Kernels {
+    /// Equation (3).
+    fn convolution_2d(
+        &mut self,
+        job: &Convolution<'_>,
+        input: &[i8],
+        scratch: &mut [i8],
+        output: &mut [i8],
+    ) {
+        convolution_2d::convolution_2d(job, input, scratch, output);
+    }
+
+    /// Equation (4).
+    fn depthwise_convolution_2d(
+        &mut self,
+        job: &Convolution<'_>,
+        input: &[i8],
+        scratch: &mut [i8],
+        output: &mut [i8],
+    ) {
+        depthwise_convolution_2d::depthwise_convolution_2d(job, input, scratch, output);
+    }
+
+    /// Equation (5).
+    fn fully_connected(
+        &mut self,
+        job: &FullyConnected<'_>,
+        input: &[i8],
+        _scratch: &mut [i8],
+        output: &mut [i8],
+    ) {
+        fully_connected::fully_connected(job, input, output);
+    }
+
+    /// Equation (6).
+    fn average_pool_2d(&mut self, job: &Pool, input: &[i8], output: &mut [i8]) {
+        average_pool_2d::average_pool_2d(job, input, output);
+    }
+
+    /// Equation (7).
+    fn max_pool_2d(&mut self, job: &Pool, input: &[i8], output: &mut [i8]) {
+        max_pool_2d::max_pool_2d(job, input, output);
+    }
+
+    /// Equation (8).
+    fn add(&mut self, job: &Add, input: &[i8], other: &[i8], output: &mut [i8]) {
+        add::add(job, input, other, output);
+    }
+
+    /// Equation (8) where the output takes the place of the first operand.
+    fn add_in_place(&mut self, job: &Add, input_and_output: &mut [i8], other: &[i8]) {
+        add::add_in_place(job, input_and_output, other);
+    }
+
+    /// Equation (9).
+    fn softmax(&mut self, job: &Softmax, input: &[i8], output: &mut [i8]) {
+        softmax::softmax(job, input, output);
+    }
+}
+
+/// The kernels of this crate, on any core.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Portable;
+
+impl Kernels for Portable {}
+
+/// Index of the largest value; the lowest of several. 0 for an empty slice.
+pub fn argmax(values: &[i8]) -> usize {
+    let mut best = 0;
+    let mut largest = None;
+    for (index, &value) in values.iter().enumerate() {
+        if largest.is_none_or(|largest| value > largest) {
+            largest = Some(value);
+            best = index;
+        }
+    }
+    best
+}
+
+/// Equation (2) for a convolution's sum.
+#[inline(always)]
+fn requantize_channel(job: &Convolution<'_>, sum: i32, rescale: Rescale) -> i8 {
+    requantize(sum, rescale, job.output_zero_point, job.activation)
+}

@@ -1,0 +1,72 @@
+//! Depthwise convolution, equation (4): one kernel per channel, depth multiplier 1.
+
+use super::span::Span;
+use super::{Convolution, requantize_channel};
+use crate::packing::unpack_row;
+
+pub(super) fn depthwise_convolution_2d(
+    job: &Convolution<'_>,
+    input: &[i8],
+    scratch: &mut [i8],
+    output: &mut [i8],
+) {
+    let Some(taps) = scratch.get_mut(..job.weights.row_length) else { return };
+    let channels = job.channels.iter().zip(job.weights.rows()).enumerate();
+    for (index, (channel, packed)) in channels {
+        unpack_row(packed, job.weights.bit_width, taps);
+        let mut place = index;
+        for y in 0..usize::from(job.output.height) {
+            for x in 0..usize::from(job.output.width) {
+                let sum = channel.bias.wrapping_add(window_sum(job, taps, input, index, y, x));
+                if let Some(value) = output.get_mut(place) {
+                    *value = requantize_channel(job, sum, channel.rescale);
+                }
+                place += usize::from(job.output.channels);
+            }
+        }
+    }
+}
+
+/// `Σ w · x` over the window of output pixel `(y, x)` in one channel, padding included.
+#[inline(always)]
+fn window_sum(
+    job: &Convolution<'_>,
+    taps: &[i8],
+    input: &[i8],
+    channel: usize,
+    y: usize,
+    x: usize,
+) -> i32 {
+    let window = job.window;
+    let width = usize::from(job.input.width);
+    let depth = usize::from(job.input.channels);
+    let rows = Span::new(
+        y,
+        window.stride_height,
+        window.padding_top,
+        window.kernel_height,
+        usize::from(job.input.height),
+    );
+    let columns =
+        Span::new(x, window.stride_width, window.padding_left, window.kernel_width, width);
+    let zero_point = i32::from(job.input_zero_point);
+
+    let mut sum = 0i32;
+    let mut tap = taps.iter();
+    for row in 0..usize::from(window.kernel_height) {
+        let row_inside = row >= rows.first_tap && row < rows.end_tap;
+        let line = (rows.first_input + row).saturating_sub(rows.first_tap) * width;
+        for column in 0..usize::from(window.kernel_width) {
+            let Some(&weight) = tap.next() else { break };
+            let inside = row_inside && column >= columns.first_tap && column < columns.end_tap;
+            let pixel = line + (columns.first_input + column).saturating_sub(columns.first_tap);
+            let value = if inside {
+                input.get(pixel * depth + channel).map_or(zero_point, |&value| i32::from(value))
+            } else {
+                zero_point
+            };
+            sum = sum.wrapping_add(i32::from(weight) * value);
+        }
+    }
+    sum
+}

@@ -1,0 +1,204 @@
+//! Frames: consistent overhead byte stuffing (Cheshire and Baker, "Consistent Overhead Byte Stuffing", 1997) around a
+//! message, its sequence number and a CRC-32.
+//!
+//! Written out here because a board must decode while bytes arrive, and without a panic path.
+
+use serde::{Deserialize, Serialize};
+
+use crate::checksum::Crc32;
+
+/// Bytes behind the message inside a frame: sequence number and CRC.
+const TRAILER_BYTES: usize = 6;
+
+/// Room that [`encode`] needs for a message of `message_bytes`, closing zero included; the frame itself may be shorter.
+pub const fn encoded_bytes(message_bytes: usize) -> usize {
+    let plain = message_bytes.saturating_add(TRAILER_BYTES);
+    plain.saturating_add(plain / 253).saturating_add(4)
+}
+
+/// Encodes a message into `frame`, closing zero included; returns the part used.
+///
+/// `None` if the message does not fit. Needs no second buffer: the message is serialized towards the front and stuffed in place.
+pub fn encode<'a, M: Serialize>(
+    message: &M,
+    sequence: u16,
+    frame: &'a mut [u8],
+) -> Option<&'a [u8]> {
+    // One code byte goes first; the message is written behind the room that stuffing may need.
+    let capacity = frame.len();
+    let overhead = capacity / 254 + 2;
+    let plain = frame.get_mut(overhead..)?;
+    let used = postcard::to_slice(message, plain).ok()?.len();
+    let (body, rest) = plain.split_at_mut_checked(used)?;
+    let (place, _) = rest.split_at_mut_checked(TRAILER_BYTES)?;
+    let [s0, s1] = sequence.to_le_bytes();
+    let [c0, c1, c2, c3] = Crc32::new().update(body).update(&[s0, s1]).finish().to_le_bytes();
+    for (byte, value) in place.iter_mut().zip([s0, s1, c0, c1, c2, c3]) {
+        *byte = value;
+    }
+    stuff(frame, overhead, overhead.checked_add(used)?.checked_add(TRAILER_BYTES)?)
+}
+
+/// Stuffs `frame[start..end]` towards the front of `frame`, closing zero included.
+fn stuff(frame: &mut [u8], start: usize, end: usize) -> Option<&[u8]> {
+    let mut code_place = 0usize;
+    let mut write = 1usize;
+    let mut code = 1u8;
+    for read in start..end {
+        let byte = *frame.get(read)?;
+        if byte == 0 {
+            *frame.get_mut(code_place)? = code;
+            code_place = write;
+            write = write.wrapping_add(1);
+            code = 1;
+        } else {
+            *frame.get_mut(write)? = byte;
+            write = write.wrapping_add(1);
+            code = code.wrapping_add(1);
+            if code == 0xFF {
+                *frame.get_mut(code_place)? = code;
+                code_place = write;
+                write = write.wrapping_add(1);
+                code = 1;
+            }
+        }
+    }
+    *frame.get_mut(code_place)? = code;
+    *frame.get_mut(write)? = 0;
+    frame.get(..write.wrapping_add(1))
+}
+
+/// Takes bytes as they arrive and un-stuffs them into a buffer.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Decoder {
+    /// Bytes of the frame un-stuffed so far.
+    length: usize,
+    /// Bytes left of the current run; 0 at the start of a frame.
+    run: u8,
+    /// Whether a zero is due when the run ends.
+    zero_due: bool,
+    /// The frame is longer than the buffer or malformed: skip to its end.
+    broken: bool,
+}
+
+/// What a byte led to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Progress {
+    /// The frame goes on.
+    More,
+    /// The frame is complete and this many bytes long in the buffer; check it with [`open`].
+    Frame(usize),
+    /// The frame was too long or malformed and has been dropped.
+    Dropped,
+}
+
+impl Decoder {
+    /// Waits for the start of a frame.
+    pub const fn new() -> Self {
+        Self { length: 0, run: 0, zero_due: false, broken: false }
+    }
+
+    /// Takes one byte.
+    pub fn push(&mut self, byte: u8, buffer: &mut [u8]) -> Progress {
+        if byte == 0 {
+            let complete = !self.broken && self.run == 0;
+            let length = self.length;
+            *self = Self::new();
+            return match (complete, length) {
+                // Zeros between frames are idle.
+                (true, 0) => Progress::More,
+                (true, length) => Progress::Frame(length),
+                (false, _) => Progress::Dropped,
+            };
+        }
+        if self.run == 0 {
+            if self.zero_due {
+                self.put(0, buffer);
+            }
+            self.run = byte - 1;
+            self.zero_due = byte != 0xFF;
+        } else {
+            self.put(byte, buffer);
+            self.run -= 1;
+        }
+        Progress::More
+    }
+
+    fn put(&mut self, byte: u8, buffer: &mut [u8]) {
+        match buffer.get_mut(self.length) {
+            Some(place) => {
+                *place = byte;
+                self.length += 1;
+            }
+            None => self.broken = true,
+        }
+    }
+}
+
+/// Checks a complete frame and decodes its message, which may borrow from it.
+///
+/// `None` if the CRC is wrong; `Some((sequence, None))` if the message inside is unknown.
+pub fn open<'a, M: Deserialize<'a>>(frame: &'a [u8]) -> Option<(u16, Option<M>)> {
+    let (covered, crc) = frame.split_last_chunk::<4>()?;
+    if Crc32::of(covered) != u32::from_le_bytes(*crc) {
+        return None;
+    }
+    let (body, sequence) = covered.split_last_chunk::<2>()?;
+    Some((u16::from_le_bytes(*sequence), postcard::from_bytes(body).ok()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use std::vec::Vec;
+
+    fn decode_all(bytes: &[u8], buffer: &mut [u8]) -> Vec<Progress> {
+        let mut decoder = Decoder::new();
+        bytes.iter().map(|&byte| decoder.push(byte, buffer)).collect()
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_encoded_decodes_to_the_same(
+            message in prop_oneof![
+                proptest::collection::vec(any::<u8>(), 0..1200),
+                proptest::collection::vec(1u8..=255, 240..600),
+                proptest::collection::vec(Just(0u8), 0..600),
+            ],
+            sequence in any::<u16>(),
+        ) {
+            let bytes: &[u8] = &message;
+            let mut frame = std::vec![0xA5; encoded_bytes(message.len() + 3)];
+            let encoded = encode(&bytes, sequence, &mut frame).unwrap().to_vec();
+            prop_assert_eq!(encoded.iter().position(|&byte| byte == 0), Some(encoded.len() - 1));
+            let mut buffer = std::vec![0; message.len() + 9];
+            let last = *decode_all(&encoded, &mut buffer).last().unwrap();
+            let Progress::Frame(length) = last else { panic!("not a frame: {last:?}") };
+            let (got, body) = open::<&[u8]>(&buffer[..length]).unwrap();
+            prop_assert_eq!(got, sequence);
+            prop_assert_eq!(body.unwrap(), bytes);
+        }
+
+        #[test]
+        fn a_flipped_bit_is_never_accepted(
+            message in proptest::collection::vec(any::<u8>(), 1..300),
+            place in any::<prop::sample::Index>(),
+            bit in 0..8u32,
+        ) {
+            let bytes: &[u8] = &message;
+            let mut frame = std::vec![0; encoded_bytes(message.len() + 3)];
+            let mut encoded = encode(&bytes, 7, &mut frame).unwrap().to_vec();
+            let place = place.index(encoded.len());
+            encoded[place] ^= 1 << bit;
+            encoded.push(0);
+            let mut buffer = std::vec![0; message.len() + 16];
+            let mut decoder = Decoder::new();
+            for &byte in &encoded {
+                if let Progress::Frame(length) = decoder.push(byte, &mut buffer) {
+                    prop_assert!(open::<&[u8]>(&buffer[..length]).is_none());
+                }
+            }
+        }
+    }
+}

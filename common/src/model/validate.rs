@@ -1,0 +1,351 @@
+//! Everything that is checked once, so that nothing has to be checked while a network runs.
+
+use super::{
+    AddRescale, Layer, MAX_ARENA_BYTES, MAX_LAYERS, MAX_WORK, Model, Operand, Operator, Region,
+    Shape, Tensor, Weights, Window,
+};
+use crate::kernel::{InputMap, PackedWeights};
+use crate::network::{section, weights_of};
+use crate::packing::unpack_row;
+
+/// Largest number of elements of a tensor.
+const MAX_ELEMENTS: usize = MAX_ARENA_BYTES as usize;
+/// Largest number of channels of a softmax, so that twice the sum of its terms fits 32 bits.
+const MAX_SOFTMAX_CHANNELS: u16 = (1 << 14) - 1;
+
+/// Why a model file is refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LoadError {
+    /// What is wrong.
+    pub reason: Reason,
+    /// The layer in which it is wrong, counted from 0; `None` for the file as a whole.
+    pub layer: Option<u16>,
+}
+
+impl LoadError {
+    pub(super) const fn model(reason: Reason) -> Self {
+        Self { reason, layer: None }
+    }
+}
+
+/// The kinds of [`LoadError`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub enum Reason {
+    /// The file does not begin with `HERO`.
+    Magic,
+    /// The file has another format version.
+    Version,
+    /// The file is shorter or longer than its header says.
+    Length,
+    /// The CRC-32 does not match: the file is damaged.
+    Checksum,
+    /// The header's sections overlap or leave the file.
+    Sections,
+    /// The description cannot be decoded.
+    Description,
+    /// There are no layers, too many, or bytes after the last one.
+    LayerCount,
+    /// A layer cannot be decoded.
+    Layer,
+    /// A tensor has an empty or too large shape.
+    Shape,
+    /// Input and output shapes do not belong together.
+    ShapeMismatch,
+    /// A window is empty, padded by more than itself, or leaves the image.
+    Window,
+    /// A layer reads something other than what the layer it names wrote.
+    Source,
+    /// A tensor or scratch region leaves the arena.
+    ArenaBounds,
+    /// A region is overwritten while it is still needed.
+    ArenaOverlap,
+    /// The arena is larger than the limit, or than the layers need.
+    ArenaSize,
+    /// Scratch memory is too small for the portable kernel.
+    Scratch,
+    /// Weights or tables leave the parameters or are not aligned.
+    Parameters,
+    /// A multiplier or shift is outside its range.
+    Rescale,
+    /// An activation range has its ends the wrong way round.
+    Activation,
+    /// Some input could overflow the 32-bit accumulator.
+    Accumulator,
+    /// The input's affine map could overflow, or there are as many maps as neither one nor the channels.
+    InputMap,
+    /// Scales or zero points that an operator must keep are changed.
+    Quantization,
+    /// The work of one inference exceeds the limit.
+    Work,
+}
+
+impl Reason {
+    /// One sentence for a person.
+    pub const fn sentence(self) -> &'static str {
+        match self {
+            Self::Magic => "it is not a tinyhero model (the first four bytes are not HERO)",
+            Self::Version => "it has a format version that this program does not know",
+            Self::Length => "it is shorter or longer than its header says",
+            Self::Checksum => "its checksum does not match: the file is damaged",
+            Self::Sections => "the header's sections overlap or leave the file",
+            Self::Description => "the description cannot be decoded",
+            Self::LayerCount => "it has no layers, too many, or bytes after the last one",
+            Self::Layer => "the layer cannot be decoded",
+            Self::Shape => "a tensor's shape is empty or too large",
+            Self::ShapeMismatch => "input and output shapes do not belong together",
+            Self::Window => "a window is empty, padded by more than itself, or leaves the image",
+            Self::Source => "it reads something other than what the layer it names wrote",
+            Self::ArenaBounds => "a region leaves the arena",
+            Self::ArenaOverlap => "a region is overwritten while it is still needed",
+            Self::ArenaSize => "the arena is larger than the limit or than the layers need",
+            Self::Scratch => "its scratch memory is too small",
+            Self::Parameters => "weights or tables leave the parameters or are not aligned",
+            Self::Rescale => "a multiplier or shift is outside its range",
+            Self::Activation => "an activation range has its ends the wrong way round",
+            Self::Accumulator => "some input could overflow the 32-bit accumulator",
+            Self::InputMap => "the input's affine maps do not fit the input or could overflow",
+            Self::Quantization => "it changes a scale or zero point that it must keep",
+            Self::Work => "one inference takes more work than the limit",
+        }
+    }
+}
+
+impl core::fmt::Display for LoadError {
+    fn fmt(&self, formatter: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        match self.layer {
+            Some(layer) => write!(formatter, "layer {layer}: {}", self.reason.sentence()),
+            None => formatter.write_str(self.reason.sentence()),
+        }
+    }
+}
+
+impl core::error::Error for LoadError {}
+
+/// `Err(reason)` unless the condition holds.
+fn require(condition: bool, reason: Reason) -> Result<(), Reason> {
+    if condition { Ok(()) } else { Err(reason) }
+}
+
+/// Checks a model whose header and checksum are right.
+pub(super) fn validate(model: &Model<'_>) -> Result<(), LoadError> {
+    let mut used_arena = validate_input(model).map_err(LoadError::model)?;
+    let mut work = 0u64;
+    let mut layers = model.layers();
+    for index in 0..model.description.layer_count {
+        let at_layer = |reason| LoadError { reason, layer: Some(index) };
+        let layer = layers.next().ok_or(at_layer(Reason::Layer))?;
+        let end = validate_layer(model, index, &layer).map_err(at_layer)?;
+        used_arena = used_arena.max(end);
+        work = work.saturating_add(work_of(&layer));
+        if work > MAX_WORK {
+            return Err(at_layer(Reason::Work));
+        }
+        if let Some(weights) = layer.weights() {
+            validate_weights(model, &layer, weights).map_err(at_layer)?;
+        }
+    }
+    let nothing_left = layers.unread().is_empty();
+    require(nothing_left, Reason::LayerCount).map_err(LoadError::model)?;
+    let exact = u64::from(model.description.arena_bytes) == used_arena;
+    require(exact, Reason::ArenaSize).map_err(LoadError::model)
+}
+
+/// Checks what does not belong to a layer; returns where the input ends in the arena.
+fn validate_input(model: &Model<'_>) -> Result<u64, Reason> {
+    let description = &model.description;
+    let count = usize::from(description.layer_count);
+    require((1..=MAX_LAYERS).contains(&count), Reason::LayerCount)?;
+    require(description.arena_bytes <= MAX_ARENA_BYTES, Reason::ArenaSize)?;
+    let end = validate_tensor(model, description.input)?;
+
+    let quantization = description.input_quantization;
+    let channels = description.input.shape.channels;
+    require(quantization.maps == 1 || quantization.maps == channels, Reason::InputMap)?;
+    let bytes = usize::from(quantization.maps) * InputMap::BYTES;
+    let maps = section(model.parameters, quantization.offset, bytes);
+    require(maps.len() == bytes && quantization.offset.is_multiple_of(4), Reason::Parameters)?;
+    let valid = maps
+        .as_chunks::<{ InputMap::BYTES }>()
+        .0
+        .iter()
+        .all(|map| InputMap::from_bytes(*map).is_valid(quantization.sample_type));
+    require(valid, Reason::InputMap)?;
+    Ok(end)
+}
+
+/// Checks shape and place of a tensor; returns where it ends in the arena.
+fn validate_tensor(model: &Model<'_>, tensor: Tensor) -> Result<u64, Reason> {
+    let Shape { height, width, channels } = tensor.shape;
+    let elements = u64::from(height) * u64::from(width) * u64::from(channels);
+    require(elements > 0 && elements <= MAX_ELEMENTS as u64, Reason::Shape)?;
+    validate_region(model, tensor.region())
+}
+
+/// Checks that a region lies inside the arena; returns where it ends.
+fn validate_region(model: &Model<'_>, region: Region) -> Result<u64, Reason> {
+    let end = u64::from(region.offset) + u64::from(region.bytes);
+    require(end <= u64::from(model.description.arena_bytes), Reason::ArenaBounds)?;
+    Ok(end)
+}
+
+/// Checks everything about a layer but its weights; returns the end of what it uses of the arena.
+fn validate_layer(model: &Model<'_>, index: u16, layer: &Layer<'_>) -> Result<u64, Reason> {
+    let mut end = validate_tensor(model, layer.output)?;
+    require(layer.activation.min <= layer.activation.max, Reason::Activation)?;
+    if layer.scratch.bytes > 0 {
+        end = end.max(validate_region(model, layer.scratch)?);
+    }
+    let scratch = layer.scratch.bytes as usize;
+    require(scratch >= layer.portable_scratch_bytes(), Reason::Scratch)?;
+    validate_operand(model, index, layer.input)?;
+
+    let output = layer.output.region();
+    let input = layer.input.tensor.region();
+    let mut in_place = false;
+    if let Operator::Add { other, .. } = layer.operator {
+        validate_operand(model, index, other)?;
+        let other = other.tensor.region();
+        in_place = input == output;
+        let clash =
+            other.overlaps(input) || other.overlaps(output) || other.overlaps(layer.scratch);
+        require(!clash, Reason::ArenaOverlap)?;
+    }
+    let clash = (output.overlaps(input) && !in_place)
+        || layer.scratch.overlaps(input)
+        || layer.scratch.overlaps(output);
+    require(!clash, Reason::ArenaOverlap)?;
+    validate_operator(layer)?;
+    Ok(end)
+}
+
+/// Checks that an operand is what its source wrote, and that nothing has overwritten it since.
+fn validate_operand(model: &Model<'_>, reader: u16, operand: Operand) -> Result<(), Reason> {
+    require(operand.source <= reader, Reason::Source)?;
+    let written = match operand.source.checked_sub(1) {
+        None => Some(model.description.input),
+        Some(writer) => model.layers().nth(usize::from(writer)).map(|layer| layer.output),
+    };
+    require(written == Some(operand.tensor), Reason::Source)?;
+    let region = operand.tensor.region();
+    let between = usize::from(reader - operand.source);
+    let intact =
+        model.layers().skip(usize::from(operand.source)).take(between).all(|layer| {
+            !region.overlaps(layer.output.region()) && !region.overlaps(layer.scratch)
+        });
+    require(intact, Reason::ArenaOverlap)
+}
+
+/// Checks shapes, windows and constants of one operator.
+fn validate_operator(layer: &Layer<'_>) -> Result<(), Reason> {
+    let input = layer.input.tensor;
+    let output = layer.output;
+    let same_channels = input.shape.channels == output.shape.channels;
+    let same_quantization = input.zero_point == output.zero_point && input.scale == output.scale;
+    match layer.operator {
+        Operator::Convolution2d { window, .. } => {
+            validate_window(window, input.shape, output.shape)
+        }
+        Operator::DepthwiseConvolution2d { window, .. } => {
+            require(same_channels, Reason::ShapeMismatch)?;
+            validate_window(window, input.shape, output.shape)
+        }
+        Operator::FullyConnected { .. } => {
+            require(output.shape.pixels() == 1, Reason::ShapeMismatch)
+        }
+        Operator::AveragePool2d { window, rescale } => {
+            require(same_channels, Reason::ShapeMismatch)?;
+            require(rescale.is_valid(), Reason::Rescale)?;
+            let bound = 255 * window.taps() as u64;
+            let limit = u64::from(rescale.accumulator_limit());
+            require(bound <= limit, Reason::Accumulator)?;
+            validate_window(window, input.shape, output.shape)
+        }
+        Operator::MaxPool2d { window } => {
+            require(same_channels, Reason::ShapeMismatch)?;
+            require(same_quantization, Reason::Quantization)?;
+            validate_window(window, input.shape, output.shape)
+        }
+        Operator::Add { other, rescale } => {
+            let same = input.shape == output.shape && other.tensor.shape == output.shape;
+            require(same, Reason::ShapeMismatch)?;
+            let AddRescale { multiplier, other_multiplier, shift } = rescale;
+            let valid = multiplier >= 1 && other_multiplier >= 1 && (1..=23).contains(&shift);
+            require(valid, Reason::Rescale)
+        }
+        Operator::Softmax { exponent_multiplier } => {
+            require(input.shape == output.shape, Reason::ShapeMismatch)?;
+            require(output.shape.channels <= MAX_SOFTMAX_CHANNELS, Reason::Shape)?;
+            require(output.zero_point == i8::MIN, Reason::Quantization)?;
+            let valid = (1..1 << 24).contains(&exponent_multiplier);
+            require(valid, Reason::Rescale)
+        }
+    }
+}
+
+/// Checks that every window of the output has at least one tap inside the image.
+fn validate_window(window: Window, input: Shape, output: Shape) -> Result<(), Reason> {
+    let axis = |kernel: u8, stride: u8, padding: u8, input: u16, output: u16| {
+        let last_start = (u32::from(output) - 1) * u32::from(stride);
+        kernel >= 1
+            && stride >= 1
+            && padding < kernel
+            && last_start < u32::from(input) + u32::from(padding)
+    };
+    let Window { kernel_height, stride_height, padding_top, .. } = window;
+    let Window { kernel_width, stride_width, padding_left, .. } = window;
+    let rows = axis(kernel_height, stride_height, padding_top, input.height, output.height);
+    let columns = axis(kernel_width, stride_width, padding_left, input.width, output.width);
+    require(rows && columns, Reason::Window)
+}
+
+/// Multiply-accumulates, or window elements, plus elements read and written.
+fn work_of(layer: &Layer<'_>) -> u64 {
+    let window = match layer.operator {
+        Operator::AveragePool2d { window, .. } | Operator::MaxPool2d { window } => window.taps(),
+        _ => 1,
+    };
+    let outputs = layer.output.shape.elements() as u64;
+    layer
+        .macs()
+        .saturating_add(outputs.saturating_mul(window as u64))
+        .saturating_add(layer.input.tensor.shape.elements() as u64)
+}
+
+/// Checks weights and channel table, and proves that no input can overflow an accumulator:
+/// `Σ|w| · 128 + |bias| ≤` the limit of the channel's rescaling.
+fn validate_weights(model: &Model<'_>, layer: &Layer<'_>, weights: Weights) -> Result<(), Reason> {
+    let (packed, channels) = weights_of(model.parameters, layer, weights);
+    let rows = usize::from(layer.output.shape.channels);
+    let bytes =
+        PackedWeights::bytes_for(weights.bit_width, weights.layout, rows, packed.row_length);
+    let aligned = weights.offset.is_multiple_of(4) && weights.channels.is_multiple_of(4);
+    require(aligned && packed.bytes.len() == bytes, Reason::Parameters)?;
+    let channels = channels.ok_or(Reason::Parameters)?;
+    for (channel, row) in channels.iter().zip(packed.rows()) {
+        require(channel.rescale.is_valid(), Reason::Rescale)?;
+        let magnitude = row_magnitude(row, &packed);
+        let bound = magnitude * 128 + u64::from(channel.bias.unsigned_abs());
+        require(bound <= u64::from(channel.rescale.accumulator_limit()), Reason::Accumulator)?;
+    }
+    Ok(())
+}
+
+/// `Σ|w|` of one packed row.
+fn row_magnitude(row: &[u8], packed: &PackedWeights<'_>) -> u64 {
+    const PIECE: usize = 32;
+    let piece_bytes = packed.bit_width.row_bytes(PIECE);
+    let mut remaining = packed.row_length;
+    let mut rest = row;
+    let mut magnitude = 0u64;
+    while remaining > 0 {
+        let mut weights = [0i8; PIECE];
+        let (piece, tail) = rest.split_at_checked(piece_bytes).unwrap_or((rest, &[]));
+        rest = tail;
+        unpack_row(piece, packed.bit_width, &mut weights);
+        let count = remaining.min(PIECE);
+        magnitude +=
+            weights.iter().take(count).map(|weight| u64::from(weight.unsigned_abs())).sum::<u64>();
+        remaining -= count;
+    }
+    magnitude
+}

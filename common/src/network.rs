@@ -1,0 +1,283 @@
+//! The one layer loop: every host and every board runs a model through [`run`].
+
+use crate::checksum::Digest;
+use crate::error::RunError;
+use crate::kernel::{
+    Add, Channels, Convolution, FullyConnected, Kernels, PackedWeights, Pool, Softmax, argmax,
+    quantize_input,
+};
+use crate::model::{Layer, Model, Operator, Region, Tensor, Weights, Window};
+use crate::requantize::Rescale;
+
+/// Is told of every layer that has run; `()` does nothing.
+pub trait Observer {
+    /// The raw input has been quantized; layers begin.
+    fn begin(&mut self) {}
+
+    /// Layer `index` has written `output`.
+    fn layer_done(&mut self, index: usize, layer: &Layer<'_>, output: &[i8]);
+}
+
+impl Observer for () {
+    fn layer_done(&mut self, _index: usize, _layer: &Layer<'_>, _output: &[i8]) {}
+}
+
+impl<O: Observer> Observer for &mut O {
+    fn begin(&mut self) {
+        (**self).begin();
+    }
+
+    fn layer_done(&mut self, index: usize, layer: &Layer<'_>, output: &[i8]) {
+        (**self).layer_done(index, layer, output);
+    }
+}
+
+/// One digest over the outputs of all layers.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct LayerDigests {
+    all: Digest,
+}
+
+impl LayerDigests {
+    /// The digest over the layers seen so far: FNV-1a over their single digests, in order.
+    pub const fn finish(&self) -> u32 {
+        self.all.finish()
+    }
+}
+
+impl Observer for LayerDigests {
+    fn layer_done(&mut self, _index: usize, _layer: &Layer<'_>, output: &[i8]) {
+        self.all = self.all.combine(Digest::new().update(output).finish());
+    }
+}
+
+/// The output of a run, in the arena.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Output<'a> {
+    /// What the last layer wrote.
+    pub scores: &'a [i8],
+    /// Index of the winning class: the largest value of the last layer, or of what a final softmax reads, because
+    /// rounded probabilities tie more often than the values they come from. Ties go to the lowest index.
+    pub label: usize,
+}
+
+/// Runs a model on one raw input. The arena's former content does not matter.
+///
+/// # Errors
+/// [`RunError`] if the raw input has the wrong length or the arena is too small; nothing is run then.
+pub fn run<'a>(
+    model: &Model<'_>,
+    kernels: &mut impl Kernels,
+    observer: &mut impl Observer,
+    raw_input: &[u8],
+    arena: &'a mut [i8],
+) -> Result<Output<'a>, RunError> {
+    let description = model.description();
+    if raw_input.len() != model.raw_input_bytes() {
+        return Err(RunError::InputLength);
+    }
+    let arena = arena.get_mut(..description.arena_bytes as usize).ok_or(RunError::ArenaTooSmall)?;
+
+    let quantization = description.input_quantization;
+    let maps_bytes = usize::from(quantization.maps) * crate::kernel::InputMap::BYTES;
+    let maps = section(model.parameters(), quantization.offset, maps_bytes);
+    if let Some(input) = arena.get_mut(range(description.input.region())) {
+        quantize_input(maps, quantization.sample_type, raw_input, input);
+    }
+    observer.begin();
+
+    let mut scores = description.input;
+    let mut deciding = description.input;
+    for (index, layer) in model.layers().enumerate() {
+        run_layer(model, kernels, &layer, arena);
+        observer.layer_done(index, &layer, tensor(arena, layer.output));
+        scores = layer.output;
+        deciding = match layer.operator {
+            Operator::Softmax { .. } => layer.input.tensor,
+            _ => layer.output,
+        };
+    }
+    let label = argmax(tensor(arena, deciding));
+    Ok(Output { scores: tensor(arena, scores), label })
+}
+
+/// The bytes of a tensor. Loading has checked that it lies inside the arena.
+fn tensor(arena: &[i8], tensor: Tensor) -> &[i8] {
+    arena.get(range(tensor.region())).unwrap_or(&[])
+}
+
+const fn range(region: Region) -> core::ops::Range<usize> {
+    let start = region.offset as usize;
+    start..start + region.bytes as usize
+}
+
+/// `bytes` bytes of the parameters from `offset` on; empty if they are not all there.
+pub(crate) fn section(parameters: &[u8], offset: u32, bytes: usize) -> &[u8] {
+    let start = offset as usize;
+    parameters.get(start..start.saturating_add(bytes)).unwrap_or(&[])
+}
+
+/// The packed weights of a layer, and its channel table, found in the parameters. Empty where they do not fit, which
+/// loading refuses.
+pub(crate) fn weights_of<'a>(
+    parameters: &'a [u8],
+    layer: &Layer<'_>,
+    weights: Weights,
+) -> (PackedWeights<'a>, Option<Channels<'a>>) {
+    let rows = usize::from(layer.output.shape.channels);
+    let row_length = layer.row_length();
+    let bytes = PackedWeights::bytes_for(weights.bit_width, weights.layout, rows, row_length);
+    let packed = PackedWeights {
+        bytes: section(parameters, weights.offset, bytes),
+        bit_width: weights.bit_width,
+        layout: weights.layout,
+        row_length,
+    };
+    let table = section(parameters, weights.channels, rows * Channels::BYTES);
+    (packed, Channels::new(table, rows))
+}
+
+/// Runs one layer of a validated model.
+fn run_layer(model: &Model<'_>, kernels: &mut impl Kernels, layer: &Layer<'_>, arena: &mut [i8]) {
+    let input = range(layer.input.tensor.region());
+    let output = range(layer.output.region());
+    // An empty range counts as overlapping the range it lies in, so an absent scratch goes to the arena's end.
+    let scratch = match layer.scratch.bytes {
+        0 => arena.len()..arena.len(),
+        _ => range(layer.scratch),
+    };
+    if let Operator::Add { other, rescale } = layer.operator {
+        let job = Add {
+            rescale,
+            input_zero_point: layer.input.tensor.zero_point,
+            other_zero_point: other.tensor.zero_point,
+            output_zero_point: layer.output.zero_point,
+            activation: layer.activation,
+        };
+        let other = range(other.tensor.region());
+        if input == output {
+            if let Ok([input, other]) = arena.get_disjoint_mut([input, other]) {
+                kernels.add_in_place(&job, input, other);
+            }
+        } else if let Ok([input, other, output]) = arena.get_disjoint_mut([input, other, output]) {
+            kernels.add(&job, input, other, output);
+        }
+        return;
+    }
+    let Ok([input, output, scratch]) = arena.get_disjoint_mut([input, output, scratch]) else {
+        return;
+    };
+    match layer.operator {
+        Operator::Convolution2d { window, weights } => {
+            if let Some(job) = convolution(model, layer, window, weights) {
+                kernels.convolution_2d(&job, input, scratch, output);
+            }
+        }
+        Operator::DepthwiseConvolution2d { window, weights } => {
+            if let Some(job) = convolution(model, layer, window, weights) {
+                kernels.depthwise_convolution_2d(&job, input, scratch, output);
+            }
+        }
+        Operator::FullyConnected { weights } => {
+            let (weights, channels) = weights_of(model.parameters(), layer, weights);
+            if let Some(channels) = channels {
+                let job = FullyConnected {
+                    weights,
+                    channels,
+                    output_zero_point: layer.output.zero_point,
+                    activation: layer.activation,
+                };
+                kernels.fully_connected(&job, input, scratch, output);
+            }
+        }
+        Operator::AveragePool2d { window, rescale } => {
+            kernels.average_pool_2d(&pool(layer, window, rescale), input, output);
+        }
+        Operator::MaxPool2d { window } => {
+            let unused = Rescale { multiplier: 0, shift: 1 };
+            kernels.max_pool_2d(&pool(layer, window, unused), input, output);
+        }
+        Operator::Softmax { exponent_multiplier } => {
+            let channels = usize::from(layer.output.shape.channels);
+            kernels.softmax(&Softmax { channels, exponent_multiplier }, input, output);
+        }
+        Operator::Add { .. } => {}
+    }
+}
+
+fn convolution<'a>(
+    model: &Model<'a>,
+    layer: &Layer<'_>,
+    window: Window,
+    weights: Weights,
+) -> Option<Convolution<'a>> {
+    let (weights, channels) = weights_of(model.parameters(), layer, weights);
+    Some(Convolution {
+        input: layer.input.tensor.shape,
+        output: layer.output.shape,
+        window,
+        weights,
+        channels: channels?,
+        input_zero_point: layer.input.tensor.zero_point,
+        output_zero_point: layer.output.zero_point,
+        activation: layer.activation,
+    })
+}
+
+const fn pool(layer: &Layer<'_>, window: Window, rescale: Rescale) -> Pool {
+    Pool {
+        input: layer.input.tensor.shape,
+        output: layer.output.shape,
+        window,
+        input_zero_point: layer.input.tensor.zero_point,
+        output_zero_point: layer.output.zero_point,
+        rescale,
+        activation: layer.activation,
+    }
+}
+
+/// The raw input of a model's self-test: bytes of a xorshift generator (Marsaglia, "Xorshift RNGs", 2003, the triple
+/// 13, 17, 5), the high byte of each 32-bit state. For two-byte samples they are taken in pairs.
+#[derive(Clone, Copy, Debug)]
+pub struct SelfTestInput(u32);
+
+impl SelfTestInput {
+    /// Begins at a seed; zero, which the generator cannot leave, counts as one.
+    pub const fn new(seed: u32) -> Self {
+        Self(if seed == 0 { 1 } else { seed })
+    }
+}
+
+impl Iterator for SelfTestInput {
+    type Item = u8;
+
+    fn next(&mut self) -> Option<u8> {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 17;
+        self.0 ^= self.0 << 5;
+        let [_, _, _, high] = self.0.to_le_bytes();
+        Some(high)
+    }
+}
+
+/// Runs the model's self-test, with `raw_input` as room for its input.
+///
+/// Returns whether the digest over all layers is the expected one.
+///
+/// # Errors
+/// [`RunError`] if `raw_input` is shorter than a raw input, or the arena too small.
+pub fn self_test(
+    model: &Model<'_>,
+    kernels: &mut impl Kernels,
+    raw_input: &mut [u8],
+    arena: &mut [i8],
+) -> Result<bool, RunError> {
+    let expected = model.description().self_test;
+    let raw_input = raw_input.get_mut(..model.raw_input_bytes()).ok_or(RunError::InputLength)?;
+    for (byte, value) in raw_input.iter_mut().zip(SelfTestInput::new(expected.seed)) {
+        *byte = value;
+    }
+    let mut digests = LayerDigests::default();
+    run(model, kernels, &mut digests, raw_input, arena)?;
+    Ok(digests.finish() == expected.digest)
+}

@@ -1,0 +1,176 @@
+//! Weights of 2 to 8 bits, packed into bytes.
+//!
+//! A weight `w` of `b` bits lies in `−2^(b−1) ..= 2^(b−1) − 1` and is stored offset-binary, as `w + 2^(b−1)`, because
+//! unsigned fields unpack in one instruction on cores with 16-bit lanes. In the layout [`Rows`](crate::model::Layout::Rows) each
+//! output channel is one row: field `i` occupies bits `i·b .. (i+1)·b` of the row, least significant bit first; a row
+//! starts at a byte boundary and its unused last bits are zero. Eight weights always take exactly `b` bytes.
+
+use serde::{Deserialize, Serialize};
+
+/// How many bits a weight has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub enum BitWidth {
+    /// −2 ..= 1
+    Two,
+    /// −4 ..= 3
+    Three,
+    /// −8 ..= 7
+    Four,
+    /// −16 ..= 15
+    Five,
+    /// −32 ..= 31
+    Six,
+    /// −64 ..= 63
+    Seven,
+    /// −128 ..= 127
+    Eight,
+}
+
+impl BitWidth {
+    /// Every width, narrowest first.
+    pub const ALL: [Self; 7] =
+        [Self::Two, Self::Three, Self::Four, Self::Five, Self::Six, Self::Seven, Self::Eight];
+
+    /// The number of bits, 2 to 8.
+    pub const fn bits(self) -> u32 {
+        match self {
+            Self::Two => 2,
+            Self::Three => 3,
+            Self::Four => 4,
+            Self::Five => 5,
+            Self::Six => 6,
+            Self::Seven => 7,
+            Self::Eight => 8,
+        }
+    }
+
+    /// The width with that number of bits; `None` outside 2 to 8.
+    pub const fn from_bits(bits: u32) -> Option<Self> {
+        Some(match bits {
+            2 => Self::Two,
+            3 => Self::Three,
+            4 => Self::Four,
+            5 => Self::Five,
+            6 => Self::Six,
+            7 => Self::Seven,
+            8 => Self::Eight,
+            _ => return None,
+        })
+    }
+
+    /// Smallest weight, `−2^(b−1)`.
+    pub const fn min(self) -> i32 {
+        -self.offset()
+    }
+
+    /// Largest weight, `2^(b−1) − 1`.
+    pub const fn max(self) -> i32 {
+        self.offset() - 1
+    }
+
+    /// What is added to a weight to store it, `2^(b−1)`.
+    pub const fn offset(self) -> i32 {
+        1 << (self.bits() - 1)
+    }
+
+    /// Bytes of one packed row of `count` weights.
+    ///
+    /// Exact for `count` below `2^29`; larger counts, which no valid model has, saturate.
+    pub const fn row_bytes(self, count: usize) -> usize {
+        count.saturating_mul(self.bits() as usize).div_ceil(8)
+    }
+}
+
+/// Packs one row. `packed` receives [`BitWidth::row_bytes`]`(weights.len())` bytes; more room is left untouched.
+///
+/// Returns `None`, with `packed` in an undefined state, if there is too little room or a weight does not fit the width.
+pub fn pack_row(weights: &[i8], bit_width: BitWidth, packed: &mut [u8]) -> Option<()> {
+    let bits = bit_width.bits();
+    let mut accumulated = 0u32;
+    let mut held = 0u32;
+    let mut bytes = packed.iter_mut();
+    for &weight in weights {
+        let field = i32::from(weight) + bit_width.offset();
+        if field < 0 || field >= 2 * bit_width.offset() {
+            return None;
+        }
+        accumulated |= (field as u32) << held;
+        held += bits;
+        while held >= 8 {
+            *bytes.next()? = low_byte(accumulated);
+            accumulated >>= 8;
+            held -= 8;
+        }
+    }
+    if held > 0 {
+        *bytes.next()? = low_byte(accumulated);
+    }
+    Some(())
+}
+
+/// Unpacks as many weights as `weights` has room for from the beginning of a row.
+///
+/// Fields beyond the end of `packed` read as the stored value 0, that is [`BitWidth::min`]; a validated model has none.
+pub fn unpack_row(packed: &[u8], bit_width: BitWidth, weights: &mut [i8]) {
+    match bit_width {
+        BitWidth::Eight => {
+            for (weight, &byte) in weights.iter_mut().zip(packed) {
+                *weight = (byte ^ 0x80) as i8;
+            }
+        }
+        BitWidth::Four => {
+            for (pair, &byte) in weights.chunks_mut(2).zip(packed) {
+                for (weight, field) in pair.iter_mut().zip([byte & 0x0F, byte >> 4]) {
+                    *weight = field as i8 - 8;
+                }
+            }
+        }
+        BitWidth::Two => {
+            for (four, &byte) in weights.chunks_mut(4).zip(packed) {
+                let mut fields = byte;
+                for weight in four {
+                    *weight = (fields & 3) as i8 - 2;
+                    fields >>= 2;
+                }
+            }
+        }
+        BitWidth::Three => unpack_eights::<3>(packed, weights),
+        BitWidth::Five => unpack_eights::<5>(packed, weights),
+        BitWidth::Six => unpack_eights::<6>(packed, weights),
+        BitWidth::Seven => unpack_eights::<7>(packed, weights),
+    }
+}
+
+/// The widths that straddle bytes, eight weights (`BITS` bytes) at a time.
+fn unpack_eights<const BITS: usize>(packed: &[u8], weights: &mut [i8]) {
+    for (eight, bytes) in weights.chunks_mut(8).zip(packed.chunks(BITS)) {
+        // Four fields have at most 28 bits, so two 32-bit halves avoid 64-bit shifts, which small cores lack.
+        let mut first = 0u32;
+        let mut last = 0u32;
+        for (index, &byte) in bytes.iter().enumerate() {
+            let byte = u32::from(byte);
+            let bit = 8 * index;
+            let split = 4 * BITS;
+            if bit < split {
+                first |= byte << bit;
+                if bit + 8 > split {
+                    last |= byte >> (split - bit);
+                }
+            } else {
+                last |= byte << (bit - split);
+            }
+        }
+        let mask = (1u32 << BITS) - 1;
+        let offset = 1i8 << (BITS - 1);
+        for (index, weight) in eight.iter_mut().enumerate() {
+            let half = if index < 4 { &mut first } else { &mut last };
+            *weight = ((*half & mask) as i8).wrapping_sub(offset);
+            *half >>= BITS;
+        }
+    }
+}
+
+/// The lowest eight bits.
+const fn low_byte(value: u32) -> u8 {
+    (value & 0xFF) as u8
+}

@@ -1,0 +1,272 @@
+//! One description of a network, from which come the training graph, the integer graph, and the counts.
+//!
+//! A [`Network`] is plain data: named nodes in execution order, each with an operation and the nodes it reads. Batch
+//! normalization and activations are nodes of their own; the quantizer folds them into the layer before. Shapes are
+//! height, width, channels; vectors are 1x1xN. Names and files become networks through [`Network::open`].
+
+mod file;
+mod shape;
+mod zoo;
+
+pub use shape::{PaddingAmounts, Window};
+pub use zoo::{DEFAULT_EPSILON, NAMES};
+
+use crate::dataset::SampleShape;
+use crate::error::Result;
+
+/// A feed-forward network, possibly with branches that meet in [`Operation::Add`].
+#[derive(Clone, Debug, PartialEq)]
+pub struct Network {
+    /// A short name for reports.
+    pub name: String,
+    /// Shape of one input sample.
+    pub input: SampleShape,
+    /// Nodes in execution order: a node reads only the input and nodes before it. The last node is the output.
+    pub nodes: Vec<Node>,
+}
+
+/// One operation of a network.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Node {
+    /// Unique within the network.
+    pub name: String,
+    /// What it reads: two entries for [`Operation::Add`], one for every other operation.
+    pub inputs: Vec<NodeInput>,
+    /// What it computes.
+    pub operation: Operation,
+}
+
+/// Something that a node reads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NodeInput {
+    /// The sample given to the network.
+    Network,
+    /// The output of the node with this index in [`Network::nodes`].
+    Node(usize),
+}
+
+/// What a node computes. Kernels and strides are `[vertical, horizontal]`.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Operation {
+    /// Convolution over all input channels. Weights: output channel, input channel, row, column.
+    Convolution2d {
+        /// Output channels.
+        out_channels: usize,
+        /// Kernel height and width.
+        kernel: [usize; 2],
+        /// Vertical and horizontal stride.
+        stride: [usize; 2],
+        /// Zeros around the input.
+        padding: Padding,
+        /// Whether a bias is added (not needed before batch normalization).
+        bias: bool,
+    },
+    /// Convolution of each channel with one kernel of its own. Weights: channel, 1, row, column.
+    DepthwiseConvolution2d {
+        /// Kernel height and width.
+        kernel: [usize; 2],
+        /// Vertical and horizontal stride.
+        stride: [usize; 2],
+        /// Zeros around the input.
+        padding: Padding,
+        /// Whether a bias is added.
+        bias: bool,
+    },
+    /// `gamma * (x - mean) / sqrt(variance + epsilon) + beta` per channel.
+    BatchNorm {
+        /// Added to the variance, positive.
+        epsilon: f64,
+    },
+    /// max(x, 0).
+    Relu,
+    /// min(max(x, 0), 6).
+    Relu6,
+    /// Matrix times all input values, taken in height, width, channel order. Weights: output, input.
+    FullyConnected {
+        /// Output values.
+        out_features: usize,
+        /// Whether a bias is added.
+        bias: bool,
+    },
+    /// Mean over each window; padding does not count.
+    AveragePool2d {
+        /// Window height and width.
+        kernel: [usize; 2],
+        /// Vertical and horizontal stride.
+        stride: [usize; 2],
+        /// Positions around the input, left out of the mean.
+        padding: Padding,
+    },
+    /// Maximum over each window; padding does not count.
+    MaxPool2d {
+        /// Window height and width.
+        kernel: [usize; 2],
+        /// Vertical and horizontal stride.
+        stride: [usize; 2],
+        /// Positions around the input, left out of the maximum.
+        padding: Padding,
+    },
+    /// Mean over all positions of each channel: 1x1xC.
+    GlobalAveragePool,
+    /// Sum of two inputs of equal shape.
+    Add,
+    /// All values as a vector 1x1xN, in height, width, channel order.
+    Flatten,
+    /// exp(x) / sum exp(x). Only as the last node; training leaves it to the loss.
+    Softmax,
+}
+
+/// Zeros around an input.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Padding {
+    /// Output = ceil(input / stride); an odd total puts the larger half at the bottom and right, as TensorFlow does.
+    Same,
+    /// None.
+    Valid,
+    /// The given numbers of rows and columns.
+    Explicit(PaddingAmounts),
+}
+
+impl Operation {
+    /// The name of the operation in network files and reports.
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::Convolution2d { .. } => "convolution-2d",
+            Self::DepthwiseConvolution2d { .. } => "depthwise-convolution-2d",
+            Self::BatchNorm { .. } => "batch-norm",
+            Self::Relu => "relu",
+            Self::Relu6 => "relu6",
+            Self::FullyConnected { .. } => "fully-connected",
+            Self::AveragePool2d { .. } => "average-pool-2d",
+            Self::MaxPool2d { .. } => "max-pool-2d",
+            Self::GlobalAveragePool => "global-average-pool",
+            Self::Add => "add",
+            Self::Flatten => "flatten",
+            Self::Softmax => "softmax",
+        }
+    }
+}
+
+/// Shapes and costs of one node.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NodeSummary {
+    /// Shape of what the node reads (of its first input).
+    pub input: SampleShape,
+    /// Shape of what it gives.
+    pub output: SampleShape,
+    /// Multiply-accumulates for one sample.
+    pub macs: u64,
+    /// Weight elements.
+    pub weights: usize,
+    /// All trained numbers: weights, biases, gammas and betas.
+    pub parameters: usize,
+}
+
+impl Network {
+    /// The network called `name` (one of [`NAMES`]), or the one described by the TOML file at that path, for samples
+    /// of shape `input` in `classes` classes.
+    ///
+    /// A file describes layers like this; the full list of keys is in the text below.
+    ///
+    /// ```toml
+    /// name = "small"
+    /// # input = [28, 28, 1]         # optional: the data's shape; given, it must match the data
+    ///
+    /// [[layer]]
+    /// operation = "convolution-2d"
+    /// out-channels = 16
+    /// kernel = 3                    # or [3, 3]
+    /// stride = 2                    # default 1
+    /// padding = "same"              # default; or "valid", or [top, bottom, left, right]
+    /// bias = false                  # default true
+    ///
+    /// [[layer]]
+    /// operation = "batch-norm"      # epsilon = 1e-5
+    ///
+    /// [[layer]]
+    /// name = "stem"                 # default: operation and position
+    /// operation = "relu"            # or "relu6"
+    ///
+    /// [[layer]]
+    /// operation = "depthwise-convolution-2d"
+    /// kernel = 3
+    ///
+    /// [[layer]]
+    /// operation = "add"
+    /// inputs = ["stem", "depthwise-convolution-2d-3"] # default: the layer before; "input" is the sample
+    ///
+    /// [[layer]]
+    /// operation = "max-pool-2d"     # or "average-pool-2d"; kernel, stride (default: kernel), padding (default "valid")
+    /// kernel = 2
+    ///
+    /// [[layer]]
+    /// operation = "global-average-pool" # or "flatten"
+    ///
+    /// [[layer]]
+    /// operation = "fully-connected"
+    /// out-features = "classes"      # a number, "classes", or "inputs" (as many as the sample has values)
+    /// ```
+    ///
+    /// # Errors
+    /// An unknown name lists the known ones; a wrong file names the layer; a shape that does not work names the node.
+    pub fn open(name: &str, input: SampleShape, classes: usize) -> Result<Self> {
+        let network = match zoo::build(name, input, classes) {
+            Some(network) => network,
+            None => file::open(name, input, classes)?,
+        };
+        network.summaries()?;
+        Ok(network)
+    }
+
+    /// The sample shape and number of classes that `bench` uses for a network of the zoo when no data is given.
+    pub fn default_input(name: &str) -> Option<(SampleShape, usize)> {
+        zoo::default_input(name)
+    }
+
+    /// Reads a network from TOML text; `place` is what errors quote. Format: [`Network::open`].
+    pub fn from_toml(text: &str, place: &str, input: SampleShape, classes: usize) -> Result<Self> {
+        let network = file::parse(text, place, input, classes)?;
+        network.summaries()?;
+        Ok(network)
+    }
+
+    /// The network as TOML text that [`Network::from_toml`] reads back to an equal network.
+    pub fn to_toml(&self) -> String {
+        file::write(self)
+    }
+
+    /// Shapes and costs of every node, in node order. Checks the whole description.
+    pub fn summaries(&self) -> Result<Vec<NodeSummary>> {
+        shape::summarize(self)
+    }
+
+    /// Shape of the output: 1x1xclasses for a classifier.
+    pub fn output(&self) -> Result<SampleShape> {
+        Ok(self
+            .summaries()?
+            .last()
+            .map_or(self.input, |summary| summary.output))
+    }
+
+    /// Multiply-accumulates for one sample.
+    pub fn macs(&self) -> Result<u64> {
+        Ok(self.summaries()?.iter().map(|summary| summary.macs).sum())
+    }
+
+    /// All trained numbers.
+    pub fn parameters(&self) -> Result<usize> {
+        Ok(self
+            .summaries()?
+            .iter()
+            .map(|summary| summary.parameters)
+            .sum())
+    }
+
+    /// Whether the network reproduces its input and so trains with mean squared error instead of cross-entropy.
+    pub fn is_autoencoder(&self) -> bool {
+        self.name == zoo::AUTOENCODER
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,354 @@
+//! Network descriptions in TOML: strict keys, so that a typing mistake is an error and not a default.
+
+use super::{DEFAULT_EPSILON, NAMES, Network, Node, NodeInput, Operation, Padding, PaddingAmounts};
+use crate::artifact;
+use crate::dataset::SampleShape;
+use crate::error::{Error, Result};
+use serde::{Deserialize, Serialize};
+use std::path::Path;
+
+/// The name under which a layer reads the sample.
+const INPUT: &str = "input";
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+struct NetworkFile {
+    name: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    input: Option<SampleShape>,
+    layer: Vec<LayerRow>,
+}
+
+#[derive(Serialize, Deserialize, Default)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+struct LayerRow {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    name: Option<String>,
+    operation: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    inputs: Option<Vec<String>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    out_channels: Option<usize>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    out_features: Option<Features>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    kernel: Option<Pair>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    stride: Option<Pair>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    padding: Option<PaddingField>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    bias: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    epsilon: Option<f64>,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(untagged)]
+enum Features {
+    Number(usize),
+    Word(String),
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(untagged)]
+enum Pair {
+    One(usize),
+    Two([usize; 2]),
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(untagged)]
+enum PaddingField {
+    Word(String),
+    Amounts([usize; 4]),
+}
+
+/// Reads the file at `path`.
+pub fn open(path: &str, input: SampleShape, classes: usize) -> Result<Network> {
+    if !Path::new(path).exists() {
+        return Err(Error::bad_input(
+            path,
+            "is neither a known network nor an existing file",
+            format_args!("use {}, or a TOML file", NAMES.join(", ")),
+        ));
+    }
+    parse(&artifact::read_text(Path::new(path))?, path, input, classes)
+}
+
+/// Reads TOML text; shapes are checked by the caller.
+pub fn parse(text: &str, place: &str, input: SampleShape, classes: usize) -> Result<Network> {
+    let file: NetworkFile = toml::from_str(text).map_err(|error| {
+        let line = error.span().map_or(1, |span| {
+            text[..span.start.min(text.len())].matches('\n').count() + 1
+        });
+        Error::bad_input(
+            format_args!("{place}, line {line}"),
+            error.message(),
+            "correct the network file",
+        )
+    })?;
+    if let Some(shape) = file.input
+        && shape != input
+    {
+        return Err(Error::bad_input(
+            place,
+            format_args!("describes samples of shape {shape}, but the data's are {input}"),
+            "leave 'input' out to take the data's shape",
+        ));
+    }
+    let mut nodes: Vec<Node> = Vec::with_capacity(file.layer.len());
+    for (index, row) in file.layer.into_iter().enumerate() {
+        let name = row
+            .name
+            .clone()
+            .unwrap_or_else(|| format!("{}-{index}", row.operation));
+        let error = |problem: String| {
+            Error::bad_input(
+                format_args!("{place}, layer '{name}'"),
+                problem,
+                "correct the network file",
+            )
+        };
+        if name == INPUT {
+            return Err(error(
+                "is called 'input', which is the sample's name".to_string(),
+            ));
+        }
+        let inputs = match &row.inputs {
+            None => vec![
+                index
+                    .checked_sub(1)
+                    .map_or(NodeInput::Network, NodeInput::Node),
+            ],
+            Some(names) => names
+                .iter()
+                .map(
+                    |wanted| match nodes.iter().position(|node| &node.name == wanted) {
+                        Some(position) => Ok(NodeInput::Node(position)),
+                        None if wanted == INPUT => Ok(NodeInput::Network),
+                        None => Err(error(format!(
+                            "reads '{wanted}', which is no earlier layer"
+                        ))),
+                    },
+                )
+                .collect::<Result<_>>()?,
+        };
+        let operation = operation(row, input, classes).map_err(error)?;
+        nodes.push(Node {
+            name,
+            inputs,
+            operation,
+        });
+    }
+    Ok(Network {
+        name: file.name,
+        input,
+        nodes,
+    })
+}
+
+/// The operation of a row. Every key that is given must belong to it.
+fn operation(
+    mut row: LayerRow,
+    input: SampleShape,
+    classes: usize,
+) -> std::result::Result<Operation, String> {
+    let row = &mut row;
+    let operation = match row.operation.as_str() {
+        "convolution-2d" => Operation::Convolution2d {
+            out_channels: row.out_channels.take().ok_or("lacks 'out-channels'")?,
+            kernel: row.kernel()?,
+            stride: row.stride([1, 1]),
+            padding: row.padding(Padding::Same)?,
+            bias: row.bias.take().unwrap_or(true),
+        },
+        "depthwise-convolution-2d" => Operation::DepthwiseConvolution2d {
+            kernel: row.kernel()?,
+            stride: row.stride([1, 1]),
+            padding: row.padding(Padding::Same)?,
+            bias: row.bias.take().unwrap_or(true),
+        },
+        "fully-connected" => Operation::FullyConnected {
+            out_features: match row.out_features.take().ok_or("lacks 'out-features'")? {
+                Features::Number(number) => number,
+                Features::Word(word) if word == "classes" => classes,
+                Features::Word(word) if word == "inputs" => input.elements(),
+                Features::Word(word) => {
+                    return Err(format!(
+                        "has out-features '{word}' instead of a number, \"classes\" or \"inputs\""
+                    ));
+                }
+            },
+            bias: row.bias.take().unwrap_or(true),
+        },
+        "average-pool-2d" | "max-pool-2d" => {
+            let kernel = row.kernel()?;
+            let stride = row.stride(kernel);
+            let padding = row.padding(Padding::Valid)?;
+            if row.operation == "max-pool-2d" {
+                Operation::MaxPool2d {
+                    kernel,
+                    stride,
+                    padding,
+                }
+            } else {
+                Operation::AveragePool2d {
+                    kernel,
+                    stride,
+                    padding,
+                }
+            }
+        }
+        "batch-norm" => Operation::BatchNorm {
+            epsilon: row.epsilon.take().unwrap_or(DEFAULT_EPSILON),
+        },
+        "relu" => Operation::Relu,
+        "relu6" => Operation::Relu6,
+        "global-average-pool" => Operation::GlobalAveragePool,
+        "add" => Operation::Add,
+        "flatten" => Operation::Flatten,
+        "softmax" => Operation::Softmax,
+        other => return Err(format!("has the unknown operation '{other}'")),
+    };
+    match row.unused_key() {
+        Some(key) => Err(format!(
+            "has the key '{key}', which {} does not use",
+            row.operation
+        )),
+        None => Ok(operation),
+    }
+}
+
+impl LayerRow {
+    fn kernel(&mut self) -> std::result::Result<[usize; 2], String> {
+        Ok(self.kernel.take().ok_or("lacks 'kernel'")?.sizes())
+    }
+
+    fn stride(&mut self, default: [usize; 2]) -> [usize; 2] {
+        self.stride.take().map_or(default, |pair| pair.sizes())
+    }
+
+    fn padding(&mut self, default: Padding) -> std::result::Result<Padding, String> {
+        match self.padding.take() {
+            None => Ok(default),
+            Some(PaddingField::Word(word)) if word == "same" => Ok(Padding::Same),
+            Some(PaddingField::Word(word)) if word == "valid" => Ok(Padding::Valid),
+            Some(PaddingField::Word(word)) => Err(format!(
+                "has padding '{word}' instead of \"same\", \"valid\" or [top, bottom, left, right]"
+            )),
+            Some(PaddingField::Amounts([top, bottom, left, right])) => {
+                Ok(Padding::Explicit(PaddingAmounts {
+                    top,
+                    bottom,
+                    left,
+                    right,
+                }))
+            }
+        }
+    }
+
+    /// A key that no one took.
+    fn unused_key(&self) -> Option<&'static str> {
+        [
+            ("out-channels", self.out_channels.is_some()),
+            ("out-features", self.out_features.is_some()),
+            ("kernel", self.kernel.is_some()),
+            ("stride", self.stride.is_some()),
+            ("padding", self.padding.is_some()),
+            ("bias", self.bias.is_some()),
+            ("epsilon", self.epsilon.is_some()),
+        ]
+        .into_iter()
+        .find_map(|(key, given)| given.then_some(key))
+    }
+}
+
+impl Pair {
+    fn sizes(&self) -> [usize; 2] {
+        match *self {
+            Self::One(size) => [size; 2],
+            Self::Two(sizes) => sizes,
+        }
+    }
+}
+
+/// Writes every key out, so that the text means the same whatever the defaults become.
+pub fn write(network: &Network) -> String {
+    let name_of = |input: &NodeInput| match *input {
+        NodeInput::Network => INPUT.to_string(),
+        NodeInput::Node(index) => network.nodes[index].name.clone(),
+    };
+    let layer = network
+        .nodes
+        .iter()
+        .map(|node| {
+            let mut row = LayerRow {
+                name: Some(node.name.clone()),
+                operation: node.operation.name().to_string(),
+                inputs: Some(node.inputs.iter().map(name_of).collect()),
+                ..LayerRow::default()
+            };
+            match node.operation {
+                Operation::Convolution2d {
+                    out_channels,
+                    kernel,
+                    stride,
+                    padding,
+                    bias,
+                } => {
+                    row.out_channels = Some(out_channels);
+                    row.set_window(kernel, stride, padding);
+                    row.bias = Some(bias);
+                }
+                Operation::DepthwiseConvolution2d {
+                    kernel,
+                    stride,
+                    padding,
+                    bias,
+                } => {
+                    row.set_window(kernel, stride, padding);
+                    row.bias = Some(bias);
+                }
+                Operation::FullyConnected { out_features, bias } => {
+                    row.out_features = Some(Features::Number(out_features));
+                    row.bias = Some(bias);
+                }
+                Operation::AveragePool2d {
+                    kernel,
+                    stride,
+                    padding,
+                }
+                | Operation::MaxPool2d {
+                    kernel,
+                    stride,
+                    padding,
+                } => row.set_window(kernel, stride, padding),
+                Operation::BatchNorm { epsilon } => row.epsilon = Some(epsilon),
+                _ => {}
+            }
+            row
+        })
+        .collect();
+    let file = NetworkFile {
+        name: network.name.clone(),
+        input: Some(network.input),
+        layer,
+    };
+    // Only maps with non-string keys or out-of-range numbers fail here, and there are none.
+    toml::to_string(&file).unwrap_or_default()
+}
+
+impl LayerRow {
+    fn set_window(&mut self, kernel: [usize; 2], stride: [usize; 2], padding: Padding) {
+        self.kernel = Some(Pair::Two(kernel));
+        self.stride = Some(Pair::Two(stride));
+        self.padding = Some(match padding {
+            Padding::Same => PaddingField::Word("same".to_string()),
+            Padding::Valid => PaddingField::Word("valid".to_string()),
+            Padding::Explicit(amounts) => {
+                PaddingField::Amounts([amounts.top, amounts.bottom, amounts.left, amounts.right])
+            }
+        });
+    }
+}

@@ -1,0 +1,328 @@
+//! Networks known by name. The MLPerf Tiny ones follow the reference models' layers and shapes
+//! (Banbury et al., "MLPerf Tiny Benchmark", 2021); the keyword network leaves out the reference's dropout.
+
+use super::{Network, Node, NodeInput, Operation, Padding};
+use crate::dataset::SampleShape;
+
+/// Names that [`Network::open`] knows.
+pub const NAMES: [&str; 8] = [
+    "mlp",
+    "cnn",
+    "lenet",
+    "resnet8",
+    "resnet20",
+    "ds-cnn",
+    "mobilenet-v1-0.25",
+    AUTOENCODER,
+];
+/// The one network that reproduces its input.
+pub const AUTOENCODER: &str = "autoencoder";
+/// Epsilon of batch normalization where none is given.
+pub const DEFAULT_EPSILON: f64 = 1e-5;
+
+/// Builds `name`, or `None` if it is not one of [`NAMES`].
+pub fn build(name: &str, input: SampleShape, classes: usize) -> Option<Network> {
+    let mut builder = Builder { nodes: Vec::new() };
+    match name {
+        "mlp" => builder.mlp(classes),
+        "cnn" => builder.cnn(classes),
+        "lenet" => builder.lenet(classes),
+        "resnet8" => builder.resnet8(classes),
+        "resnet20" => builder.resnet20(classes),
+        "ds-cnn" => builder.ds_cnn(classes),
+        "mobilenet-v1-0.25" => builder.mobilenet(classes),
+        AUTOENCODER => builder.autoencoder(input.elements()),
+        _ => return None,
+    }
+    Some(Network {
+        name: name.to_string(),
+        input,
+        nodes: builder.nodes,
+    })
+}
+
+/// Sample shape and classes where no data is given.
+pub fn default_input(name: &str) -> Option<(SampleShape, usize)> {
+    Some(match name {
+        "mlp" => (SampleShape::new(8, 8, 1), 10),
+        "cnn" | "lenet" => (SampleShape::new(28, 28, 1), 10),
+        "resnet8" | "resnet20" => (SampleShape::new(32, 32, 3), 10),
+        "ds-cnn" => (SampleShape::new(49, 10, 1), 12),
+        "mobilenet-v1-0.25" => (SampleShape::new(96, 96, 3), 2),
+        AUTOENCODER => (SampleShape::new(1, 1, 640), 640),
+        _ => return None,
+    })
+}
+
+struct Builder {
+    nodes: Vec<Node>,
+}
+
+impl Builder {
+    /// The latest output.
+    fn last(&self) -> NodeInput {
+        self.nodes
+            .len()
+            .checked_sub(1)
+            .map_or(NodeInput::Network, NodeInput::Node)
+    }
+
+    fn push_from(
+        &mut self,
+        name: String,
+        inputs: Vec<NodeInput>,
+        operation: Operation,
+    ) -> NodeInput {
+        self.nodes.push(Node {
+            name,
+            inputs,
+            operation,
+        });
+        self.last()
+    }
+
+    fn push(&mut self, name: impl Into<String>, operation: Operation) -> NodeInput {
+        let inputs = vec![self.last()];
+        self.push_from(name.into(), inputs, operation)
+    }
+
+    fn convolution_from(
+        &mut self,
+        name: &str,
+        from: NodeInput,
+        channels: usize,
+        kernel: [usize; 2],
+        stride: usize,
+        bias: bool,
+    ) {
+        let operation = Operation::Convolution2d {
+            out_channels: channels,
+            kernel,
+            stride: [stride; 2],
+            padding: Padding::Same,
+            bias,
+        };
+        self.push_from(name.to_string(), vec![from], operation);
+    }
+
+    fn batch_norm(&mut self, layer: &str) {
+        self.push(
+            format!("{layer}-norm"),
+            Operation::BatchNorm {
+                epsilon: DEFAULT_EPSILON,
+            },
+        );
+    }
+
+    fn relu(&mut self, layer: &str) {
+        self.push(format!("{layer}-relu"), Operation::Relu);
+    }
+
+    /// Convolution, batch normalization, ReLU.
+    fn convolution_block(
+        &mut self,
+        name: &str,
+        channels: usize,
+        kernel: [usize; 2],
+        stride: usize,
+    ) {
+        let from = self.last();
+        self.convolution_from(name, from, channels, kernel, stride, false);
+        self.batch_norm(name);
+        self.relu(name);
+    }
+
+    /// Depthwise 3x3 then pointwise, each with batch normalization and ReLU.
+    fn separable_block(&mut self, number: usize, channels: usize, stride: usize) {
+        let name = format!("depthwise{number}");
+        self.push(
+            name.clone(),
+            Operation::DepthwiseConvolution2d {
+                kernel: [3, 3],
+                stride: [stride; 2],
+                padding: Padding::Same,
+                bias: false,
+            },
+        );
+        self.batch_norm(&name);
+        self.relu(&name);
+        self.convolution_block(&format!("pointwise{number}"), channels, [1, 1], 1);
+    }
+
+    fn fully_connected(&mut self, name: &str, out_features: usize) {
+        self.push(
+            name,
+            Operation::FullyConnected {
+                out_features,
+                bias: true,
+            },
+        );
+    }
+
+    fn max_pool(&mut self, name: &str) {
+        self.push(
+            name,
+            Operation::MaxPool2d {
+                kernel: [2, 2],
+                stride: [2, 2],
+                padding: Padding::Valid,
+            },
+        );
+    }
+
+    fn mlp(&mut self, classes: usize) {
+        self.push("flatten", Operation::Flatten);
+        self.fully_connected("hidden", 32);
+        self.relu("hidden");
+        self.fully_connected("output", classes);
+    }
+
+    fn cnn(&mut self, classes: usize) {
+        self.convolution_block("convolution1", 16, [3, 3], 1);
+        self.convolution_block("convolution2", 32, [3, 3], 2);
+        self.convolution_block("convolution3", 32, [3, 3], 2);
+        self.push("pool", Operation::GlobalAveragePool);
+        self.fully_connected("output", classes);
+    }
+
+    fn lenet(&mut self, classes: usize) {
+        for (number, channels) in [(1, 6), (2, 16)] {
+            let name = format!("convolution{number}");
+            let from = self.last();
+            self.convolution_from(&name, from, channels, [5, 5], 1, true);
+            self.relu(&name);
+            self.max_pool(&format!("pool{number}"));
+        }
+        self.push("flatten", Operation::Flatten);
+        for (number, features) in [(1, 120), (2, 84)] {
+            let name = format!("hidden{number}");
+            self.fully_connected(&name, features);
+            self.relu(&name);
+        }
+        self.fully_connected("output", classes);
+    }
+
+    /// Two 3x3 convolutions around a shortcut, which is a 1x1 convolution where the shape changes.
+    fn residual_block(&mut self, name: &str, channels: usize, stride: usize, shortcut: Shortcut) {
+        let start = self.last();
+        self.convolution_block(&format!("{name}-convolution1"), channels, [3, 3], stride);
+        let second = format!("{name}-convolution2");
+        let from = self.last();
+        self.convolution_from(&second, from, channels, [3, 3], 1, false);
+        self.batch_norm(&second);
+        let main = self.last();
+        let side = match shortcut {
+            Shortcut::Identity => start,
+            Shortcut::Convolution => {
+                self.convolution_from(
+                    &format!("{name}-shortcut"),
+                    start,
+                    channels,
+                    [1, 1],
+                    stride,
+                    true,
+                );
+                self.last()
+            }
+            Shortcut::NormalizedConvolution => {
+                let shortcut = format!("{name}-shortcut");
+                self.convolution_from(&shortcut, start, channels, [1, 1], stride, false);
+                self.batch_norm(&shortcut);
+                self.last()
+            }
+        };
+        self.push_from(format!("{name}-add"), vec![main, side], Operation::Add);
+        self.relu(name);
+    }
+
+    fn resnet8(&mut self, classes: usize) {
+        self.convolution_block("stem", 16, [3, 3], 1);
+        self.residual_block("block1", 16, 1, Shortcut::Identity);
+        self.residual_block("block2", 32, 2, Shortcut::Convolution);
+        self.residual_block("block3", 64, 2, Shortcut::Convolution);
+        self.classifier(classes);
+    }
+
+    fn resnet20(&mut self, classes: usize) {
+        self.convolution_block("stem", 16, [3, 3], 1);
+        for (stage, channels) in [(1, 16), (2, 32), (3, 64)] {
+            for block in 1..=3 {
+                let changes = stage > 1 && block == 1;
+                let (stride, shortcut) = if changes {
+                    (2, Shortcut::NormalizedConvolution)
+                } else {
+                    (1, Shortcut::Identity)
+                };
+                self.residual_block(
+                    &format!("stage{stage}-block{block}"),
+                    channels,
+                    stride,
+                    shortcut,
+                );
+            }
+        }
+        self.push("pool", Operation::GlobalAveragePool);
+        self.fully_connected("output", classes);
+    }
+
+    fn ds_cnn(&mut self, classes: usize) {
+        self.convolution_block("stem", 64, [10, 4], 2);
+        for number in 1..=4 {
+            self.separable_block(number, 64, 1);
+        }
+        self.classifier(classes);
+    }
+
+    fn mobilenet(&mut self, classes: usize) {
+        const BLOCKS: [(usize, usize); 13] = [
+            (16, 1),
+            (32, 2),
+            (32, 1),
+            (64, 2),
+            (64, 1),
+            (128, 2),
+            (128, 1),
+            (128, 1),
+            (128, 1),
+            (128, 1),
+            (128, 1),
+            (256, 2),
+            (256, 1),
+        ];
+        self.convolution_block("stem", 8, [3, 3], 2);
+        for (index, (channels, stride)) in BLOCKS.into_iter().enumerate() {
+            self.separable_block(index + 1, channels, stride);
+        }
+        self.classifier(classes);
+    }
+
+    /// Global average pool, fully connected, softmax: the end of the MLPerf Tiny classifiers.
+    fn classifier(&mut self, classes: usize) {
+        self.push("pool", Operation::GlobalAveragePool);
+        self.fully_connected("output", classes);
+        self.push("softmax", Operation::Softmax);
+    }
+
+    fn autoencoder(&mut self, values: usize) {
+        self.push("flatten", Operation::Flatten);
+        let sizes = [128, 128, 128, 128, 8, 128, 128, 128, 128];
+        for (index, features) in sizes.into_iter().enumerate() {
+            let name = format!("layer{}", index + 1);
+            self.fully_connected(&name, features);
+            self.batch_norm(&name);
+            self.relu(&name);
+        }
+        self.fully_connected("output", values);
+    }
+}
+
+/// What a residual block adds to its main branch.
+#[derive(Clone, Copy)]
+enum Shortcut {
+    /// Its input.
+    Identity,
+    /// A strided 1x1 convolution with bias, as MLPerf Tiny's ResNet8.
+    Convolution,
+    /// A strided 1x1 convolution with batch normalization.
+    NormalizedConvolution,
+}
