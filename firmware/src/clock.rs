@@ -3,6 +3,8 @@
 #[cfg(target_os = "none")]
 mod systick;
 
+use tinyhero_common::message::ClockUnit;
+
 #[cfg(target_os = "none")]
 pub use systick::{SysTick, systick_wrapped};
 
@@ -10,8 +12,8 @@ pub use systick::{SysTick, systick_wrapped};
 ///
 /// On an emulated board a tick is a fixed number of instructions, on hardware a fixed number of core cycles.
 pub trait Clock {
-    /// Ticks per second.
-    fn hertz(&self) -> u32;
+    /// What the counts are.
+    fn unit(&self) -> ClockUnit;
 
     /// Sets the count to zero, so that equal work gives an equal count whatever ran before.
     fn restart(&mut self);
@@ -21,8 +23,8 @@ pub trait Clock {
 }
 
 impl<C: Clock> Clock for &mut C {
-    fn hertz(&self) -> u32 {
-        (**self).hertz()
+    fn unit(&self) -> ClockUnit {
+        (**self).unit()
     }
 
     fn restart(&mut self) {
@@ -38,8 +40,8 @@ impl<C: Clock> Clock for &mut C {
 pub struct NoClock;
 
 impl Clock for NoClock {
-    fn hertz(&self) -> u32 {
-        0
+    fn unit(&self) -> ClockUnit {
+        ClockUnit::Ticks { hertz: 0 }
     }
 
     fn restart(&mut self) {}

@@ -8,6 +8,9 @@ use core::ffi::CStr;
 
 use embedded_io::{ErrorKind, ErrorType, Read, Write};
 
+use crate::reset;
+use crate::server::End;
+
 /// Name of the pipe that the host writes and the board reads, in the emulator's working directory.
 pub const TO_BOARD: &CStr = c"tinyhero.to-board";
 /// Name of the pipe that the board writes and the host reads, in the emulator's working directory.
@@ -15,6 +18,9 @@ pub const FROM_BOARD: &CStr = c"tinyhero.from-board";
 
 /// Exit status of the emulator after [`report_fault`], so that the host can tell a fault from its own mistakes.
 pub const FAULT_EXIT_STATUS: u32 = 70;
+
+/// Exit status of the emulator when the link breaks or cannot be opened.
+pub const LINK_EXIT_STATUS: u32 = 71;
 
 const SYS_OPEN: u32 = 0x01;
 const SYS_WRITE0: u32 = 0x04;
@@ -114,6 +120,15 @@ pub fn print(line: &CStr) {
     unsafe { call(SYS_WRITE0, line.as_ptr().cast()) };
 }
 
+/// What a board does when its server has stopped.
+pub fn finish(end: End) -> ! {
+    match end {
+        End::Closed => exit(0),
+        End::Reset => reset::system_reset(),
+        End::Failed => exit(LINK_EXIT_STATUS),
+    }
+}
+
 /// What a board's fault handler calls: prints where the core was and ends the emulator with [`FAULT_EXIT_STATUS`].
 ///
 /// `program_counter` and `link_register` are those of the exception frame.
@@ -136,4 +151,26 @@ fn print_hexadecimal(number: u32) {
     if let Ok(text) = CStr::from_bytes_with_nul(&text) {
         print(text);
     }
+}
+
+/// The exception handlers of a board that is emulated: counting clock, faults that are reported, and the panic handler that
+/// Rust asks for, which nothing reaches (a test looks for it in the linked image).
+#[macro_export]
+macro_rules! emulated_board_handlers {
+    () => {
+        #[::cortex_m_rt::exception]
+        fn SysTick() {
+            $crate::clock::systick_wrapped();
+        }
+
+        #[::cortex_m_rt::exception]
+        unsafe fn HardFault(frame: &::cortex_m_rt::ExceptionFrame) -> ! {
+            $crate::semihosting::report_fault(frame.pc(), frame.lr())
+        }
+
+        #[panic_handler]
+        fn panic(_: &::core::panic::PanicInfo<'_>) -> ! {
+            $crate::semihosting::report_fault(0, 0)
+        }
+    };
 }

@@ -1,6 +1,7 @@
 //! Where a model runs: the boards, how their firmware is built, how they are started and talked to.
 
 pub mod board;
+pub mod client;
 pub mod firmware_image;
 pub mod link;
 mod process;

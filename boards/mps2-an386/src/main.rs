@@ -1,38 +1,36 @@
-//! mps2-an386
+//! Arm MPS2+ with FPGA image AN386: Cortex-M4.
 #![no_std]
 #![no_main]
 
-use cortex_m_rt::{ExceptionFrame, entry, exception};
-use embedded_io::{Read, Write};
-use tinyhero_firmware::clock::{Clock, SysTick};
+use tinyhero_firmware::activity::NoPin;
+use tinyhero_firmware::clock::SysTick;
+use tinyhero_firmware::engine::Engine;
+use tinyhero_firmware::kernel::Portable;
 use tinyhero_firmware::semihosting::{self, SemihostingLink};
+use tinyhero_firmware::server::{Buffers, Server};
+use tinyhero_firmware::slot::{self, FlashSlot, RamFlash};
+use tinyhero_firmware::stack;
 
-#[entry]
+const CLOCK_HERTZ: u32 = 25_000_000;
+const ARENA_BYTES: usize = 1024 * 1024;
+const FRAME_BYTES: usize = 64 * 1024;
+
+#[cortex_m_rt::entry]
 fn main() -> ! {
-    let mut clock = SysTick::start(25_000_000);
-    let Ok(mut link) = SemihostingLink::open() else { semihosting::exit(3) };
-    let mut buffer = [0u8; 1024];
-    loop {
-        let Ok(count) = link.read(&mut buffer) else { semihosting::exit(4) };
-        if count == 0 { semihosting::exit(0) }
-        if count == 1 {
-            // count instructions
-            clock.restart();
-            unsafe { core::arch::asm!("1:", "subs {n}, #1", "bne 1b", n = inout(reg) 10_000_000u32 => _) };
-            let t = clock.elapsed();
-            let _ = link.write_all(&t.to_le_bytes());
-            continue;
-        }
-        let Some(data) = buffer.get(..count) else { continue };
-        if link.write_all(data).is_err() { semihosting::exit(5) }
-    }
+    static mut ENGINE: Engine<Portable, ARENA_BYTES> = Engine::new(Portable);
+    static mut BUFFERS: Buffers<FRAME_BYTES> = Buffers::new();
+    let (Some(region), Ok(link)) = (slot::take_region(), SemihostingLink::open()) else {
+        semihosting::exit(semihosting::LINK_EXIT_STATUS)
+    };
+    let server = Server {
+        board: env!("CARGO_PKG_NAME"),
+        link,
+        clock: SysTick::start(CLOCK_HERTZ),
+        activity: NoPin,
+        slot: FlashSlot::new(RamFlash::new(region)),
+        stack_high_water: stack::high_water,
+    };
+    semihosting::finish(server.serve(ENGINE, BUFFERS))
 }
 
-#[exception]
-fn SysTick() { tinyhero_firmware::clock::systick_wrapped() }
-
-#[exception]
-unsafe fn HardFault(frame: &ExceptionFrame) -> ! { semihosting::report_fault(frame.pc(), frame.lr()) }
-
-#[panic_handler]
-fn panic(_: &core::panic::PanicInfo) -> ! { semihosting::exit(6) }
+tinyhero_firmware::emulated_board_handlers!();

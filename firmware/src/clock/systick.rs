@@ -2,6 +2,8 @@
 
 use core::sync::atomic::{AtomicU32, Ordering};
 
+use tinyhero_common::message::ClockUnit;
+
 use super::Clock;
 
 const CONTROL: *mut u32 = 0xE000_E010 as *mut u32;
@@ -40,8 +42,8 @@ impl SysTick {
 }
 
 impl Clock for SysTick {
-    fn hertz(&self) -> u32 {
-        self.hertz
+    fn unit(&self) -> ClockUnit {
+        ClockUnit::Ticks { hertz: self.hertz }
     }
 
     fn restart(&mut self) {

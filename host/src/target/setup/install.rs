@@ -50,13 +50,16 @@ pub(super) fn install_packages(packages: &[&str], report: &mut dyn FnMut(&str)) 
     };
     let become_root = become_root()?;
     let apt = |arguments: &[&str]| -> Result<(), String> {
-        let mut words = become_root.iter().map(PathBuf::as_path).chain([manager.as_path()]);
-        let mut command = Command::new(words.next().unwrap_or(&manager));
-        if !become_root.is_empty() {
+        let mut command = match &become_root {
             // sudo starts the package manager with a clean environment.
-            command.args(["-n", "env", "DEBIAN_FRONTEND=noninteractive"]);
-        }
-        command.args(words).env("DEBIAN_FRONTEND", "noninteractive");
+            Some(sudo) => {
+                let mut command = Command::new(sudo);
+                command.args(["-n", "env", "DEBIAN_FRONTEND=noninteractive"]).arg(&manager);
+                command
+            }
+            None => Command::new(&manager),
+        };
+        command.env("DEBIAN_FRONTEND", "noninteractive");
         command.args(["-o", "DPkg::Lock::Timeout=300"]).args(arguments);
         let finished = process::run(&mut command, LIMIT).map_err(|error| error.to_string())?;
         if finished.status.success() { Ok(()) } else { Err(format!("apt-get failed ({})", finished.reason())) }
