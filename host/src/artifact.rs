@@ -20,8 +20,7 @@ pub fn write_atomically(path: &Path, bytes: &[u8]) -> Result<()> {
     // Without this a power loss could leave the new name with old or no contents.
     file.as_file().sync_all().map_err(error)?;
     allow_others_to_read(file.as_file()).map_err(error)?;
-    file.persist(path)
-        .map_err(|failure| Error::writing(path, &failure.error))?;
+    file.persist(path).map_err(|failure| Error::writing(path, &failure.error))?;
     Ok(())
 }
 
@@ -71,10 +70,7 @@ mod tests {
         write_atomically(&path, b"first").unwrap();
         write_atomically(&path, b"2nd").unwrap();
         assert_eq!(std::fs::read(&path).unwrap(), b"2nd");
-        assert_eq!(
-            std::fs::read_dir(path.parent().unwrap()).unwrap().count(),
-            1
-        );
+        assert_eq!(std::fs::read_dir(path.parent().unwrap()).unwrap().count(), 1);
     }
 
     #[test]

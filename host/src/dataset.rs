@@ -58,11 +58,7 @@ pub struct SampleShape {
 impl SampleShape {
     /// A shape of `height` rows, `width` columns and `channels` values per pixel.
     pub const fn new(height: usize, width: usize, channels: usize) -> Self {
-        Self {
-            height,
-            width,
-            channels,
-        }
+        Self { height, width, channels }
     }
 
     /// Values in one sample.
@@ -73,11 +69,7 @@ impl SampleShape {
 
 impl From<[usize; 3]> for SampleShape {
     fn from([height, width, channels]: [usize; 3]) -> Self {
-        Self {
-            height,
-            width,
-            channels,
-        }
+        Self { height, width, channels }
     }
 }
 
@@ -89,11 +81,7 @@ impl From<SampleShape> for [usize; 3] {
 
 impl std::fmt::Display for SampleShape {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(
-            formatter,
-            "{}x{}x{}",
-            self.height, self.width, self.channels
-        )
+        write!(formatter, "{}x{}x{}", self.height, self.width, self.channels)
     }
 }
 
@@ -216,10 +204,7 @@ impl Dataset {
         match self.sample_type {
             // Range checked when the data set was opened.
             SampleType::U8 => sample.iter().map(|&value| value.to_le_bytes()[0]).collect(),
-            SampleType::I16 => sample
-                .iter()
-                .flat_map(|value| value.to_le_bytes())
-                .collect(),
+            SampleType::I16 => sample.iter().flat_map(|value| value.to_le_bytes()).collect(),
         }
     }
 
@@ -245,10 +230,8 @@ impl Dataset {
                     "give one label for each sample",
                 ));
             }
-            if let Some(row) = split
-                .labels
-                .iter()
-                .position(|&label| usize::from(label) >= self.classes())
+            if let Some(row) =
+                split.labels.iter().position(|&label| usize::from(label) >= self.classes())
             {
                 return Err(Error::bad_input(
                     &self.name,
@@ -272,10 +255,7 @@ fn numbered_classes(count: usize) -> Vec<String> {
 
 /// One more than the largest label.
 fn count_classes(labels: &[u16]) -> usize {
-    labels
-        .iter()
-        .max()
-        .map_or(0, |&largest| usize::from(largest) + 1)
+    labels.iter().max().map_or(0, |&largest| usize::from(largest) + 1)
 }
 
 /// 0..count in an order that `seed` decides, the same on every machine.

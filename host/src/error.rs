@@ -93,12 +93,7 @@ impl Error {
         reason: &std::io::Error,
         advice: &'static str,
     ) -> Self {
-        Self::File {
-            path: one_line(path.display()),
-            action,
-            reason: one_line(reason),
-            advice,
-        }
+        Self::File { path: one_line(path.display()), action, reason: one_line(reason), advice }
     }
 
     /// The process exit code that this error asks for: 2 for wrong usage or bad input, 1 for a failed check.

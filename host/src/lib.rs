@@ -4,7 +4,9 @@ pub mod artifact;
 pub mod dataset;
 pub mod error;
 pub mod network;
+pub mod optimizer;
 pub mod random;
+pub mod report;
 pub mod target;
 pub mod trained_network;
 

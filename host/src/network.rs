@@ -242,10 +242,7 @@ impl Network {
 
     /// Shape of the output: 1x1xclasses for a classifier.
     pub fn output(&self) -> Result<SampleShape> {
-        Ok(self
-            .summaries()?
-            .last()
-            .map_or(self.input, |summary| summary.output))
+        Ok(self.summaries()?.last().map_or(self.input, |summary| summary.output))
     }
 
     /// Multiply-accumulates for one sample.
@@ -255,11 +252,7 @@ impl Network {
 
     /// All trained numbers.
     pub fn parameters(&self) -> Result<usize> {
-        Ok(self
-            .summaries()?
-            .iter()
-            .map(|summary| summary.parameters)
-            .sum())
+        Ok(self.summaries()?.iter().map(|summary| summary.parameters).sum())
     }
 
     /// Whether the network reproduces its input and so trains with mean squared error instead of cross-entropy.

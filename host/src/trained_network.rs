@@ -87,11 +87,7 @@ impl NodeParameters {
         for (node, summary) in network.nodes.iter().zip(&summaries) {
             let channels = summary.output.channels;
             parameters.push(match node.operation {
-                Operation::Convolution2d {
-                    kernel: [rows, columns],
-                    bias,
-                    ..
-                } => {
+                Operation::Convolution2d { kernel: [rows, columns], bias, .. } => {
                     let fan_in = rows * columns * summary.input.channels;
                     let deviation = (2.0 / (rows * columns * channels) as f64).sqrt();
                     Self::Layer {
@@ -100,11 +96,7 @@ impl NodeParameters {
                         bias: bias.then(|| uniform(channels, fan_in, None)),
                     }
                 }
-                Operation::DepthwiseConvolution2d {
-                    kernel: [rows, columns],
-                    bias,
-                    ..
-                } => {
+                Operation::DepthwiseConvolution2d { kernel: [rows, columns], bias, .. } => {
                     let deviation = (2.0 / (rows * columns) as f64).sqrt();
                     Self::Layer {
                         weight: uniform(summary.weights, rows * columns, Some(deviation)),
@@ -171,18 +163,11 @@ impl TrainedNetwork {
         if expected.len() != self.parameters.len() {
             return Err(error("all", "parameters do not belong to this network"));
         }
-        for ((node, expected), found) in self
-            .network
-            .nodes
-            .iter()
-            .zip(&expected)
-            .zip(&self.parameters)
+        for ((node, expected), found) in
+            self.network.nodes.iter().zip(&expected).zip(&self.parameters)
         {
             if found.lengths() != expected.lengths() {
-                return Err(error(
-                    &node.name,
-                    "parameters do not belong to this network",
-                ));
+                return Err(error(&node.name, "parameters do not belong to this network"));
             }
             if !found.values().all(|value| value.is_finite()) {
                 return Err(error(&node.name, "holds a number that is not finite"));
@@ -196,15 +181,10 @@ impl NodeParameters {
     fn lists(&self) -> Vec<&[f32]> {
         match self {
             Self::None => Vec::new(),
-            Self::Layer { weight, bias, .. } => std::iter::once(weight.as_slice())
-                .chain(bias.as_deref())
-                .collect(),
-            Self::BatchNorm {
-                gamma,
-                beta,
-                mean,
-                variance,
-            } => vec![gamma, beta, mean, variance],
+            Self::Layer { weight, bias, .. } => {
+                std::iter::once(weight.as_slice()).chain(bias.as_deref()).collect()
+            }
+            Self::BatchNorm { gamma, beta, mean, variance } => vec![gamma, beta, mean, variance],
         }
     }
 
@@ -213,12 +193,7 @@ impl NodeParameters {
     }
 
     fn values(&self) -> impl Iterator<Item = f32> {
-        self.lists()
-            .into_iter()
-            .flatten()
-            .copied()
-            .collect::<Vec<_>>()
-            .into_iter()
+        self.lists().into_iter().flatten().copied().collect::<Vec<_>>().into_iter()
     }
 }
 

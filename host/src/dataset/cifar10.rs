@@ -9,18 +9,8 @@ pub const SHAPE: SampleShape = SampleShape::new(32, 32, 3);
 /// File with one class name per line.
 pub const CLASS_NAMES_FILE: &str = "batches.meta.txt";
 /// Class names where no such file is present.
-pub const CLASS_NAMES: [&str; 10] = [
-    "airplane",
-    "automobile",
-    "bird",
-    "cat",
-    "deer",
-    "dog",
-    "frog",
-    "horse",
-    "ship",
-    "truck",
-];
+pub const CLASS_NAMES: [&str; 10] =
+    ["airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"];
 const RECORD: usize = 1 + 3072;
 const PLANE: usize = 1024;
 
@@ -43,9 +33,7 @@ pub fn append(source: &Source, split: &mut Split) -> Result<()> {
         split.labels.push(u16::from(label));
         for pixel in 0..PLANE {
             for channel in 0..SHAPE.channels {
-                split
-                    .samples
-                    .push(i16::from(planes[channel * PLANE + pixel]));
+                split.samples.push(i16::from(planes[channel * PLANE + pixel]));
             }
         }
     }

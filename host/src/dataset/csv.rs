@@ -66,9 +66,7 @@ pub fn parse(source: &Source) -> Result<Table> {
     for (row, record) in reader.records().enumerate() {
         let record = record
             .map_err(|reason| Error::bad_input(&source.name, reason, "correct the CSV file"))?;
-        let line = record
-            .position()
-            .map_or(row as u64 + 1, ::csv::Position::line);
+        let line = record.position().map_or(row as u64 + 1, ::csv::Position::line);
         let features = record.len().saturating_sub(1);
         let wanted = *columns.get_or_insert(record.len());
         if features == 0 {
@@ -91,11 +89,7 @@ pub fn parse(source: &Source) -> Result<Table> {
             .take(features)
             .enumerate()
             .map(|(column, field)| {
-                field
-                    .parse::<f64>()
-                    .ok()
-                    .filter(|value| value.is_finite())
-                    .ok_or(column)
+                field.parse::<f64>().ok().filter(|value| value.is_finite()).ok_or(column)
             })
             .collect();
         match numbers {
@@ -103,11 +97,8 @@ pub fn parse(source: &Source) -> Result<Table> {
             // The first row may be a header.
             Err(_) if row == 0 => continue,
             Err(column) => {
-                let problem = format!(
-                    "column {} holds '{}', not a number",
-                    column + 1,
-                    &record[column]
-                );
+                let problem =
+                    format!("column {} holds '{}', not a number", column + 1, &record[column]);
                 return Err(table.error(line, &problem, "correct the value"));
             }
         }
@@ -116,11 +107,7 @@ pub fn parse(source: &Source) -> Result<Table> {
         table.lines.push(line);
     }
     if table.labels.is_empty() {
-        return Err(Error::bad_input(
-            &source.name,
-            "holds no row",
-            "give a CSV file with samples",
-        ));
+        return Err(Error::bad_input(&source.name, "holds no row", "give a CSV file with samples"));
     }
     Ok(table)
 }
@@ -145,11 +132,7 @@ pub fn parse_integers(source: &Source, width: usize) -> Result<Split> {
 /// Turns tables of equal width into integers; maps and class names hold for all of them and are measured on the first.
 pub fn convert(tables: Vec<Table>) -> Result<Converted> {
     let Some(first) = tables.first() else {
-        return Err(Error::bad_input(
-            "csv",
-            "no table to read",
-            "give a CSV file",
-        ));
+        return Err(Error::bad_input("csv", "no table to read", "give a CSV file"));
     };
     for table in &tables {
         if table.width != first.width {
@@ -167,13 +150,8 @@ pub fn convert(tables: Vec<Table>) -> Result<Converted> {
     let (low, high) = tables
         .iter()
         .flat_map(|table| &table.values)
-        .fold((0.0f64, 0.0f64), |(low, high), &value| {
-            (low.min(value), high.max(value))
-        });
-    let integers = tables
-        .iter()
-        .flat_map(|table| &table.values)
-        .all(|value| value.fract() == 0.0);
+        .fold((0.0f64, 0.0f64), |(low, high), &value| (low.min(value), high.max(value)));
+    let integers = tables.iter().flat_map(|table| &table.values).all(|value| value.fract() == 0.0);
     let (sample_type, column_maps) = if integers && low >= 0.0 && high <= 255.0 {
         (SampleType::U8, None)
     } else if integers && low >= f64::from(i16::MIN) && high <= f64::from(i16::MAX) {
@@ -185,19 +163,10 @@ pub fn convert(tables: Vec<Table>) -> Result<Converted> {
         .iter()
         .map(|table| Split {
             samples: table.integers(column_maps.as_deref()),
-            labels: table
-                .labels
-                .iter()
-                .map(|label| label.number(&class_names))
-                .collect(),
+            labels: table.labels.iter().map(|label| label.number(&class_names)).collect(),
         })
         .collect();
-    Ok(Converted {
-        splits,
-        class_names,
-        sample_type,
-        column_maps,
-    })
+    Ok(Converted { splits, class_names, sample_type, column_maps })
 }
 
 impl Table {
@@ -243,10 +212,9 @@ impl Label {
     fn number(&self, class_names: &[String]) -> u16 {
         match self {
             Label::Number(number) => *number,
-            Label::Name(name) => class_names
-                .iter()
-                .position(|other| other == name)
-                .unwrap_or(0) as u16,
+            Label::Name(name) => {
+                class_names.iter().position(|other| other == name).unwrap_or(0) as u16
+            }
         }
     }
 }
@@ -261,10 +229,7 @@ fn measure_columns(table: &Table) -> Vec<ColumnMap> {
                     (low.min(value), high.max(value))
                 });
             let step = (high - low) / f64::from(2 * i32::from(i16::MAX));
-            ColumnMap {
-                offset: (low + high) / 2.0,
-                step: if step > 0.0 { step } else { 1.0 },
-            }
+            ColumnMap { offset: (low + high) / 2.0, step: if step > 0.0 { step } else { 1.0 } }
         })
         .collect()
 }

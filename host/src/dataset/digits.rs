@@ -31,12 +31,7 @@ pub fn seeded(seed: u64) -> Result<Dataset> {
     let indexes = shuffled_indexes(rows.len(), seed);
     let (train, rest) = indexes.split_at(SEEDED_COUNTS[0]);
     let (validation, test) = rest.split_at(SEEDED_COUNTS[1]);
-    Ok(dataset(
-        NAME_1797,
-        rows.selected(train),
-        rows.selected(validation),
-        rows.selected(test),
-    ))
+    Ok(dataset(NAME_1797, rows.selected(train), rows.selected(validation), rows.selected(test)))
 }
 
 fn parse(name: &str, compressed: &[u8]) -> Result<Split> {

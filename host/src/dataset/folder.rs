@@ -36,11 +36,7 @@ pub fn open(name: &str, seed: u64) -> Result<Dataset> {
         ),
         _ => Error::reading(path, &reason),
     })?;
-    let paths = if metadata.is_dir() {
-        list(path)?
-    } else {
-        vec![path.to_path_buf()]
-    };
+    let paths = if metadata.is_dir() { list(path)? } else { vec![path.to_path_buf()] };
     let mut found = Found::default();
     for path in &paths {
         found.add(Source::read(path)?, metadata.is_dir())?;
@@ -54,11 +50,7 @@ pub fn open(name: &str, seed: u64) -> Result<Dataset> {
         [true, false, false] => found.idx(name),
         [false, true, false] => found.cifar10(name, seed, path),
         [false, false, true] => found.csv(name, seed, shape),
-        [false, false, false] => Err(Error::bad_input(
-            path.display(),
-            "holds no data set",
-            ADVICE,
-        )),
+        [false, false, false] => Err(Error::bad_input(path.display(), "holds no data set", ADVICE)),
         _ => Err(Error::bad_input(
             path.display(),
             "mixes data formats",
@@ -94,12 +86,8 @@ fn list(folder: &Path) -> Result<Vec<PathBuf>> {
     let entries = std::fs::read_dir(folder).map_err(|reason| Error::reading(folder, &reason))?;
     let mut paths = Vec::new();
     for entry in entries {
-        let path = entry
-            .map_err(|reason| Error::reading(folder, &reason))?
-            .path();
-        let hidden = path
-            .file_name()
-            .is_none_or(|name| name.to_string_lossy().starts_with('.'));
+        let path = entry.map_err(|reason| Error::reading(folder, &reason))?.path();
+        let hidden = path.file_name().is_none_or(|name| name.to_string_lossy().starts_with('.'));
         if path.is_file() && !hidden {
             paths.push(path);
         }
@@ -138,13 +126,9 @@ impl Found {
     /// Puts one file where its content says. In a folder, other files (notes, licences) are passed over.
     fn add(&mut self, source: Source, in_folder: bool) -> Result<()> {
         let base_name = source.base_name();
-        let file = File {
-            part: part(&base_name),
-            source,
-        };
-        let has_table_name = [".csv", ".tra", ".tes"]
-            .iter()
-            .any(|ending| base_name.ends_with(ending));
+        let file = File { part: part(&base_name), source };
+        let has_table_name =
+            [".csv", ".tra", ".tes"].iter().any(|ending| base_name.ends_with(ending));
         if base_name == cifar10::CLASS_NAMES_FILE {
             let text = String::from_utf8_lossy(&file.source.bytes).into_owned();
             self.class_names = Some(
@@ -254,11 +238,7 @@ impl Found {
 
     fn csv(&self, name: &str, seed: u64, shape: Option<SampleShape>) -> Result<Dataset> {
         let with_part = |part| self.tables.iter().find(|file| file.part == part);
-        let tables = match (
-            with_part(Part::Train),
-            with_part(Part::Test),
-            self.tables.as_slice(),
-        ) {
+        let tables = match (with_part(Part::Train), with_part(Part::Test), self.tables.as_slice()) {
             (Some(train), Some(test), _) => {
                 vec![csv::parse(&train.source)?, csv::parse(&test.source)?]
             }
@@ -270,10 +250,7 @@ impl Found {
         if shape.elements() != width {
             return Err(Error::bad_input(
                 name,
-                format_args!(
-                    "has {width} feature columns, but {shape} needs {}",
-                    shape.elements()
-                ),
+                format_args!("has {width} feature columns, but {shape} needs {}", shape.elements()),
                 "give a shape whose product is the number of feature columns",
             ));
         }

@@ -28,17 +28,10 @@ pub fn recognise(bytes: &[u8]) -> Option<Contents> {
 pub fn parse(images: &Source, labels: &Source) -> Result<(SampleShape, Split)> {
     let (dimensions, pixels) = payload(images)?;
     let (label_dimensions, label_bytes) = payload(labels)?;
-    let shape = SampleShape::new(
-        dimensions[1],
-        dimensions[2],
-        dimensions.get(3).copied().unwrap_or(1),
-    );
+    let shape =
+        SampleShape::new(dimensions[1], dimensions[2], dimensions.get(3).copied().unwrap_or(1));
     if shape.elements() == 0 || dimensions[0] == 0 {
-        return Err(Error::bad_input(
-            &images.name,
-            "holds no image",
-            "give a file with images",
-        ));
+        return Err(Error::bad_input(&images.name, "holds no image", "give a file with images"));
     }
     if dimensions[0] != label_dimensions[0] {
         return Err(Error::bad_input(
@@ -67,16 +60,10 @@ fn payload(source: &Source) -> Result<(Vec<usize>, &[u8])> {
         .ok_or_else(|| damaged("ends inside its IDX header".to_string()))?;
     let dimensions: Vec<usize> = header
         .chunks_exact(4)
-        .map(|bytes| {
-            bytes
-                .iter()
-                .fold(0, |value, &byte| value << 8 | usize::from(byte))
-        })
+        .map(|bytes| bytes.iter().fold(0, |value, &byte| value << 8 | usize::from(byte)))
         .collect();
     let data = &source.bytes[4 + 4 * count..];
-    let expected = dimensions
-        .iter()
-        .try_fold(1usize, |product, &size| product.checked_mul(size));
+    let expected = dimensions.iter().try_fold(1usize, |product, &size| product.checked_mul(size));
     if expected != Some(data.len()) {
         let shape: Vec<String> = dimensions.iter().map(usize::to_string).collect();
         return Err(damaged(format!(

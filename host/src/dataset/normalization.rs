@@ -34,11 +34,7 @@ impl Normalization {
             .map(|(&square, mean)| {
                 let variance = square as f64 / count - mean * mean;
                 // Raw values are integers, so a variance this small means a constant channel.
-                if variance > 1e-9 {
-                    variance.sqrt().recip()
-                } else {
-                    1.0
-                }
+                if variance > 1e-9 { variance.sqrt().recip() } else { 1.0 }
             })
             .collect();
         Self { mean, inverse_std }

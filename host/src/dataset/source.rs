@@ -27,19 +27,16 @@ impl Source {
             return Ok(Self { name, bytes });
         }
         let mut unpacked = Vec::new();
-        flate2::read::MultiGzDecoder::new(bytes.as_slice())
-            .read_to_end(&mut unpacked)
-            .map_err(|reason| {
+        flate2::read::MultiGzDecoder::new(bytes.as_slice()).read_to_end(&mut unpacked).map_err(
+            |reason| {
                 let problem = match reason.kind() {
                     std::io::ErrorKind::UnexpectedEof => "the gz file is truncated".to_string(),
                     _ => format!("the gz file is damaged ({reason})"),
                 };
                 Error::bad_input(&name, problem, "fetch it again")
-            })?;
-        Ok(Self {
-            name,
-            bytes: unpacked,
-        })
+            },
+        )?;
+        Ok(Self { name, bytes: unpacked })
     }
 
     /// The last part of the path, without a `.gz` ending, in lower case.
@@ -53,8 +50,6 @@ impl Source {
     pub fn is_text(&self) -> bool {
         let start = &self.bytes[..self.bytes.len().min(4096)];
         !start.is_empty()
-            && start
-                .iter()
-                .all(|&byte| byte >= 0x20 || matches!(byte, b'\t' | b'\n' | b'\r'))
+            && start.iter().all(|&byte| byte >= 0x20 || matches!(byte, b'\t' | b'\n' | b'\r'))
     }
 }

@@ -58,13 +58,7 @@ fn digits_hold_the_published_counts() {
     let test: Vec<usize> = (0..10).map(|class| count(&digits.test, class)).collect();
     assert_eq!(train, [376, 389, 380, 389, 387, 376, 377, 387, 380, 382]);
     assert_eq!(test, [178, 182, 177, 183, 181, 182, 181, 179, 174, 180]);
-    assert!(
-        digits
-            .train
-            .samples
-            .iter()
-            .all(|value| (0..=16).contains(value))
-    );
+    assert!(digits.train.samples.iter().all(|value| (0..=16).contains(value)));
 }
 
 #[test]
@@ -72,10 +66,7 @@ fn digits_1797_is_split_by_the_seed() {
     let first = Dataset::open_with_seed("digits-1797", 1).unwrap();
     let again = Dataset::open_with_seed("digits-1797", 1).unwrap();
     let other = Dataset::open_with_seed("digits-1797", 2).unwrap();
-    assert_eq!(
-        (first.train.len(), first.validation.len(), first.test.len()),
-        (1077, 360, 360)
-    );
+    assert_eq!((first.train.len(), first.validation.len(), first.test.len()), (1077, 360, 360));
     assert_eq!(first.train, again.train);
     assert_ne!(first.train, other.train);
 }
@@ -84,18 +75,11 @@ fn digits_1797_is_split_by_the_seed() {
 fn normalization_gives_mean_zero_and_variance_one() {
     let digits = Dataset::open("digits").unwrap();
     let normalization = digits.normalization();
-    let real: Vec<f64> = digits
-        .train
-        .samples
-        .iter()
-        .map(|&raw| normalization.real(raw, 0))
-        .collect();
+    let real: Vec<f64> =
+        digits.train.samples.iter().map(|&raw| normalization.real(raw, 0)).collect();
     let mean = real.iter().sum::<f64>() / real.len() as f64;
     let variance = real.iter().map(|value| value * value).sum::<f64>() / real.len() as f64;
-    assert!(
-        mean.abs() < 1e-12 && (variance - 1.0).abs() < 1e-9,
-        "{mean} {variance}"
-    );
+    assert!(mean.abs() < 1e-12 && (variance - 1.0).abs() < 1e-9, "{mean} {variance}");
 }
 
 #[test]
@@ -118,16 +102,11 @@ fn idx_is_recognised_by_content_packed_or_not() {
 fn cifar10_planes_become_pixels() {
     let mut record = vec![9u8];
     record.extend((0..3072).map(|index| (index / 1024 * 50 + index % 1024 % 7) as u8));
-    let folder = folder_of(&[
-        ("data_batch_1.bin", record.clone()),
-        ("test_batch.bin.gz", gzip(&record)),
-    ]);
+    let folder =
+        folder_of(&[("data_batch_1.bin", record.clone()), ("test_batch.bin.gz", gzip(&record))]);
     let dataset = open(folder.path()).unwrap();
     assert_eq!(dataset.kind, DatasetKind::Cifar10);
-    assert_eq!(
-        dataset.train.sample(0).unwrap()[..6],
-        [0, 50, 100, 1, 51, 101]
-    );
+    assert_eq!(dataset.train.sample(0).unwrap()[..6], [0, 50, 100, 1, 51, 101]);
     assert_eq!(dataset.class_names[9], "truck");
     record[0] = 10;
     refusal(
@@ -142,10 +121,7 @@ fn csv_takes_a_header_a_shape_and_fractions() {
     let folder = folder_of(&[("train.csv", rows.clone()), ("test.csv", rows)]);
     let path = folder.path().to_str().unwrap();
     let flat = Dataset::open(path).unwrap();
-    assert_eq!(
-        (flat.shape, flat.sample_type),
-        (SampleShape::new(1, 1, 4), SampleType::U8)
-    );
+    assert_eq!((flat.shape, flat.sample_type), (SampleShape::new(1, 1, 4), SampleType::U8));
     let square = Dataset::open(&format!("{path}:2x2")).unwrap();
     assert_eq!(square.shape, SampleShape::new(2, 2, 1));
     assert!(
@@ -179,10 +155,7 @@ fn a_lone_csv_is_split_by_the_seed() {
 #[test]
 fn every_bad_input_gets_its_one_line() {
     let text = Dataset::open("no/such/data").unwrap_err().to_string();
-    assert!(
-        text.contains("no/such/data") && text.contains("digits"),
-        "{text}"
-    );
+    assert!(text.contains("no/such/data") && text.contains("digits"), "{text}");
 
     let good = |name: &'static str| match name {
         "train-images" => (name, idx_images(2, 12)),
@@ -191,13 +164,8 @@ fn every_bad_input_gets_its_one_line() {
         _ => ("test-labels", idx_labels(&[1])),
     };
     let with = |name: &'static str, bytes: Vec<u8>| {
-        ["train-images", "train-labels", "test-images", "test-labels"].map(|other| {
-            if other == name {
-                (name, bytes.clone())
-            } else {
-                good(other)
-            }
-        })
+        ["train-images", "train-labels", "test-images", "test-labels"]
+            .map(|other| if other == name { (name, bytes.clone()) } else { good(other) })
     };
     let mut cut = gzip(&idx_images(2, 12));
     cut.truncate(cut.len() - 9);
@@ -210,36 +178,20 @@ fn every_bad_input_gets_its_one_line() {
         &with("train-labels", idx_labels(&[0, 1, 1])),
         &["train-labels", "3 labels", "2 images"],
     );
-    refusal(
-        &with("test-labels", idx_labels(&[2])),
-        &["sample 0", "label 2", "2 classes"],
-    );
+    refusal(&with("test-labels", idx_labels(&[2])), &["sample 0", "label 2", "2 classes"]);
     refusal(&with("test-labels", Vec::new()), &["test-labels", "empty"]);
     refusal(&with("test-labels", b"hello".to_vec()), &["test labels"]);
     refusal(&[], &["no data set"]);
 
-    let table = |rows: &str| {
-        [
-            ("train.csv", rows.as_bytes().to_vec()),
-            ("test.csv", b"1,2,0\n".to_vec()),
-        ]
-    };
-    refusal(
-        &table("1,2,0\n1,2,3,0\n"),
-        &["train.csv, line 2", "4 columns instead of 3"],
-    );
-    refusal(
-        &table("1,2,0\n1,x,0\n"),
-        &["train.csv, line 2", "column 2", "'x'"],
-    );
+    let table =
+        |rows: &str| [("train.csv", rows.as_bytes().to_vec()), ("test.csv", b"1,2,0\n".to_vec())];
+    refusal(&table("1,2,0\n1,2,3,0\n"), &["train.csv, line 2", "4 columns instead of 3"]);
+    refusal(&table("1,2,0\n1,x,0\n"), &["train.csv, line 2", "column 2", "'x'"]);
     refusal(&table("1,2,3,0\n"), &["test.csv", "2 feature columns"]);
     refusal(&table("1,2,-1\n"), &["train.csv, line 1", "'-1'"]);
     refusal(&table("1,2,0.5\n"), &["train.csv, line 1", "'0.5'"]);
     refusal(
-        &[
-            ("train.csv", b"1,0\n".to_vec()),
-            ("test.csv", b"1,0\n1,3\n".to_vec()),
-        ],
+        &[("train.csv", b"1,0\n".to_vec()), ("test.csv", b"1,0\n1,3\n".to_vec())],
         &["test.csv, line 2", "label 3"],
     );
 }

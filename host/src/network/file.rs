@@ -79,9 +79,9 @@ pub fn open(path: &str, input: SampleShape, classes: usize) -> Result<Network> {
 /// Reads TOML text; shapes are checked by the caller.
 pub fn parse(text: &str, place: &str, input: SampleShape, classes: usize) -> Result<Network> {
     let file: NetworkFile = toml::from_str(text).map_err(|error| {
-        let line = error.span().map_or(1, |span| {
-            text[..span.start.min(text.len())].matches('\n').count() + 1
-        });
+        let line = error
+            .span()
+            .map_or(1, |span| text[..span.start.min(text.len())].matches('\n').count() + 1);
         Error::bad_input(
             format_args!("{place}, line {line}"),
             error.message(),
@@ -99,10 +99,7 @@ pub fn parse(text: &str, place: &str, input: SampleShape, classes: usize) -> Res
     }
     let mut nodes: Vec<Node> = Vec::with_capacity(file.layer.len());
     for (index, row) in file.layer.into_iter().enumerate() {
-        let name = row
-            .name
-            .clone()
-            .unwrap_or_else(|| format!("{}-{index}", row.operation));
+        let name = row.name.clone().unwrap_or_else(|| format!("{}-{index}", row.operation));
         let error = |problem: String| {
             Error::bad_input(
                 format_args!("{place}, layer '{name}'"),
@@ -111,41 +108,23 @@ pub fn parse(text: &str, place: &str, input: SampleShape, classes: usize) -> Res
             )
         };
         if name == INPUT {
-            return Err(error(
-                "is called 'input', which is the sample's name".to_string(),
-            ));
+            return Err(error("is called 'input', which is the sample's name".to_string()));
         }
         let inputs = match &row.inputs {
-            None => vec![
-                index
-                    .checked_sub(1)
-                    .map_or(NodeInput::Network, NodeInput::Node),
-            ],
+            None => vec![index.checked_sub(1).map_or(NodeInput::Network, NodeInput::Node)],
             Some(names) => names
                 .iter()
-                .map(
-                    |wanted| match nodes.iter().position(|node| &node.name == wanted) {
-                        Some(position) => Ok(NodeInput::Node(position)),
-                        None if wanted == INPUT => Ok(NodeInput::Network),
-                        None => Err(error(format!(
-                            "reads '{wanted}', which is no earlier layer"
-                        ))),
-                    },
-                )
+                .map(|wanted| match nodes.iter().position(|node| &node.name == wanted) {
+                    Some(position) => Ok(NodeInput::Node(position)),
+                    None if wanted == INPUT => Ok(NodeInput::Network),
+                    None => Err(error(format!("reads '{wanted}', which is no earlier layer"))),
+                })
                 .collect::<Result<_>>()?,
         };
         let operation = operation(row, input, classes).map_err(error)?;
-        nodes.push(Node {
-            name,
-            inputs,
-            operation,
-        });
+        nodes.push(Node { name, inputs, operation });
     }
-    Ok(Network {
-        name: file.name,
-        input,
-        nodes,
-    })
+    Ok(Network { name: file.name, input, nodes })
 }
 
 /// The operation of a row. Every key that is given must belong to it.
@@ -187,22 +166,14 @@ fn operation(
             let stride = row.stride(kernel);
             let padding = row.padding(Padding::Valid)?;
             if row.operation == "max-pool-2d" {
-                Operation::MaxPool2d {
-                    kernel,
-                    stride,
-                    padding,
-                }
+                Operation::MaxPool2d { kernel, stride, padding }
             } else {
-                Operation::AveragePool2d {
-                    kernel,
-                    stride,
-                    padding,
-                }
+                Operation::AveragePool2d { kernel, stride, padding }
             }
         }
-        "batch-norm" => Operation::BatchNorm {
-            epsilon: row.epsilon.take().unwrap_or(DEFAULT_EPSILON),
-        },
+        "batch-norm" => {
+            Operation::BatchNorm { epsilon: row.epsilon.take().unwrap_or(DEFAULT_EPSILON) }
+        }
         "relu" => Operation::Relu,
         "relu6" => Operation::Relu6,
         "global-average-pool" => Operation::GlobalAveragePool,
@@ -212,10 +183,7 @@ fn operation(
         other => return Err(format!("has the unknown operation '{other}'")),
     };
     match row.unused_key() {
-        Some(key) => Err(format!(
-            "has the key '{key}', which {} does not use",
-            row.operation
-        )),
+        Some(key) => Err(format!("has the key '{key}', which {} does not use", row.operation)),
         None => Ok(operation),
     }
 }
@@ -238,12 +206,7 @@ impl LayerRow {
                 "has padding '{word}' instead of \"same\", \"valid\" or [top, bottom, left, right]"
             )),
             Some(PaddingField::Amounts([top, bottom, left, right])) => {
-                Ok(Padding::Explicit(PaddingAmounts {
-                    top,
-                    bottom,
-                    left,
-                    right,
-                }))
+                Ok(Padding::Explicit(PaddingAmounts { top, bottom, left, right }))
             }
         }
     }
@@ -290,23 +253,12 @@ pub fn write(network: &Network) -> String {
                 ..LayerRow::default()
             };
             match node.operation {
-                Operation::Convolution2d {
-                    out_channels,
-                    kernel,
-                    stride,
-                    padding,
-                    bias,
-                } => {
+                Operation::Convolution2d { out_channels, kernel, stride, padding, bias } => {
                     row.out_channels = Some(out_channels);
                     row.set_window(kernel, stride, padding);
                     row.bias = Some(bias);
                 }
-                Operation::DepthwiseConvolution2d {
-                    kernel,
-                    stride,
-                    padding,
-                    bias,
-                } => {
+                Operation::DepthwiseConvolution2d { kernel, stride, padding, bias } => {
                     row.set_window(kernel, stride, padding);
                     row.bias = Some(bias);
                 }
@@ -314,27 +266,17 @@ pub fn write(network: &Network) -> String {
                     row.out_features = Some(Features::Number(out_features));
                     row.bias = Some(bias);
                 }
-                Operation::AveragePool2d {
-                    kernel,
-                    stride,
-                    padding,
+                Operation::AveragePool2d { kernel, stride, padding }
+                | Operation::MaxPool2d { kernel, stride, padding } => {
+                    row.set_window(kernel, stride, padding)
                 }
-                | Operation::MaxPool2d {
-                    kernel,
-                    stride,
-                    padding,
-                } => row.set_window(kernel, stride, padding),
                 Operation::BatchNorm { epsilon } => row.epsilon = Some(epsilon),
                 _ => {}
             }
             row
         })
         .collect();
-    let file = NetworkFile {
-        name: network.name.clone(),
-        input: Some(network.input),
-        layer,
-    };
+    let file = NetworkFile { name: network.name.clone(), input: Some(network.input), layer };
     // Only maps with non-string keys or out-of-range numbers fail here, and there are none.
     toml::to_string(&file).unwrap_or_default()
 }

@@ -69,20 +69,13 @@ impl Window {
             return None;
         }
         let count = |size: usize, before: usize, after: usize, kernel: usize, stride: usize| {
-            (size + before + after)
-                .checked_sub(kernel)
-                .map(|rest| rest / stride + 1)
+            (size + before + after).checked_sub(kernel).map(|rest| rest / stride + 1)
         };
         let output = [
             count(height, amounts.top, amounts.bottom, kernel[0], stride[0])?,
             count(width, amounts.left, amounts.right, kernel[1], stride[1])?,
         ];
-        Some(Self {
-            kernel,
-            stride,
-            padding: amounts,
-            output,
-        })
+        Some(Self { kernel, stride, padding: amounts, output })
     }
 }
 
@@ -107,20 +100,13 @@ pub fn summarize(network: &Network) -> Result<Vec<NodeSummary>> {
                 advice,
             )
         };
-        if network.nodes[..index]
-            .iter()
-            .any(|other| other.name == node.name)
-        {
+        if network.nodes[..index].iter().any(|other| other.name == node.name) {
             return Err(error(
                 "has the name of an earlier layer".to_string(),
                 "give each layer its own name",
             ));
         }
-        let wanted = if node.operation == Operation::Add {
-            2
-        } else {
-            1
-        };
+        let wanted = if node.operation == Operation::Add { 2 } else { 1 };
         if node.inputs.len() != wanted {
             return Err(error(
                 format!(
@@ -145,10 +131,7 @@ pub fn summarize(network: &Network) -> Result<Vec<NodeSummary>> {
             });
         }
         if node.operation == Operation::Softmax && index + 1 != network.nodes.len() {
-            return Err(error(
-                "is not the last layer".to_string(),
-                "put softmax last",
-            ));
+            return Err(error("is not the last layer".to_string(), "put softmax last"));
         }
         summaries.push(
             summarize_node(node, &shapes)
@@ -166,20 +149,11 @@ fn summarize_node(node: &Node, shapes: &[SampleShape]) -> std::result::Result<No
     let input = shapes[0];
     let window = |kernel: [usize; 2], stride, padding| {
         Window::over([input.height, input.width], kernel, stride, padding).ok_or_else(|| {
-            format!(
-                "kernel {}x{} does not fit its input {input}",
-                kernel[0], kernel[1]
-            )
+            format!("kernel {}x{} does not fit its input {input}", kernel[0], kernel[1])
         })
     };
     let (output, macs_per_output, weights, others) = match node.operation {
-        Operation::Convolution2d {
-            out_channels,
-            kernel,
-            stride,
-            padding,
-            bias,
-        } => {
+        Operation::Convolution2d { out_channels, kernel, stride, padding, bias } => {
             let output = window(kernel, stride, padding)?.output;
             let terms = product(&[kernel[0], kernel[1], input.channels])?;
             let weights = product(&[terms, out_channels])?;
@@ -190,12 +164,7 @@ fn summarize_node(node: &Node, shapes: &[SampleShape]) -> std::result::Result<No
                 usize::from(bias) * out_channels,
             )
         }
-        Operation::DepthwiseConvolution2d {
-            kernel,
-            stride,
-            padding,
-            bias,
-        } => {
+        Operation::DepthwiseConvolution2d { kernel, stride, padding, bias } => {
             let output = window(kernel, stride, padding)?.output;
             let terms = product(&kernel)?;
             let weights = product(&[terms, input.channels])?;
@@ -209,30 +178,12 @@ fn summarize_node(node: &Node, shapes: &[SampleShape]) -> std::result::Result<No
         Operation::FullyConnected { out_features, bias } => {
             let terms = input.elements();
             let weights = product(&[terms, out_features])?;
-            (
-                SampleShape::new(1, 1, out_features),
-                terms,
-                weights,
-                usize::from(bias) * out_features,
-            )
+            (SampleShape::new(1, 1, out_features), terms, weights, usize::from(bias) * out_features)
         }
-        Operation::AveragePool2d {
-            kernel,
-            stride,
-            padding,
-        }
-        | Operation::MaxPool2d {
-            kernel,
-            stride,
-            padding,
-        } => {
+        Operation::AveragePool2d { kernel, stride, padding }
+        | Operation::MaxPool2d { kernel, stride, padding } => {
             let output = window(kernel, stride, padding)?.output;
-            (
-                SampleShape::new(output[0], output[1], input.channels),
-                0,
-                0,
-                0,
-            )
+            (SampleShape::new(output[0], output[1], input.channels), 0, 0, 0)
         }
         Operation::BatchNorm { epsilon } => {
             if !(epsilon > 0.0 && epsilon < 1.0) {

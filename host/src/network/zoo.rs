@@ -5,16 +5,8 @@ use super::{Network, Node, NodeInput, Operation, Padding};
 use crate::dataset::SampleShape;
 
 /// Names that [`Network::open`] knows.
-pub const NAMES: [&str; 8] = [
-    "mlp",
-    "cnn",
-    "lenet",
-    "resnet8",
-    "resnet20",
-    "ds-cnn",
-    "mobilenet-v1-0.25",
-    AUTOENCODER,
-];
+pub const NAMES: [&str; 8] =
+    ["mlp", "cnn", "lenet", "resnet8", "resnet20", "ds-cnn", "mobilenet-v1-0.25", AUTOENCODER];
 /// The one network that reproduces its input.
 pub const AUTOENCODER: &str = "autoencoder";
 /// Epsilon of batch normalization where none is given.
@@ -34,11 +26,7 @@ pub fn build(name: &str, input: SampleShape, classes: usize) -> Option<Network> 
         AUTOENCODER => builder.autoencoder(input.elements()),
         _ => return None,
     }
-    Some(Network {
-        name: name.to_string(),
-        input,
-        nodes: builder.nodes,
-    })
+    Some(Network { name: name.to_string(), input, nodes: builder.nodes })
 }
 
 /// Sample shape and classes where no data is given.
@@ -61,10 +49,7 @@ struct Builder {
 impl Builder {
     /// The latest output.
     fn last(&self) -> NodeInput {
-        self.nodes
-            .len()
-            .checked_sub(1)
-            .map_or(NodeInput::Network, NodeInput::Node)
+        self.nodes.len().checked_sub(1).map_or(NodeInput::Network, NodeInput::Node)
     }
 
     fn push_from(
@@ -73,11 +58,7 @@ impl Builder {
         inputs: Vec<NodeInput>,
         operation: Operation,
     ) -> NodeInput {
-        self.nodes.push(Node {
-            name,
-            inputs,
-            operation,
-        });
+        self.nodes.push(Node { name, inputs, operation });
         self.last()
     }
 
@@ -106,12 +87,7 @@ impl Builder {
     }
 
     fn batch_norm(&mut self, layer: &str) {
-        self.push(
-            format!("{layer}-norm"),
-            Operation::BatchNorm {
-                epsilon: DEFAULT_EPSILON,
-            },
-        );
+        self.push(format!("{layer}-norm"), Operation::BatchNorm { epsilon: DEFAULT_EPSILON });
     }
 
     fn relu(&mut self, layer: &str) {
@@ -150,23 +126,13 @@ impl Builder {
     }
 
     fn fully_connected(&mut self, name: &str, out_features: usize) {
-        self.push(
-            name,
-            Operation::FullyConnected {
-                out_features,
-                bias: true,
-            },
-        );
+        self.push(name, Operation::FullyConnected { out_features, bias: true });
     }
 
     fn max_pool(&mut self, name: &str) {
         self.push(
             name,
-            Operation::MaxPool2d {
-                kernel: [2, 2],
-                stride: [2, 2],
-                padding: Padding::Valid,
-            },
+            Operation::MaxPool2d { kernel: [2, 2], stride: [2, 2], padding: Padding::Valid },
         );
     }
 

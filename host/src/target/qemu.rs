@@ -17,6 +17,7 @@ use nix::sys::stat::Mode;
 
 use super::board::Board;
 use super::link::Link;
+use super::process;
 use crate::error::{Error, Result};
 
 /// The pipe that the host writes; the firmware's `semihosting.rs` has the same name.
@@ -33,6 +34,8 @@ const COUNT_SHIFT: u32 = 6;
 
 /// Longest time from the emulator's start to the firmware's opening the link.
 const START_LIMIT: Duration = Duration::from_secs(30);
+/// Longest time from the link's breaking to the emulator's end.
+const END_LIMIT: Duration = Duration::from_millis(500);
 /// How often a wait looks whether the emulator still runs.
 const SLICE: Duration = Duration::from_millis(100);
 /// Bytes taken from a pipe at once: a Linux pipe's capacity.
@@ -125,8 +128,10 @@ impl Emulator {
     }
 
     fn lost(&mut self, reason: &std::io::Error) -> Error {
+        // Its pipes close a moment before the emulator has ended.
+        let ended = process::wait(&mut self.process, END_LIMIT);
         let printed = console(self.folder.path());
-        let problem = match self.process.try_wait() {
+        let problem = match ended {
             Ok(Some(status)) => format!("the emulator ended ({status}){printed}"),
             _ => format!("the link failed: {reason}{printed}"),
         };

@@ -1,0 +1,133 @@
+//! `data`: what a data set holds.
+
+use serde::Serialize;
+
+use super::output::Output;
+use crate::dataset::{Dataset, DatasetKind, Split};
+use crate::error::{Error, Result};
+use crate::report::table::{Table, grouped};
+
+/// Show the bundled data sets, or what a data set holds
+///
+/// Example: tinyhero data show ../fashion_mnist
+#[derive(Debug, clap::Args)]
+pub struct Options {
+    #[command(subcommand)]
+    action: Option<Action>,
+    #[command(flatten)]
+    output: Output,
+}
+
+#[derive(Debug, clap::Subcommand)]
+enum Action {
+    /// List the bundled data sets
+    List,
+    /// Show kind, shape, counts and class balance of a data set
+    Show {
+        /// `digits`, `digits-1797`, or a folder or file (MNIST IDX, CIFAR-10 binary, CSV; gz or not)
+        data: String,
+    },
+}
+
+#[derive(Debug, Serialize)]
+struct Summary {
+    name: String,
+    kind: DatasetKind,
+    shape: [usize; 3],
+    classes: Vec<String>,
+    train: Counts,
+    validation: Counts,
+    test: Counts,
+}
+
+#[derive(Debug, Serialize)]
+struct Counts {
+    samples: usize,
+    per_class: Vec<usize>,
+}
+
+impl Counts {
+    fn of(split: &Split, classes: usize) -> Self {
+        let mut per_class = vec![0; classes];
+        for &label in &split.labels {
+            per_class[usize::from(label)] += 1;
+        }
+        Self { samples: split.len(), per_class }
+    }
+}
+
+impl Summary {
+    fn of(dataset: &Dataset) -> Self {
+        let classes = dataset.classes();
+        Self {
+            name: dataset.name.clone(),
+            kind: dataset.kind,
+            shape: dataset.shape.into(),
+            classes: dataset.class_names.clone(),
+            train: Counts::of(&dataset.train, classes),
+            validation: Counts::of(&dataset.validation, classes),
+            test: Counts::of(&dataset.test, classes),
+        }
+    }
+}
+
+pub fn run(options: &Options) -> Result<()> {
+    match &options.action {
+        None | Some(Action::List) => list(&options.output),
+        Some(Action::Show { data }) => show(data, &options.output),
+    }
+}
+
+fn list(output: &Output) -> Result<()> {
+    let names = Dataset::bundled();
+    let opened = names.iter().map(|name| Dataset::open(name)).collect::<Result<Vec<_>>>()?;
+    let mut table = Table::new(["data", "shape", "classes", "train", "validation", "test"]);
+    for dataset in &opened {
+        table.row([
+            dataset.name.clone(),
+            dataset.shape.to_string(),
+            dataset.classes().to_string(),
+            grouped(dataset.train.len() as u64),
+            grouped(dataset.validation.len() as u64),
+            grouped(dataset.test.len() as u64),
+        ]);
+    }
+    output.line(table);
+    output.line("Anything else is a path: MNIST IDX, CIFAR-10 binary or CSV files, gz or not, recognised by content.");
+    output.json(&opened.iter().map(Summary::of).collect::<Vec<_>>())
+}
+
+fn show(data: &str, output: &Output) -> Result<()> {
+    let dataset = Dataset::open(data)?;
+    let summary = Summary::of(&dataset);
+    if summary.classes.is_empty() {
+        return Err(Error::bad_input(data, "has no classes", "add a label column"));
+    }
+    output.line(format_args!(
+        "{}: {:?}, samples of {} ({:?}), {} classes",
+        dataset.name,
+        dataset.kind,
+        dataset.shape,
+        dataset.sample_type,
+        dataset.classes()
+    ));
+    let mut table = Table::new(["class", "train", "validation", "test"]);
+    for (class, name) in summary.classes.iter().enumerate() {
+        let count = |counts: &Counts| grouped(counts.per_class[class] as u64);
+        table.row([
+            name.clone(),
+            count(&summary.train),
+            count(&summary.validation),
+            count(&summary.test),
+        ]);
+    }
+    let all = |counts: &Counts| grouped(counts.samples as u64);
+    table.row([
+        "all".to_string(),
+        all(&summary.train),
+        all(&summary.validation),
+        all(&summary.test),
+    ]);
+    output.line(table);
+    output.json(&summary)
+}

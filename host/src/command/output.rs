@@ -1,0 +1,56 @@
+//! Where a command's lines, progress and JSON go.
+
+use std::io::IsTerminal;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use serde::Serialize;
+
+use crate::error::Result;
+use crate::report::json;
+
+/// The option that every command has.
+#[derive(Clone, Debug, Default, clap::Args)]
+pub struct Output {
+    /// Also write the result as JSON to FILE; `-` is standard output
+    #[arg(long, value_name = "FILE", global = true)]
+    pub json: Option<PathBuf>,
+}
+
+impl Output {
+    /// Prints a line for people: on standard output, or on standard error if the JSON goes there.
+    pub fn line(&self, line: impl std::fmt::Display) {
+        if json::to_standard_output(self.json.as_deref()) {
+            eprintln!("{line}");
+        } else {
+            println!("{line}");
+        }
+    }
+
+    /// Writes the JSON if it was asked for.
+    ///
+    /// # Errors
+    /// The file cannot be written.
+    pub fn json(&self, value: &impl Serialize) -> Result<()> {
+        json::write(value, self.json.as_deref())
+    }
+
+    /// A bar of `total` steps on a terminal; nothing elsewhere, where the command prints plain lines instead.
+    pub fn progress(&self, what: &str, total: u64) -> ProgressBar {
+        let target = if std::io::stderr().is_terminal() {
+            ProgressDrawTarget::stderr()
+        } else {
+            ProgressDrawTarget::hidden()
+        };
+        let bar = ProgressBar::with_draw_target(Some(total), target);
+        if let Ok(style) = ProgressStyle::with_template(
+            "{prefix:24} [{bar:30}] {pos}/{len} {elapsed} elapsed, {eta} left {msg}",
+        ) {
+            bar.set_style(style.progress_chars("=> "));
+        }
+        bar.set_prefix(what.to_string());
+        bar.enable_steady_tick(Duration::from_millis(200));
+        bar
+    }
+}

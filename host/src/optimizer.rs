@@ -1,0 +1,151 @@
+//! SGD, SAM, ASAM, GRAD-L1 and HERO: how a minibatch becomes a step.
+//!
+//! A [`Method`] turns the loss of one minibatch into a gradient; [`Momentum`] turns gradients into steps, the same for every
+//! method. HERO with `lambda = 0` is ASAM and with `rho = 0` SGD, bit for bit.
+
+mod asam;
+mod grad_l1;
+mod hero;
+mod momentum;
+mod perturbation;
+mod sam;
+mod schedule;
+mod second_order;
+mod sgd;
+
+pub use asam::Asam;
+pub use grad_l1::GradL1;
+pub use hero::{Direction, Hero, Reduction};
+pub use momentum::{Momentum, MomentumParameters, StepOutcome};
+pub use sam::Sam;
+pub use schedule::Schedule;
+pub use second_order::{ENVIRONMENT_VARIABLE, check_second_order};
+pub use sgd::Sgd;
+
+use candle_core::backprop::GradStore;
+use candle_core::{Tensor, Var};
+
+use crate::error::Result;
+
+/// What a trainable tensor is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ParameterKind {
+    /// Weights of a convolution, depthwise included.
+    ConvolutionWeight,
+    /// Weights of a fully connected layer.
+    LinearWeight,
+    /// Bias of either.
+    Bias,
+    /// Scale of batch normalization.
+    Gamma,
+    /// Shift of batch normalization.
+    Beta,
+}
+
+impl ParameterKind {
+    /// Whether HERO's and GRAD-L1's second-order terms sum over it: weights, not biases or batch normalization.
+    pub const fn is_weight(self) -> bool {
+        matches!(self, Self::ConvolutionWeight | Self::LinearWeight)
+    }
+}
+
+/// A trainable tensor.
+#[derive(Clone, Debug)]
+pub struct Parameter {
+    /// Unique name, for checkpoints.
+    pub name: String,
+    /// What it is.
+    pub kind: ParameterKind,
+    /// Its value.
+    pub variable: Var,
+}
+
+/// Which of a step's evaluations of the loss this is: batch normalization may treat them differently.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Pass {
+    /// At the weights themselves.
+    First,
+    /// At perturbed weights.
+    Perturbed,
+}
+
+/// The loss of one minibatch as a function of the parameters.
+pub trait Objective {
+    /// All trainable tensors, always in the same order.
+    fn parameters(&self) -> &[Parameter];
+
+    /// The mean loss of the minibatch at the parameters' present values, a scalar attached to them.
+    ///
+    /// # Errors
+    /// The tensor library refuses.
+    fn loss(&mut self, pass: Pass) -> Result<Tensor>;
+}
+
+/// What a method makes of a minibatch.
+#[derive(Clone, Debug)]
+pub struct Gradient {
+    /// Loss at the weights themselves.
+    pub loss: f64,
+    /// One tensor per parameter, detached.
+    pub values: Vec<Tensor>,
+}
+
+/// Where in training a step is.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Progress {
+    /// Epochs completed.
+    pub epoch: usize,
+}
+
+/// A rule from the loss of a minibatch to a gradient. Parameters have their former values, bit for bit, when it returns.
+pub trait Method: std::fmt::Debug {
+    /// The gradient of the present minibatch.
+    ///
+    /// # Errors
+    /// The tensor library refuses.
+    fn gradient(&self, objective: &mut dyn Objective, progress: Progress) -> Result<Gradient>;
+
+    /// Whether second derivatives are needed.
+    fn needs_second_order(&self) -> bool {
+        false
+    }
+}
+
+/// Loss and gradients of one pass; the gradients are still attached to the graph.
+fn differentiate(objective: &mut dyn Objective, pass: Pass) -> Result<(f64, Vec<Tensor>)> {
+    let loss = objective.loss(pass)?;
+    let gradients = gradients_of(&loss, objective.parameters())?;
+    Ok((scalar(&loss)?, gradients))
+}
+
+/// The gradient of a scalar for every parameter, zero where it does not depend on it.
+fn gradients_of(value: &Tensor, parameters: &[Parameter]) -> Result<Vec<Tensor>> {
+    let store: GradStore = value.backward()?;
+    let gradient = |parameter: &Parameter| match store.get(parameter.variable.as_tensor()) {
+        Some(gradient) => Ok(gradient.clone()),
+        None => Ok(parameter.variable.as_tensor().zeros_like()?.detach()),
+    };
+    parameters.iter().map(gradient).collect()
+}
+
+/// The same tensors without the graph that led to them.
+fn detached(tensors: &[Tensor]) -> Vec<Tensor> {
+    tensors.iter().map(Tensor::detach).collect()
+}
+
+/// A scalar tensor of any float type as a number.
+fn scalar(tensor: &Tensor) -> Result<f64> {
+    Ok(tensor.detach().to_dtype(candle_core::DType::F64)?.to_scalar::<f64>()?)
+}
+
+/// `√Σ‖t‖²` over several tensors, summed in f64 in order.
+fn global_norm(tensors: &[Tensor]) -> Result<f64> {
+    let mut sum = 0.0;
+    for tensor in tensors {
+        sum += scalar(&tensor.detach().sqr()?.sum_all()?)?;
+    }
+    Ok(sum.sqrt())
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,15 @@
+//! Plain stochastic gradient descent: the gradient itself.
+
+use super::{Gradient, Method, Objective, Pass, Progress, detached, differentiate};
+use crate::error::Result;
+
+/// SGD has no parameters of its own; see [`MomentumParameters`](super::MomentumParameters).
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Sgd;
+
+impl Method for Sgd {
+    fn gradient(&self, objective: &mut dyn Objective, _progress: Progress) -> Result<Gradient> {
+        let (loss, gradients) = differentiate(objective, Pass::First)?;
+        Ok(Gradient { loss, values: detached(&gradients) })
+    }
+}
