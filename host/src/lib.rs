@@ -13,6 +13,7 @@ pub mod plan;
 pub mod quantizer;
 pub mod random;
 pub mod report;
+pub mod target;
 pub mod trained_network;
 
 pub use error::{Error, Result};
