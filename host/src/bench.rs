@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use object::{Object, ObjectSection, SectionFlags, elf};
+use object::{Object, ObjectSegment};
 use serde::Serialize;
 use tinyhero_common::model::Model;
 use tinyhero_common::network::SelfTestInput;
@@ -111,7 +111,7 @@ pub fn bench(board: &Board, image: &Path, file: &[u8], model: &Model<'_>) -> Res
     })
 }
 
-/// Bytes of flash that a firmware image takes: every loaded section with content.
+/// Bytes of flash that a firmware image takes: what of its loaded segments is in the file.
 ///
 /// # Errors
 /// The file cannot be read or is no ELF file.
@@ -119,13 +119,6 @@ pub fn flash_bytes(image: &Path) -> Result<u64> {
     let bytes = artifact::read(image)?;
     let file = object::File::parse(bytes.as_slice())
         .map_err(|reason| Error::bad_input(image.display(), reason, "build the firmware again"))?;
-    let loaded = |section: &object::Section<'_, '_>| match section.flags() {
-        SectionFlags::Elf { sh_flags } => {
-            sh_flags & u64::from(elf::SHF_ALLOC) != 0
-                && section.kind() != object::SectionKind::UninitializedData
-                && section.file_range().is_some()
-        }
-        _ => false,
-    };
-    Ok(file.sections().filter(loaded).map(|section| section.size()).sum())
+    // `.bss` has a segment too, but nothing of it in the file.
+    Ok(file.segments().map(|segment| segment.file_range().1).sum())
 }

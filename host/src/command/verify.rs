@@ -46,7 +46,7 @@ pub fn run(options: &Options) -> Result<()> {
     let host = integer::evaluate(&model, &test.samples, &test.labels)?;
     let board_file = match options.negative_control {
         true => plant_wrong_bit(&file, &model, &test, &host)?,
-        false => file,
+        false => file.clone(),
     };
     let reports = on_boards(&session, &board_file, &model, &test, &host, output)?;
     output.line(table(&reports));
