@@ -69,12 +69,12 @@ impl Checkpoint {
             }
         }
         for (index, buffer) in self.momentum.iter().enumerate() {
-            let values =
-                buffer.detach().flatten_all()?.to_dtype(DType::F32)?.to_vec1::<f32>()?;
+            let values = buffer.detach().flatten_all()?.to_dtype(DType::F32)?.to_vec1::<f32>()?;
             push(format!("momentum.{index:04}"), buffer.dims().to_vec(), &values);
         }
-        let failed =
-            |reason: &dyn std::fmt::Display| Error::check_failed(path.display(), reason, "please report this");
+        let failed = |reason: &dyn std::fmt::Display| {
+            Error::check_failed(path.display(), reason, "please report this")
+        };
         let views = tensors
             .iter()
             .map(|(name, shape, bytes)| {
@@ -83,8 +83,7 @@ impl Checkpoint {
                 Ok((name.clone(), view))
             })
             .collect::<Result<Vec<_>>>()?;
-        let position =
-            serde_json::to_string(&self.position).map_err(|reason| failed(&reason))?;
+        let position = serde_json::to_string(&self.position).map_err(|reason| failed(&reason))?;
         let metadata = HashMap::from([(POSITION_KEY.to_string(), position)]);
         let bytes = serialize(views, Some(metadata)).map_err(|reason| failed(&reason))?;
         artifact::write_atomically(path, &bytes)

@@ -3,14 +3,17 @@
 mod bench;
 mod boards;
 mod data;
+mod demo;
 mod evaluate;
 mod inspect;
 mod model_file;
 mod output;
+mod quantize;
 mod run;
 mod samples;
 mod session;
 mod setup;
+mod train;
 mod verify;
 
 use clap::{Parser, Subcommand};
@@ -29,13 +32,16 @@ pub struct CommandLine {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    Data(data::Options),
-    Boards(boards::Options),
+    Demo(demo::Options),
     Setup(setup::Options),
+    Data(data::Options),
+    Train(Box<train::Options>),
+    Quantize(quantize::Options),
     Inspect(inspect::Options),
     Evaluate(evaluate::Options),
     Verify(verify::Options),
     Bench(bench::Options),
+    Boards(boards::Options),
     Run(run::Options),
 }
 
@@ -46,9 +52,12 @@ impl CommandLine {
     /// One line for the user; [`crate::Error::exit_code`] has the exit code.
     pub fn run(&self) -> Result<()> {
         match &self.command {
-            Command::Data(options) => data::run(options),
-            Command::Boards(options) => boards::run(options),
+            Command::Demo(options) => demo::run(options),
             Command::Setup(options) => setup::run(options),
+            Command::Data(options) => data::run(options),
+            Command::Train(options) => train::run(options),
+            Command::Quantize(options) => quantize::run(options),
+            Command::Boards(options) => boards::run(options),
             Command::Inspect(options) => inspect::run(options),
             Command::Evaluate(options) => evaluate::run(options),
             Command::Verify(options) => verify::run(options),

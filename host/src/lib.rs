@@ -3,6 +3,7 @@
 pub mod artifact;
 #[cfg(unix)]
 pub mod bench;
+pub mod checkpoint;
 pub mod command;
 pub mod dataset;
 pub mod error;
@@ -17,7 +18,9 @@ pub mod quantizer;
 pub mod random;
 pub mod report;
 pub mod target;
+pub mod train;
 pub mod trained_network;
+pub mod training_graph;
 #[cfg(unix)]
 pub mod verify;
 

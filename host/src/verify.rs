@@ -94,7 +94,8 @@ pub fn verify_board(
     let first_difference = match first {
         None => None,
         Some(sample) => {
-            let input = &raw[sample * model.raw_input_bytes()..(sample + 1) * model.raw_input_bytes()];
+            let input =
+                &raw[sample * model.raw_input_bytes()..(sample + 1) * model.raw_input_bytes()];
             let expected = integer::layer_digests(model, input)?;
             let found = client.layers(input)?.layers;
             let layer = expected
@@ -111,7 +112,8 @@ pub fn verify_board(
             })
         }
     };
-    let right = batch.results.iter().zip(&test.labels).filter(|(result, label)| result.label == **label);
+    let right =
+        batch.results.iter().zip(&test.labels).filter(|(result, label)| result.label == **label);
     let samples = host.outcomes.len();
     Ok(BoardReport {
         board: board.name.clone(),
@@ -120,7 +122,8 @@ pub fn verify_board(
         layers_identical: pairs().all(|(result, outcome)| result.digest == outcome.digest),
         accuracy: right.count() as f64 / samples.max(1) as f64,
         host_accuracy: host.accuracy,
-        instructions_per_inference: Emulator::instructions(board, batch.count) / samples.max(1) as u64,
+        instructions_per_inference: Emulator::instructions(board, batch.count)
+            / samples.max(1) as u64,
         first_difference,
     })
 }
@@ -147,7 +150,12 @@ pub fn start(board: &Board, image: &Path, file: &[u8]) -> Result<Client<Emulator
 ///
 /// # Errors
 /// No bit that was tried changes anything on these inputs.
-pub fn plant_wrong_bit(file: &[u8], model: &Model<'_>, test: &Split, host: &Evaluation) -> Result<Vec<u8>> {
+pub fn plant_wrong_bit(
+    file: &[u8],
+    model: &Model<'_>,
+    test: &Split,
+    host: &Evaluation,
+) -> Result<Vec<u8>> {
     let parameters_offset = file.len() - model.parameters().len();
     let mut candidates = Vec::new();
     for layer in model.layers() {
@@ -158,7 +166,8 @@ pub fn plant_wrong_bit(file: &[u8], model: &Model<'_>, test: &Split, host: &Eval
         }
     }
     // The last layers first: their inputs are rarely always zero.
-    let attempts = candidates.iter().rev().flat_map(|&place| (0..8).map(move |bit| (place, 7 - bit)));
+    let attempts =
+        candidates.iter().rev().flat_map(|&place| (0..8).map(move |bit| (place, 7 - bit)));
     for (place, bit) in attempts.take(PLANTING_ATTEMPTS) {
         let mut altered = file.to_vec();
         altered[place] ^= 1 << bit;

@@ -92,7 +92,8 @@ fn show(bench: &Bench, output: &Output) {
         bench.total as f64 / bench.macs.max(1) as f64,
         bench.unit
     ));
-    let mut table = Table::new(["layer", "operator", "bits", "MACs", bench.unit, "share", "per MAC"]);
+    let mut table =
+        Table::new(["layer", "operator", "bits", "MACs", bench.unit, "share", "per MAC"]);
     for layer in &bench.layers {
         let share = 100.0 * layer.count as f64 / bench.total.max(1) as f64;
         let per_mac = match layer.macs {

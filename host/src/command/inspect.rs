@@ -45,8 +45,8 @@ pub fn run(options: &Options) -> Result<()> {
         output.line(format_args!("classes: {}", inspection.labels.join(", ")));
     }
     let mut table = Table::new([
-        "layer", "operator", "output", "bits", "weights", "bytes", "MACs", "scale", "zero", "clamp", "arena at",
-        "scratch",
+        "layer", "operator", "output", "bits", "weights", "bytes", "MACs", "scale", "zero",
+        "clamp", "arena at", "scratch",
     ]);
     for layer in &inspection.layers {
         table.row([

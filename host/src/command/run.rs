@@ -143,7 +143,11 @@ fn read_raw(path: &Path, model: &Model<'_>) -> Result<Vec<i16>> {
     if bytes.len() != model.raw_input_bytes() {
         return Err(Error::bad_input(
             path.display(),
-            format_args!("has {} bytes where the model reads {}", bytes.len(), model.raw_input_bytes()),
+            format_args!(
+                "has {} bytes where the model reads {}",
+                bytes.len(),
+                model.raw_input_bytes()
+            ),
             "give one raw sample: height, width, channel order, i16 little-endian",
         ));
     }
@@ -158,7 +162,11 @@ fn read_raw(path: &Path, model: &Model<'_>) -> Result<Vec<i16>> {
 fn read_png(path: &Path, model: &Model<'_>) -> Result<Vec<i16>> {
     let file = File::open(path).map_err(|reason| Error::reading(path, &reason))?;
     let refused = |reason: &dyn std::fmt::Display| {
-        Error::bad_input(path.display(), format_args!("is no PNG: {reason}"), "give another picture")
+        Error::bad_input(
+            path.display(),
+            format_args!("is no PNG: {reason}"),
+            "give another picture",
+        )
     };
     let mut decoder = png::Decoder::new(BufReader::new(file));
     decoder.set_transformations(png::Transformations::normalize_to_color8());
