@@ -1,0 +1,182 @@
+//! Boots every emulated board and compares what it computes with the host, to the last bit.
+
+mod handmade_model;
+
+use std::path::PathBuf;
+use std::sync::OnceLock;
+use std::time::Duration;
+
+use handmade_model::handmade_model;
+use tinyhero::target::board::{self, Board};
+use tinyhero::target::client::{BatchResult, Client, InferenceResult};
+use tinyhero::target::qemu::{Emulator, Start};
+use tinyhero::target::{firmware_image, setup};
+use tinyhero_common::kernel::Portable;
+use tinyhero_common::message::Refusal;
+use tinyhero_common::model::Model;
+use tinyhero_common::network::{LayerDigests, SelfTestInput, run};
+use tinyhero_common::packing::BitWidth;
+
+const LIMIT: Duration = Duration::from_secs(20);
+const INPUT_BYTES: usize = 64;
+const OUTPUT_BYTES: usize = 10;
+
+/// Every emulated board with its firmware, built once.
+fn boards() -> &'static [(Board, PathBuf)] {
+    static BOARDS: OnceLock<Vec<(Board, PathBuf)>> = OnceLock::new();
+    BOARDS.get_or_init(|| {
+        let mut report = |line: &str| eprintln!("{line}");
+        let setup = setup::ensure(&mut report).unwrap();
+        let boards = board::emulated().unwrap();
+        assert!(boards.len() >= 6);
+        let images = firmware_image::build(&boards, &setup, &mut report).unwrap();
+        boards.into_iter().zip(images).collect()
+    })
+}
+
+fn start(name: &str, model: Option<&[u8]>, count_instructions: bool) -> (Board, Client<Emulator>) {
+    let (board, image) = boards().iter().find(|(board, _)| board.name == name).unwrap();
+    let emulator = Emulator::start(board, image, &Start { model, count_instructions }).unwrap();
+    (board.clone(), Client::connect(emulator, LIMIT).unwrap())
+}
+
+fn inputs(count: usize) -> Vec<u8> {
+    SelfTestInput::new(77).take(count * INPUT_BYTES).collect()
+}
+
+fn on_host(file: &[u8], inputs: &[u8]) -> Vec<InferenceResult> {
+    let model = Model::load(file).unwrap();
+    let mut arena = vec![0; model.description().arena_bytes as usize];
+    let mut infer = |input: &[u8]| {
+        let mut digests = LayerDigests::default();
+        let output = run(&model, &mut Portable, &mut digests, input, &mut arena).unwrap();
+        InferenceResult { label: output.label as u16, digest: digests.finish(), output: output.scores.to_vec() }
+    };
+    inputs.chunks_exact(INPUT_BYTES).map(&mut infer).collect()
+}
+
+fn on_board(client: &mut Client<Emulator>, inputs: &[u8]) -> BatchResult {
+    client.run(inputs, INPUT_BYTES, OUTPUT_BYTES, &mut |_| {}).unwrap()
+}
+
+fn compare(name: &str, what: &str, inputs: &[u8], board: &[InferenceResult], host: &[InferenceResult]) {
+    assert_eq!(board.len(), host.len(), "{name}, {what}");
+    for ((input, board), host) in inputs.chunks_exact(INPUT_BYTES).zip(board).zip(host) {
+        assert_eq!(board, host, "{name}, {what}: run({input:?})");
+    }
+}
+
+#[test]
+fn every_board_computes_what_the_host_computes_at_every_bit_width() {
+    let inputs = inputs(100);
+    for bit_width in BitWidth::ALL {
+        let file = handmade_model(bit_width);
+        let expected = on_host(&file, &inputs);
+        let labels: std::collections::BTreeSet<_> = expected.iter().map(|result| result.label).collect();
+        assert!(labels.len() > 1, "a model that gives one answer tests nothing");
+        for (board, _) in boards() {
+            let (_, mut client) = start(&board.name, Some(&file), false);
+            assert_eq!(client.information().board, board.name);
+            assert!(client.self_test().unwrap(), "{}", board.name);
+            let what = format!("{} bits", bit_width.bits());
+            compare(&board.name, &what, &inputs, &on_board(&mut client, &inputs).results, &expected);
+        }
+    }
+}
+
+#[test]
+fn instruction_counts_repeat_exactly_and_layers_add_up_to_the_whole() {
+    let file = handmade_model(BitWidth::Four);
+    for (board, _) in boards() {
+        let input = inputs(1);
+        let mut counts = Vec::new();
+        for _ in 0..2 {
+            let (board, mut client) = start(&board.name, Some(&file), true);
+            let whole = on_board(&mut client, &input);
+            let layers = client.layers(&input).unwrap();
+            assert_eq!(layers.layers.len(), 8);
+            let sum: u64 = layers.layers.iter().map(|layer| u64::from(layer.count)).sum();
+            let sum = sum + u64::from(layers.input_count);
+            assert!(sum.abs_diff(whole.count) * 100 <= whole.count, "{}: {sum} {}", board.name, whole.count);
+            assert!(layers.layers.iter().all(|layer| layer.count > 0));
+            counts.push((Emulator::instructions(&board, whole.count), layers));
+        }
+        assert_eq!(counts[0], counts[1], "{}", board.name);
+        eprintln!("{}: {} instructions", board.name, counts[0].0);
+    }
+}
+
+#[test]
+fn a_model_can_be_sent_replaced_and_refused() {
+    let (first, second) = (handmade_model(BitWidth::Eight), handmade_model(BitWidth::Two));
+    let inputs = inputs(20);
+    for (board, _) in boards() {
+        let (_, mut client) = start(&board.name, None, false);
+        assert_eq!(client.information().model, Err(Refusal::NoModel), "{}", board.name);
+        let nothing = client.run(&inputs, INPUT_BYTES, OUTPUT_BYTES, &mut |_| {}).unwrap_err();
+        assert!(nothing.to_string().contains("no model"), "{nothing}");
+        if !board.memory.model_writable {
+            let error = client.write_model(&first).unwrap_err().to_string();
+            assert!(error.contains("takes a model only at start"), "{error}");
+            continue;
+        }
+        for file in [&first, &second, &first] {
+            let digest = client.write_model(file).unwrap();
+            assert_eq!(digest, Model::load(file).unwrap().digest());
+            assert!(client.self_test().unwrap());
+            compare(&board.name, "sent", &inputs, &on_board(&mut client, &inputs).results, &on_host(file, &inputs));
+        }
+        let mut damaged = first.clone();
+        damaged[200] ^= 4;
+        let error = client.write_model(&damaged).unwrap_err().to_string();
+        assert!(error.contains("damaged"), "{error}");
+        assert!(client.run(&inputs, INPUT_BYTES, OUTPUT_BYTES, &mut |_| {}).is_err());
+        client.write_model(&second).unwrap();
+        compare(&board.name, "again", &inputs, &on_board(&mut client, &inputs).results, &on_host(&second, &inputs));
+    }
+}
+
+#[test]
+fn stack_and_arena_stay_within_what_the_board_gives() {
+    let file = handmade_model(BitWidth::Four);
+    for (board, _) in boards() {
+        let (_, mut client) = start(&board.name, Some(&file), false);
+        on_board(&mut client, &inputs(3));
+        client.layers(&inputs(1)).unwrap();
+        client.self_test().unwrap();
+        let used = client.high_water().unwrap();
+        eprintln!("{}: stack {} of {}", board.name, used.stack, board.memory.stack.bytes);
+        assert_eq!(used.arena, Model::load(&file).unwrap().description().arena_bytes);
+        assert!(used.stack > 100 && used.stack * 4 <= board.memory.stack.bytes * 3, "{}: {used:?}", board.name);
+        let information = client.information();
+        assert!(information.arena_bytes >= used.arena);
+    }
+}
+
+#[test]
+fn wrong_inputs_are_refused_and_the_board_goes_on() {
+    let file = handmade_model(BitWidth::Four);
+    let (_, mut client) = start("mps2-an386", Some(&file), false);
+    let error = client.layers(&[0; 63]).unwrap_err().to_string();
+    assert!(error.contains("length"), "{error}");
+    let inputs = inputs(2);
+    compare("mps2-an386", "after", &inputs, &on_board(&mut client, &inputs).results, &on_host(&file, &inputs));
+}
+
+#[test]
+fn a_model_too_large_for_the_region_is_refused_before_the_start() {
+    let (board, image) = boards().iter().find(|(board, _)| board.name == "microbit").unwrap();
+    let model = vec![0; board.memory.model.bytes as usize + 1];
+    let start = Start { model: Some(&model), count_instructions: false };
+    let error = Emulator::start(board, image, &start).unwrap_err().to_string();
+    assert!(error.contains("microbit") && error.contains("room"), "{error}");
+}
+
+#[test]
+fn an_emulator_that_dies_is_reported_with_what_it_said() {
+    let (board, image) = &boards()[0];
+    let mut board = board.clone();
+    board.qemu.as_mut().unwrap().machine = "no-such-machine".into();
+    let error = Emulator::start(&board, image, &Start::default()).unwrap_err().to_string();
+    assert!(error.contains("unsupported machine"), "{error}");
+}
