@@ -110,7 +110,7 @@ pub fn pack_row(weights: &[i8], bit_width: BitWidth, packed: &mut [u8]) -> Optio
 
 /// Unpacks as many weights as `weights` has room for from the beginning of a row.
 ///
-/// Fields beyond the end of `packed` read as the stored value 0, that is [`BitWidth::min`]; a validated model has none.
+/// Weights whose fields lie beyond the end of `packed` hold nothing of use afterwards; a validated model has none.
 pub fn unpack_row(packed: &[u8], bit_width: BitWidth, weights: &mut [i8]) {
     match bit_width {
         BitWidth::Eight => {

@@ -1,9 +1,17 @@
 //! The sub-commands: one file each, from options to what is printed. The work itself is in the library's other modules.
 
+mod bench;
 mod boards;
 mod data;
+mod evaluate;
+mod inspect;
+mod model_file;
 mod output;
+mod run;
+mod samples;
+mod session;
 mod setup;
+mod verify;
 
 use clap::{Parser, Subcommand};
 
@@ -24,6 +32,11 @@ enum Command {
     Data(data::Options),
     Boards(boards::Options),
     Setup(setup::Options),
+    Inspect(inspect::Options),
+    Evaluate(evaluate::Options),
+    Verify(verify::Options),
+    Bench(bench::Options),
+    Run(run::Options),
 }
 
 impl CommandLine {
@@ -36,6 +49,28 @@ impl CommandLine {
             Command::Data(options) => data::run(options),
             Command::Boards(options) => boards::run(options),
             Command::Setup(options) => setup::run(options),
+            Command::Inspect(options) => inspect::run(options),
+            Command::Evaluate(options) => evaluate::run(options),
+            Command::Verify(options) => verify::run(options),
+            Command::Bench(options) => bench::run(options),
+            Command::Run(options) => run::run(options),
         }
     }
+}
+
+/// A whole number above 0, for options that count something.
+fn positive(text: &str) -> std::result::Result<usize, String> {
+    match text.parse() {
+        Ok(0) => Err("must be at least 1".to_string()),
+        Ok(number) => Ok(number),
+        Err(_) => Err("must be a whole number of at least 1".to_string()),
+    }
+}
+
+/// 2 to 8, for options that name a bit width.
+fn bit_width(text: &str) -> std::result::Result<tinyhero_common::packing::BitWidth, String> {
+    text.parse()
+        .ok()
+        .and_then(tinyhero_common::packing::BitWidth::from_bits)
+        .ok_or_else(|| "must be a number of bits from 2 to 8".to_string())
 }

@@ -1,6 +1,9 @@
 //! Trains flat with HERO, quantizes to 2 to 8 bits, and proves that the board computes the same.
 
 pub mod artifact;
+#[cfg(unix)]
+pub mod bench;
+pub mod command;
 pub mod dataset;
 pub mod error;
 pub mod export;
@@ -13,6 +16,9 @@ pub mod plan;
 pub mod quantizer;
 pub mod random;
 pub mod report;
+pub mod target;
 pub mod trained_network;
+#[cfg(unix)]
+pub mod verify;
 
 pub use error::{Error, Result};

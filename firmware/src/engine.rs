@@ -1,0 +1,77 @@
+//! A set of kernels and an arena of fixed size: what runs a model.
+
+use tinyhero_common::error::RunError;
+use tinyhero_common::kernel::Kernels;
+use tinyhero_common::message::Refusal;
+use tinyhero_common::model::{Model, file_bytes};
+use tinyhero_common::network::{self, Observer, Output};
+
+/// Working memory; fast kernels load words and lanes from it.
+#[repr(C, align(16))]
+struct Arena<const BYTES: usize>([i8; BYTES]);
+
+/// Runs models whose plan fits `ARENA` bytes, with the kernels `K`. Made to be a static: it holds the arena.
+pub struct Engine<K, const ARENA: usize> {
+    kernels: K,
+    arena: Arena<ARENA>,
+}
+
+impl<K: Kernels, const ARENA: usize> Engine<K, ARENA> {
+    /// An engine with an empty arena.
+    pub const fn new(kernels: K) -> Self {
+        Self { kernels, arena: Arena([0; ARENA]) }
+    }
+
+    /// Capacity of the arena in bytes.
+    pub const fn arena_bytes(&self) -> u32 {
+        ARENA as u32
+    }
+
+    /// Validates the model file at the start of `region` and borrows it in place.
+    ///
+    /// # Errors
+    /// The region is blank, the file is damaged, or its plan exceeds the arena.
+    pub fn load<'e, 'm>(&'e mut self, region: &'m [u8]) -> Result<LoadedModel<'e, 'm, K>, Refusal> {
+        let blank = |value| region.iter().take(4).all(|&byte| byte == value);
+        if blank(0x00) || blank(0xFF) {
+            return Err(Refusal::NoModel);
+        }
+        let file = region.get(..file_bytes(region)?).ok_or(Refusal::NoModel)?;
+        let model = Model::load(file)?;
+        let needed = model.description().arena_bytes;
+        if needed > self.arena_bytes() {
+            return Err(Refusal::ArenaTooSmall { needed });
+        }
+        Ok(LoadedModel { kernels: &mut self.kernels, arena: &mut self.arena.0, model })
+    }
+}
+
+/// A validated model with the memory to run it in.
+pub struct LoadedModel<'e, 'm, K> {
+    kernels: &'e mut K,
+    arena: &'e mut [i8],
+    model: Model<'m>,
+}
+
+impl<'m, K: Kernels> LoadedModel<'_, 'm, K> {
+    /// The model.
+    pub const fn model(&self) -> &Model<'m> {
+        &self.model
+    }
+
+    /// Runs the model on one raw input.
+    ///
+    /// # Errors
+    /// The input has the wrong length. Nothing else can fail.
+    pub fn run(&mut self, raw_input: &[u8], observer: &mut impl Observer) -> Result<Output<'_>, RunError> {
+        network::run(&self.model, self.kernels, observer, raw_input, self.arena)
+    }
+
+    /// Runs the model's own check; `room` must hold one raw input.
+    ///
+    /// # Errors
+    /// `room` is too short.
+    pub fn self_test(&mut self, room: &mut [u8]) -> Result<bool, RunError> {
+        network::self_test(&self.model, self.kernels, room, self.arena)
+    }
+}

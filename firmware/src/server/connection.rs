@@ -1,0 +1,109 @@
+//! Frames from and to the link.
+
+use embedded_io::{Read, Write};
+use tinyhero_common::message::frame::{self, Decoder, Progress};
+use tinyhero_common::message::{Refusal, Request, Response};
+
+use super::End;
+
+/// Bytes taken from the link at once.
+const CHUNK_BYTES: usize = 256;
+
+/// The server's memory. `FRAME` is the longest frame, encoded, in either direction; made to be a static.
+pub struct Buffers<const FRAME: usize> {
+    chunk: [u8; CHUNK_BYTES],
+    /// The part of `chunk` that has not been looked at yet.
+    unread: core::ops::Range<usize>,
+    pub(super) received: [u8; FRAME],
+    pub(super) results: [u8; FRAME],
+    pub(super) frame: [u8; FRAME],
+}
+
+impl<const FRAME: usize> Buffers<FRAME> {
+    /// Empty buffers.
+    pub const fn new() -> Self {
+        Self {
+            chunk: [0; CHUNK_BYTES],
+            unread: 0..0,
+            received: [0; FRAME],
+            results: [0; FRAME],
+            frame: [0; FRAME],
+        }
+    }
+}
+
+impl<const FRAME: usize> Default for Buffers<FRAME> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// A frame in the receive buffer whose checksum was right.
+#[derive(Clone, Copy)]
+pub(super) struct RequestFrame {
+    pub(super) sequence: u16,
+    length: usize,
+}
+
+impl RequestFrame {
+    /// The request in it; `None` if this firmware does not know it.
+    pub(super) fn request<'b>(&self, received: &'b [u8]) -> Option<Request<'b>> {
+        frame::open::<Request<'b>>(received.get(..self.length)?).and_then(|(_, request)| request)
+    }
+}
+
+pub(super) fn reply<'a>(outcome: Result<Response<'a>, Refusal>) -> Response<'a> {
+    outcome.unwrap_or_else(Response::Refused)
+}
+
+pub(super) struct Connection<Link> {
+    link: Link,
+    decoder: Decoder,
+}
+
+impl<Link: Read + Write> Connection<Link> {
+    pub(super) const fn new(link: Link) -> Self {
+        Self { link, decoder: Decoder::new() }
+    }
+
+    /// Waits for the next frame whose checksum is right; others are dropped, and the host asks again.
+    pub(super) fn receive<const FRAME: usize>(
+        &mut self,
+        buffers: &mut Buffers<FRAME>,
+    ) -> Result<RequestFrame, End> {
+        loop {
+            let Buffers { chunk, unread, received, .. } = buffers;
+            while let Some(&byte) = unread.next().and_then(|place| chunk.get(place)) {
+                if let Progress::Frame(length) = self.decoder.push(byte, received)
+                    && let Some(sequence) = received.get(..length).and_then(sequence_of)
+                {
+                    return Ok(RequestFrame { sequence, length });
+                }
+            }
+            *unread = match self.link.read(chunk) {
+                Ok(0) => return Err(End::Closed),
+                Ok(count) => 0..count,
+                Err(_) => {
+                    warning!("the link broke");
+                    return Err(End::Failed);
+                }
+            };
+        }
+    }
+
+    /// Sends a response, or a refusal if it does not fit a frame; false if the link broke.
+    pub(super) fn send(&mut self, response: &Response<'_>, sequence: u16, room: &mut [u8]) -> bool {
+        if let Some(frame) = frame::encode(response, sequence, room) {
+            return self.link.write_all(frame).is_ok();
+        }
+        match frame::encode(&Response::Refused(Refusal::TooLarge), sequence, room) {
+            Some(frame) => self.link.write_all(frame).is_ok(),
+            None => false,
+        }
+    }
+}
+
+/// The sequence number of a frame whose checksum is right, known request or not.
+fn sequence_of(frame: &[u8]) -> Option<u16> {
+    frame::open::<()>(frame).map(|(sequence, _)| sequence)
+}

@@ -1,0 +1,28 @@
+//! The one accessor for the memory region that the linker script reserves for the model.
+
+use core::sync::atomic::{AtomicBool, Ordering};
+
+unsafe extern "C" {
+    /// First byte of the model region, from the board's `memory.x`.
+    static mut _model_start: u8;
+    /// One past its last byte, from the board's `memory.x`.
+    static mut _model_end: u8;
+}
+
+static TAKEN: AtomicBool = AtomicBool::new(false);
+
+/// The board's model region; `None` from the second call on.
+///
+/// To be called from the main program, not from an interrupt.
+pub fn take_region() -> Option<&'static mut [u8]> {
+    // Load and store, since ARMv6-M cannot exchange atomically; interrupts do not call this.
+    if TAKEN.load(Ordering::Relaxed) {
+        return None;
+    }
+    TAKEN.store(true, Ordering::Relaxed);
+    let start = &raw mut _model_start;
+    let length = (&raw const _model_end as usize).wrapping_sub(start as usize);
+    // SAFETY: `memory.x` reserves these addresses for the model, outside everything that the linker places; a test compares
+    // them with `Board.toml`, whose reader refuses overlaps. The flag makes this the only reference.
+    Some(unsafe { core::slice::from_raw_parts_mut(start, length) })
+}

@@ -1,0 +1,10 @@
+//! Where a model runs: the boards, how their firmware is built, how they are started and talked to.
+
+pub mod board;
+pub mod client;
+pub mod firmware_image;
+pub mod link;
+mod process;
+#[cfg(unix)]
+pub mod qemu;
+pub mod setup;

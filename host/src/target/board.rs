@@ -1,0 +1,279 @@
+//! The boards that tinyhero knows: one folder each in `boards/`, described by its `Board.toml`.
+//!
+//! The files are read at run time from the workspace this program was built in (or, when that has moved, the one around the
+//! working directory), since building a board's firmware needs that workspace anyway. Every key is strict: an unknown one is
+//! refused.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+
+use serde::Deserialize;
+
+use crate::error::{Error, Result};
+
+/// A core that boards have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Core {
+    /// Cortex-M0.
+    M0,
+    /// Cortex-M3.
+    M3,
+    /// Cortex-M4.
+    M4,
+    /// Cortex-M7.
+    M7,
+    /// Cortex-M33.
+    M33,
+    /// Cortex-M55.
+    M55,
+}
+
+impl Core {
+    /// Every core, smallest first.
+    pub const ALL: [Core; 6] = [Core::M0, Core::M3, Core::M4, Core::M7, Core::M33, Core::M55];
+
+    /// The name used on the command line and in board files.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Core::M0 => "m0",
+            Core::M3 => "m3",
+            Core::M4 => "m4",
+            Core::M7 => "m7",
+            Core::M33 => "m33",
+            Core::M55 => "m55",
+        }
+    }
+}
+
+impl fmt::Display for Core {
+    /// Arm's name, such as `Cortex-M33`.
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "Cortex-{}", self.name().to_uppercase())
+    }
+}
+
+impl FromStr for Core {
+    type Err = Error;
+
+    fn from_str(name: &str) -> Result<Self> {
+        Core::ALL.into_iter().find(|core| core.name() == name).ok_or_else(|| {
+            Error::bad_input(name, "no such core", "use m0, m3, m4, m7, m33 or m55")
+        })
+    }
+}
+
+/// A range of addresses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Region {
+    /// First address.
+    pub address: u32,
+    /// Length in bytes.
+    pub bytes: u32,
+}
+
+impl Region {
+    /// One past the last address; 64 bits, since a region may end where addresses do.
+    pub fn end(self) -> u64 {
+        u64::from(self.address) + u64::from(self.bytes)
+    }
+
+    /// Whether `other` lies within.
+    pub fn contains(self, other: Region) -> bool {
+        self.address <= other.address && other.end() <= self.end()
+    }
+
+    /// Whether the two share an address.
+    pub fn overlaps(self, other: Region) -> bool {
+        u64::from(self.address) < other.end() && u64::from(other.address) < self.end()
+    }
+}
+
+/// A board's memory; the same addresses as in its `memory.x`, which a test compares.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Memory {
+    /// Where the firmware lies.
+    pub flash: Region,
+    /// Static data, arena and stack.
+    pub ram: Region,
+    /// The part of RAM that the stack may use.
+    pub stack: Region,
+    /// Where the model file lies.
+    pub model: Region,
+    /// Whether the running firmware can write the model region.
+    pub model_writable: bool,
+}
+
+/// How QEMU emulates a board.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Emulation {
+    /// QEMU's name of the machine.
+    pub machine: String,
+    /// Further arguments for QEMU.
+    #[serde(default)]
+    pub arguments: Vec<String>,
+}
+
+/// A board: one folder in `boards/`.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Board {
+    /// Name of the folder, of the crate and of the firmware's ELF file.
+    pub name: String,
+    /// One line for people.
+    pub description: String,
+    /// The core.
+    pub core: Core,
+    /// Rust's name of the compilation target.
+    pub target: String,
+    /// 1: every change is tested on it; 2: it is built; 3: contributed.
+    pub tier: u8,
+    /// Ticks per second of the clock that the firmware counts with.
+    pub clock_hertz: u32,
+    /// The chip's name in probe-rs, for boards that exist in hardware.
+    #[serde(default)]
+    pub probe_rs_chip: Option<String>,
+    /// The memory map.
+    pub memory: Memory,
+    /// How it is emulated, if it is.
+    #[serde(default)]
+    pub qemu: Option<Emulation>,
+}
+
+impl Board {
+    /// Reads the board in the folder `folder`.
+    ///
+    /// # Errors
+    /// A file that cannot be read, is not TOML, has an unknown or missing key, or contradicts itself.
+    pub fn read(folder: &Path) -> Result<Board> {
+        let path = folder.join("Board.toml");
+        let text = std::fs::read_to_string(&path).map_err(|reason| Error::reading(&path, &reason))?;
+        let board: Board = toml::from_str(&text)
+            .map_err(|reason| Error::bad_input(path.display(), reason, "correct the board file"))?;
+        board
+            .check(folder)
+            .map_err(|problem| Error::bad_input(path.display(), problem, "correct the board file"))?;
+        Ok(board)
+    }
+
+    fn check(&self, folder: &Path) -> std::result::Result<(), String> {
+        if folder.file_name().and_then(|name| name.to_str()) != Some(self.name.as_str()) {
+            return Err(format!("name `{}` is not the folder's", self.name));
+        }
+        let memory = &self.memory;
+        if !memory.ram.contains(memory.stack) {
+            return Err("the stack is not within ram".into());
+        }
+        if memory.model.overlaps(memory.flash) || memory.model.overlaps(memory.ram) {
+            return Err("the model region overlaps flash or ram".into());
+        }
+        if !memory.model.address.is_multiple_of(16) {
+            return Err("the model region is not aligned to 16 bytes".into());
+        }
+        if self.clock_hertz == 0 {
+            return Err("clock-hertz is 0".into());
+        }
+        Ok(())
+    }
+
+    /// Nanoseconds per tick of the board's clock.
+    pub fn nanoseconds_per_tick(&self) -> f64 {
+        1e9 / f64::from(self.clock_hertz)
+    }
+}
+
+/// The workspace that holds the boards' sources.
+///
+/// # Errors
+/// No such folder: the program was moved away from its sources.
+pub fn workspace_root() -> Result<PathBuf> {
+    let built_in = Path::new(env!("CARGO_MANIFEST_DIR")).parent().map(Path::to_path_buf);
+    let working = std::env::current_dir().unwrap_or_default();
+    built_in
+        .into_iter()
+        .chain(working.ancestors().map(Path::to_path_buf))
+        .find(|root| root.join("boards").join("build.rs").is_file())
+        .ok_or_else(|| {
+            Error::bad_input(
+                "boards",
+                "cannot find tinyhero's source tree, which holds the boards",
+                "run the command from within it",
+            )
+        })
+}
+
+/// Every board, by name.
+///
+/// # Errors
+/// See [`Board::read`] and [`workspace_root`].
+pub fn all() -> Result<Vec<Board>> {
+    let folder = workspace_root()?.join("boards");
+    let entries = std::fs::read_dir(&folder).map_err(|reason| Error::reading(&folder, &reason))?;
+    let mut boards = Vec::new();
+    for entry in entries {
+        let path = entry.map_err(|reason| Error::reading(&folder, &reason))?.path();
+        if path.join("Board.toml").is_file() {
+            boards.push(Board::read(&path)?);
+        }
+    }
+    boards.sort_by(|a, b| a.name.cmp(&b.name));
+    Ok(boards)
+}
+
+/// Every emulated board, by name.
+///
+/// # Errors
+/// See [`all`].
+pub fn emulated() -> Result<Vec<Board>> {
+    let mut boards = all()?;
+    boards.retain(|board| board.qemu.is_some());
+    Ok(boards)
+}
+
+/// The board called `name`.
+///
+/// # Errors
+/// No board of that name; the error lists those there are.
+pub fn find(name: &str) -> Result<Board> {
+    let boards = all()?;
+    let names = boards.iter().map(|board| board.name.as_str()).collect::<Vec<_>>().join(", ");
+    boards
+        .into_iter()
+        .find(|board| board.name == name)
+        .ok_or_else(|| Error::bad_input(name, "no such board", format!("use one of {names}")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_board_file_is_valid_and_every_core_is_emulated() {
+        let boards = emulated().unwrap();
+        for core in Core::ALL {
+            assert!(boards.iter().any(|board| board.core == core), "{core} is not emulated");
+        }
+    }
+
+    #[test]
+    fn an_unknown_key_is_refused() {
+        let folder = workspace_root().unwrap().join("boards/microbit");
+        let text = std::fs::read_to_string(folder.join("Board.toml")).unwrap();
+        let place = tempfile::tempdir().unwrap();
+        let folder = place.path().join("microbit");
+        std::fs::create_dir(&folder).unwrap();
+        std::fs::write(folder.join("Board.toml"), format!("colour = \"red\"\n{text}")).unwrap();
+        let error = Board::read(&folder).unwrap_err().to_string();
+        assert!(error.contains("colour"), "{error}");
+    }
+
+    #[test]
+    fn an_unknown_board_is_answered_with_those_there_are() {
+        let error = find("mps2").unwrap_err().to_string();
+        assert!(error.contains("no such board") && error.contains("mps2-an386"), "{error}");
+    }
+}

@@ -1,0 +1,88 @@
+//! Builds the boards' firmware: one image a board, whatever model it will run.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+use super::board::{self, Board};
+use super::process;
+use super::setup::Setup;
+use crate::error::{Error, Result};
+
+/// Longest time for one build, which may compile the core library too.
+const LIMIT: Duration = Duration::from_secs(900);
+/// The profile that the boards are built with; see the workspace's `Cargo.toml`.
+const PROFILE: &str = "firmware";
+/// Settings of the host's build that would break a build for another machine.
+const HOST_SETTINGS: [&str; 6] = [
+    "RUSTFLAGS",
+    "CARGO_ENCODED_RUSTFLAGS",
+    "CARGO_BUILD_RUSTFLAGS",
+    "CARGO_BUILD_TARGET",
+    "CARGO_MAKEFLAGS",
+    "MAKEFLAGS",
+];
+
+/// Where a board's firmware is after [`build`]: `target/<triple>/firmware/<board>`.
+///
+/// # Errors
+/// The workspace is not there.
+pub fn path(board: &Board) -> Result<PathBuf> {
+    Ok(output_path(&target_folder(&board::workspace_root()?), board))
+}
+
+/// Builds the firmware of `boards` where it is not up to date; returns the images in the same order.
+///
+/// Boards of one compilation target are built together. Cargo decides what is up to date, and its lock lets any number of
+/// processes call this at once.
+///
+/// # Errors
+/// The compiler refuses; the error holds its first complaint.
+pub fn build(boards: &[Board], setup: &Setup, report: &mut dyn FnMut(&str)) -> Result<Vec<PathBuf>> {
+    let root = board::workspace_root()?;
+    let folder = target_folder(&root);
+    let mut targets: Vec<&str> = boards.iter().map(|board| board.target.as_str()).collect();
+    targets.sort_unstable();
+    targets.dedup();
+    for target in targets {
+        let names: Vec<&str> =
+            boards.iter().filter(|board| board.target == target).map(|board| board.name.as_str()).collect();
+        if boards.iter().any(|board| board.target == target && !output_path(&folder, board).is_file()) {
+            report(&format!("building the firmware of {}", names.join(", ")));
+        }
+        build_target(&root, &folder, target, &names, setup)?;
+    }
+    Ok(boards.iter().map(|board| output_path(&folder, board)).collect())
+}
+
+fn build_target(root: &Path, folder: &Path, target: &str, names: &[&str], setup: &Setup) -> Result<()> {
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let mut command = Command::new(cargo);
+    command.current_dir(root).args(["build", "--quiet", "--color", "never"]);
+    command.args(["--profile", PROFILE, "--target", target, "--target-dir"]).arg(folder);
+    for name in names {
+        command.args(["--package", name]);
+    }
+    for name in HOST_SETTINGS {
+        command.env_remove(name);
+    }
+    setup.compiler.prepare(&mut command, target);
+    let finished = process::run(&mut command, LIMIT)?;
+    if finished.status.success() {
+        return Ok(());
+    }
+    Err(Error::check_failed(
+        names.join(", "),
+        format!("the firmware does not build: {}", finished.reason()),
+        format!("see all messages with `cargo build --profile {PROFILE} --target {target} -p {}`", names.join(" -p ")),
+    ))
+}
+
+/// Cargo's output folder: the one it was told in the environment, else the workspace's own.
+fn target_folder(root: &Path) -> PathBuf {
+    std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), |folder| root.join(folder))
+}
+
+fn output_path(folder: &Path, board: &Board) -> PathBuf {
+    folder.join(&board.target).join(PROFILE).join(&board.name)
+}

@@ -1,0 +1,305 @@
+//! An emulated board: QEMU in a folder of its own, reached over two named pipes.
+//!
+//! The firmware opens both pipes by semihosting. Each emulator lives in its own temporary folder, so any number run side by side;
+//! it is killed when its [`Emulator`] is dropped, and ends by itself when this program dies, since its pipe then closes.
+
+use std::fs::{File, OpenOptions};
+use std::io::{ErrorKind, Read, Write};
+use std::os::fd::AsFd;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use nix::fcntl::OFlag;
+use nix::poll::{PollFd, PollFlags, PollTimeout};
+use nix::sys::stat::Mode;
+
+use super::board::Board;
+use super::link::Link;
+use super::process;
+use crate::error::{Error, Result};
+
+/// The pipe that the host writes; the firmware's `semihosting.rs` has the same name.
+const TO_BOARD: &str = "tinyhero.to-board";
+/// The pipe that the board writes; the firmware's `semihosting.rs` has the same name.
+const FROM_BOARD: &str = "tinyhero.from-board";
+/// The file that holds the model which the emulator puts into the board's memory before it starts.
+const MODEL: &str = "model.hero";
+/// What the emulator and the firmware's fault handler print.
+const CONSOLE: &str = "console.txt";
+
+/// `-icount shift=N`: every instruction advances the emulated time by 2^N nanoseconds.
+const COUNT_SHIFT: u32 = 6;
+
+/// Longest time from the emulator's start to the firmware's opening the link.
+const START_LIMIT: Duration = Duration::from_secs(30);
+/// Longest time from the link's breaking to the emulator's end.
+const END_LIMIT: Duration = Duration::from_millis(500);
+/// How often a wait looks whether the emulator still runs.
+const SLICE: Duration = Duration::from_millis(100);
+/// Bytes taken from a pipe at once: a Linux pipe's capacity.
+const CHUNK: usize = 1 << 16;
+
+/// How an emulator is started.
+#[derive(Clone, Debug, Default)]
+pub struct Start<'a> {
+    /// The model file that the board finds in its model region; without one it starts empty.
+    pub model: Option<&'a [u8]>,
+    /// Whether the board's clock counts instructions exactly, at some cost in speed.
+    pub count_instructions: bool,
+}
+
+/// A running emulated board. Dropping it ends it.
+#[derive(Debug)]
+pub struct Emulator {
+    board: String,
+    process: Child,
+    to_board: File,
+    from_board: File,
+    /// Read while sending, so that neither end waits for the other.
+    pending: Vec<u8>,
+    folder: tempfile::TempDir,
+}
+
+impl Emulator {
+    /// Starts `board` with the firmware `image` and waits until the firmware has opened the link.
+    ///
+    /// # Errors
+    /// QEMU is missing or ends at once (the error holds what it printed), the model exceeds the board's region, or the firmware
+    /// does not open the link in time.
+    pub fn start(board: &Board, image: &Path, start: &Start<'_>) -> Result<Emulator> {
+        let folder = tempfile::Builder::new()
+            .prefix("tinyhero-")
+            .tempdir()
+            .map_err(|reason| Error::writing(&std::env::temp_dir(), &reason))?;
+        for name in [TO_BOARD, FROM_BOARD] {
+            let path = folder.path().join(name);
+            nix::unistd::mkfifo(&path, Mode::S_IRUSR | Mode::S_IWUSR)
+                .map_err(|reason| Error::writing(&path, &reason.into()))?;
+        }
+        if let Some(model) = start.model {
+            check_model_fits(board, model)?;
+            write(&folder.path().join(MODEL), model)?;
+        }
+        // Opening a pipe's reading end without waiting always succeeds.
+        let from_board = open_pipe(&folder.path().join(FROM_BOARD), OpenOptions::new().read(true))
+            .map_err(|reason| Error::reading(&folder.path().join(FROM_BOARD), &reason))?;
+        let mut process = spawn(board, image, start, folder.path())?;
+        let to_board = match connect(board, &mut process, folder.path()) {
+            Ok(pipe) => pipe,
+            Err(error) => {
+                let _ = process.kill();
+                let _ = process.wait();
+                return Err(error);
+            }
+        };
+        Ok(Emulator { board: board.name.clone(), process, to_board, from_board, pending: Vec::new(), folder })
+    }
+
+    /// Instructions that `ticks` of `board`'s clock are, when started with [`Start::count_instructions`].
+    pub fn instructions(board: &Board, ticks: u64) -> u64 {
+        (ticks as f64 * board.nanoseconds_per_tick() / f64::from(1_u32 << COUNT_SHIFT)).round() as u64
+    }
+
+    /// Waits until `pipe` is ready for `events`, `slice` at most; false if it is not.
+    fn poll(pipe: &File, events: PollFlags, slice: Duration) -> std::io::Result<bool> {
+        let mut polled = [PollFd::new(pipe.as_fd(), events)];
+        let timeout = PollTimeout::try_from(slice).unwrap_or(PollTimeout::ZERO);
+        match nix::poll::poll(&mut polled, timeout) {
+            Ok(ready) => Ok(ready > 0),
+            Err(nix::errno::Errno::EINTR) => Ok(false),
+            Err(reason) => Err(reason.into()),
+        }
+    }
+
+    /// Takes what has arrived without waiting; false if nothing has. The pipe's end counts as nothing: whether the emulator
+    /// still runs is asked of the process.
+    fn take(&mut self, received: &mut Vec<u8>) -> Result<bool> {
+        let before = received.len();
+        received.resize(before + CHUNK, 0);
+        let outcome = self.from_board.read(&mut received[before..]);
+        received.truncate(before + outcome.as_ref().copied().unwrap_or(0));
+        match outcome {
+            Ok(count) => Ok(count > 0),
+            Err(reason) if matches!(reason.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted) => Ok(false),
+            Err(reason) => Err(self.lost(&reason)),
+        }
+    }
+
+    fn lost(&mut self, reason: &std::io::Error) -> Error {
+        // Its pipes close a moment before the emulator has ended.
+        let ended = process::wait(&mut self.process, END_LIMIT);
+        let printed = console(self.folder.path());
+        let problem = match ended {
+            Ok(Some(status)) => format!("the emulator ended ({status}){printed}"),
+            _ => format!("the link failed: {reason}{printed}"),
+        };
+        Error::check_failed(&self.board, problem, "run `tinyhero setup --check`, then try again")
+    }
+
+    fn check_alive(&mut self, deadline: Instant) -> Result<()> {
+        if matches!(self.process.try_wait(), Ok(Some(_))) {
+            return Err(self.lost(&ErrorKind::BrokenPipe.into()));
+        }
+        if Instant::now() >= deadline {
+            let printed = console(self.folder.path());
+            return Err(Error::check_failed(
+                &self.board,
+                format!("no answer in time{printed}"),
+                "try again; if it stays so, the firmware hangs on this model",
+            ));
+        }
+        Ok(())
+    }
+}
+
+impl Link for Emulator {
+    fn send(&mut self, mut bytes: &[u8], deadline: Instant) -> Result<()> {
+        while !bytes.is_empty() {
+            match self.to_board.write(bytes) {
+                Ok(count) => bytes = bytes.get(count..).unwrap_or_default(),
+                Err(reason) if reason.kind() == ErrorKind::Interrupted => {}
+                Err(reason) if reason.kind() == ErrorKind::WouldBlock => {
+                    // The board may be waiting for us to take its answer before it reads on.
+                    let mut pending = std::mem::take(&mut self.pending);
+                    let taken = self.take(&mut pending);
+                    self.pending = pending;
+                    if !taken? {
+                        Self::poll(&self.to_board, PollFlags::POLLOUT, SLICE.min(Duration::from_millis(1)))
+                            .map_err(|reason| self.lost(&reason))?;
+                    }
+                    self.check_alive(deadline)?;
+                }
+                Err(reason) => return Err(self.lost(&reason)),
+            }
+        }
+        Ok(())
+    }
+
+    fn receive(&mut self, received: &mut Vec<u8>, deadline: Instant) -> Result<()> {
+        if !self.pending.is_empty() {
+            received.append(&mut self.pending);
+            return Ok(());
+        }
+        let mut at_end = false;
+        loop {
+            if self.take(received)? {
+                return Ok(());
+            }
+            self.check_alive(deadline)?;
+            if at_end {
+                // A pipe at its end is always ready: give the dying emulator a moment to be seen as such.
+                std::thread::sleep(Duration::from_millis(1));
+            }
+            let left = deadline.saturating_duration_since(Instant::now());
+            at_end = Self::poll(&self.from_board, PollFlags::POLLIN, SLICE.min(left))
+                .map_err(|reason| self.lost(&reason))?;
+        }
+    }
+
+    fn place(&self) -> &str {
+        &self.board
+    }
+}
+
+impl Drop for Emulator {
+    fn drop(&mut self) {
+        // It may be waiting in a read, where it hears no gentler signal.
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+fn check_model_fits(board: &Board, model: &[u8]) -> Result<()> {
+    let room = board.memory.model.bytes as usize;
+    if model.len() <= room {
+        return Ok(());
+    }
+    Err(Error::bad_input(
+        &board.name,
+        format!("the model has {} bytes and the board room for {room}", model.len()),
+        "use fewer bits, a smaller network or another board",
+    ))
+}
+
+fn open_pipe(path: &Path, options: &mut OpenOptions) -> std::io::Result<File> {
+    options.custom_flags(OFlag::O_NONBLOCK.bits()).open(path)
+}
+
+fn spawn(board: &Board, image: &Path, start: &Start<'_>, folder: &Path) -> Result<Child> {
+    let Some(emulation) = &board.qemu else {
+        return Err(Error::bad_input(&board.name, "QEMU does not emulate this board", "see `tinyhero boards`"));
+    };
+    let image: PathBuf = image.canonicalize().map_err(|reason| Error::reading(image, &reason))?;
+    let console = folder.join(CONSOLE);
+    let output = File::create(&console).map_err(|reason| Error::writing(&console, &reason))?;
+    let messages = output.try_clone().map_err(|reason| Error::writing(&console, &reason))?;
+    let mut command = Command::new(super::setup::EMULATOR);
+    command
+        .args(["-machine", &emulation.machine])
+        .args(["-nographic", "-monitor", "none", "-serial", "none"])
+        .args(["-semihosting-config", "enable=on,target=native"])
+        .arg("-kernel")
+        .arg(image)
+        .args(&emulation.arguments);
+    if start.model.is_some() {
+        let address = board.memory.model.address;
+        command.args(["-device", &format!("loader,file={MODEL},addr={address:#x},force-raw=on")]);
+    }
+    if start.count_instructions {
+        command.args(["-icount", &format!("shift={COUNT_SHIFT},align=off,sleep=off")]);
+    }
+    command
+        .current_dir(folder)
+        .stdin(Stdio::null())
+        .stdout(output)
+        .stderr(messages)
+        .spawn()
+        .map_err(|reason| {
+            let program = super::setup::EMULATOR;
+            Error::bad_input(program, format!("cannot start it: {reason}"), "run `tinyhero setup`")
+        })
+}
+
+/// Opens the pipe to the board as soon as the board has opened its end.
+fn connect(board: &Board, process: &mut Child, folder: &Path) -> Result<File> {
+    let deadline = Instant::now() + START_LIMIT;
+    let path = folder.join(TO_BOARD);
+    loop {
+        match open_pipe(&path, OpenOptions::new().write(true)) {
+            Ok(pipe) => return Ok(pipe),
+            Err(reason) if reason.raw_os_error() == Some(nix::errno::Errno::ENXIO as i32) => {}
+            Err(reason) => return Err(Error::writing(&path, &reason)),
+        }
+        if let Ok(Some(status)) = process.try_wait() {
+            return Err(Error::check_failed(
+                &board.name,
+                format!("the emulator ended at its start ({status}){}", console(folder)),
+                "run `tinyhero setup --check`, then try again",
+            ));
+        }
+        if Instant::now() >= deadline {
+            return Err(Error::check_failed(
+                &board.name,
+                format!("the firmware did not start within {} s{}", START_LIMIT.as_secs(), console(folder)),
+                "see whether the machine is overloaded, then try again",
+            ));
+        }
+        std::thread::sleep(Duration::from_millis(1));
+    }
+}
+
+/// What was printed, shortened and ready to be appended to a sentence.
+fn console(folder: &Path) -> String {
+    const LONGEST: usize = 300;
+    let text = std::fs::read(folder.join(CONSOLE)).unwrap_or_default();
+    let text = String::from_utf8_lossy(&text);
+    let words = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    let words = words.chars().take(LONGEST).collect::<String>();
+    if words.is_empty() { words } else { format!(": {words}") }
+}
+
+fn write(path: &Path, bytes: &[u8]) -> Result<()> {
+    std::fs::write(path, bytes).map_err(|reason| Error::writing(path, &reason))
+}
