@@ -114,3 +114,69 @@ impl Observer for Digests {
 fn run_error(problem: tinyhero_common::error::RunError) -> Error {
     Error::bad_input("input", problem, "use the data that the model was made for")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::export::export;
+    use crate::network::Network;
+    use crate::quantizer::{Quantization, quantize};
+    use crate::trained_network::TrainedNetwork;
+    use tinyhero_common::packing::BitWidth;
+
+    fn model_file() -> Vec<u8> {
+        let network = Network::open("cnn", crate::dataset::SampleShape::new(8, 8, 1), 10).unwrap();
+        let trained = TrainedNetwork::untrained(network, 1).unwrap();
+        let quantization = Quantization::new(BitWidth::Four);
+        export(&quantize(&trained, &samples(4), &quantization).unwrap()).unwrap().bytes
+    }
+
+    fn samples(count: i16) -> Vec<i16> {
+        (0..count * 64).map(|index| index * 37 % 256).collect()
+    }
+
+    #[test]
+    fn outcomes_do_not_depend_on_the_number_of_threads() {
+        let file = model_file();
+        let model = Model::load(&file).unwrap();
+        let outcomes = |threads| {
+            let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+            pool.install(|| run_all(&model, &samples(40)).unwrap())
+        };
+        assert_eq!(outcomes(1), outcomes(3));
+        assert_eq!(outcomes(1).len(), 40);
+    }
+
+    #[test]
+    fn accuracy_counts_right_labels() {
+        let file = model_file();
+        let model = Model::load(&file).unwrap();
+        let samples = samples(10);
+        let mut labels: Vec<u16> =
+            run_all(&model, &samples).unwrap().iter().map(|outcome| outcome.label).collect();
+        assert_eq!(evaluate(&model, &samples, &labels).unwrap().accuracy, 1.0);
+        labels[0] += 1;
+        let evaluation = evaluate(&model, &samples, &labels).unwrap();
+        assert_eq!((evaluation.correct, evaluation.accuracy), (9, 0.9));
+    }
+
+    #[test]
+    fn the_layer_digests_combine_to_the_outcome_s_digest() {
+        let file = model_file();
+        let model = Model::load(&file).unwrap();
+        let samples = samples(1);
+        let digests = layer_digests(&model, &raw_bytes(SampleType::U8, &samples)).unwrap();
+        let combine = |all: Digest, digest: &u32| all.combine(*digest);
+        let all = digests.iter().fold(Digest::new(), combine).finish();
+        assert_eq!(all, run_all(&model, &samples).unwrap()[0].digest);
+    }
+
+    #[test]
+    fn data_of_another_shape_is_refused() {
+        let file = model_file();
+        let model = Model::load(&file).unwrap();
+        let error = evaluate(&model, &samples(2), &[0; 3]).unwrap_err().to_string();
+        assert!(error.contains("64 values"), "{error}");
+        assert!(layer_digests(&model, &[0; 63]).is_err());
+    }
+}

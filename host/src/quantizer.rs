@@ -45,20 +45,23 @@ pub struct Quantization {
 }
 
 impl Quantization {
-    /// The default way for a bit width: per channel, everything on.
+    /// The default way for a bit width, per channel.
+    ///
+    /// The scale search is worth most at 2 and 3 bits, where clipping a few large weights makes all others finer. At 4 bits and
+    /// one scale per channel the scale of the largest weight was as good on digits and better on Fashion-MNIST.
     pub const fn new(bit_width: BitWidth) -> Self {
         Self {
             bit_width,
             per_tensor: false,
             range: RangeMethod::SquaredError,
-            search_weight_scale: true,
+            search_weight_scale: bit_width.bits() <= 3,
             correct_bias: true,
         }
     }
 
-    /// The same with one scale per tensor.
+    /// The same with one scale per tensor, which always gains from the search.
     pub const fn per_tensor(self) -> Self {
-        Self { per_tensor: true, ..self }
+        Self { per_tensor: true, search_weight_scale: true, ..self }
     }
 }
 
