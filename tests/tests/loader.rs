@@ -11,6 +11,7 @@ use tinyhero_common::model::{
 };
 use tinyhero_common::network::{LayerDigests, run};
 use tinyhero_common::requantize::ActivationRange;
+use tinyhero_tests::Generator;
 
 #[test]
 fn the_crafted_model_loads_and_runs() {
@@ -23,6 +24,16 @@ fn the_crafted_model_loads_and_runs() {
     let output = run(&model, &mut Portable, &mut digests, &input, &mut arena).unwrap();
     assert!(output.label < output.scores.len());
     assert_ne!(digests.finish(), Digest::new().finish());
+}
+
+#[test]
+fn random_models_are_valid() {
+    for number in 0..20_000 {
+        let file = Crafted::random(&mut Generator::new(2_026, number)).file();
+        if let Err(error) = Model::load(&file) {
+            panic!("model {number}: {error}");
+        }
+    }
 }
 
 #[test]
