@@ -293,6 +293,7 @@ fn channel_entry(generator: &mut Generator, bound: i32) -> (i32, Rescale) {
     }
     let limit = definition::accumulator_limit(rescale).wrapping_sub(i64::from(bound));
     let limit = i32::try_from(limit).unwrap_or(i32::MAX);
-    bias = bias.clamp(limit.wrapping_neg(), limit);
+    // Not `clamp`, which would panic if the limit could be negative.
+    bias = bias.max(limit.wrapping_neg()).min(limit);
     (bias, rescale)
 }

@@ -102,7 +102,7 @@ impl Generator {
         } else {
             (self.next_word() >> 1 >> bits) as i32
         };
-        let value = value.clamp(0, limit.max(0));
+        let value = value.min(limit).max(0);
         if self.chance(8) { value.wrapping_neg() } else { value }
     }
 }

@@ -39,7 +39,7 @@ impl RequantizeCase {
         };
         let zero_point = generator.zero_point();
         let activation = generator.activation_range();
-        Self { accumulator: accumulator.clamp(-limit, limit), rescale, zero_point, activation }
+        Self { accumulator: accumulator.max(-limit).min(limit), rescale, zero_point, activation }
     }
 
     /// `(expected, got)`.
@@ -103,7 +103,7 @@ pub(crate) fn edge(index: u32) -> RequantizeCase {
     let limit = definition::accumulator_limit(rescale);
     // For s ≥ 1 the rule is exact for the most negative number too.
     let lowest = if shift >= 1 { i64::from(i32::MIN) } else { -limit };
-    let accumulator = i64::from(accumulator).clamp(lowest, limit) as i32;
+    let accumulator = i64::from(accumulator).max(lowest).min(limit) as i32;
     RequantizeCase { accumulator, rescale, zero_point, activation }
 }
 
