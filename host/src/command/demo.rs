@@ -21,7 +21,7 @@ use crate::quantizer::Quantization;
 use crate::report::plot::{Plot, Series};
 use crate::report::table::{Table, grouped, percent};
 use crate::target::board;
-use crate::train::{Augmentation, EpochRecord, OptimizerKind, Run, TrainingOptions};
+use crate::train::{EpochRecord, OptimizerKind, Run, TrainingOptions};
 use crate::verify::BoardReport;
 
 /// Show the whole path on the bundled digits: train, quantize, run on every emulated board, compare
@@ -74,14 +74,13 @@ struct Trained {
     model: Vec<u8>,
 }
 
-/// The training of the demo. Chosen on a validation part of the training data.
+/// The training of the demo, chosen by the accuracy on the last 823 training rows after training on the others.
 fn recipe(optimizer: OptimizerKind) -> TrainingOptions {
     TrainingOptions {
-        learning_rate: 0.05,
-        weight_decay: 1e-3,
-        epochs: 16,
-        batch: 64,
-        augmentation: Augmentation::Shift,
+        rho: (optimizer == OptimizerKind::Hero).then_some(1.0),
+        learning_rate: 0.1,
+        weight_decay: 2e-3,
+        epochs: 14,
         ..TrainingOptions::new("digits", "cnn", optimizer)
     }
 }
