@@ -68,7 +68,7 @@ pub struct OperatorCase {
     pub filler: i8,
 }
 
-/// The memory that operator cases run in, about 9 kB. One at a time; every case overwrites it.
+/// The memory that operator cases run in, 7.5 kB. One at a time; every case overwrites it.
 #[derive(Clone, Copy, Debug)]
 pub struct Workspace {
     input: Aligned<[i8; ELEMENTS + MARGIN]>,
@@ -79,6 +79,9 @@ pub struct Workspace {
     packed: Aligned<[u8; WEIGHTS]>,
     channels: Aligned<[u8; CHANNELS * 7]>,
 }
+
+/// The smallest board has 16 kB in all.
+const _: () = assert!(size_of::<Workspace>() <= 7680);
 
 impl Default for Workspace {
     fn default() -> Self {

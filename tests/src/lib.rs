@@ -7,7 +7,7 @@
 //! `docs/arithmetic.md` and shares no code with the kernels under test. Every case is made from a seed and its number alone, so a
 //! board reports a [`Mismatch`] in six words and the host prints the failing call from them.
 //!
-//! Nothing here panics, allocates or uses a float, because boards link it; a [`Workspace`] of about 9 kB is all the memory it needs.
+//! Nothing here panics, allocates or uses a float, because boards link it; a [`Workspace`] of 7.5 kB is all the memory it needs.
 
 pub mod definition;
 
