@@ -18,6 +18,8 @@ use crate::requantize::{ActivationRange, Rescale};
 
 /// Most layers a model may have.
 pub const MAX_LAYERS: usize = 256;
+/// Longest name of a layer, in bytes.
+pub const MAX_NAME_BYTES: usize = 255;
 /// Most work one inference may take, in multiply-accumulates plus elements read and written: `2^28`.
 ///
 /// About 35 times MobileNetV1-0.25 at 96×96. A board at 100 MHz would be busy for several seconds; anything above is
@@ -226,7 +228,7 @@ impl Tensor {
 /// One step of the network.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Layer<'a> {
-    /// Unique name, from the network's description.
+    /// Unique name, from the network's description; at most [`MAX_NAME_BYTES`].
     pub name: &'a str,
     /// What it computes.
     pub operator: Operator,

@@ -110,7 +110,7 @@ pub fn pack_row(weights: &[i8], bit_width: BitWidth, packed: &mut [u8]) -> Optio
 
 /// Unpacks as many weights as `weights` has room for from the beginning of a row.
 ///
-/// Fields beyond the end of `packed` read as the stored value 0, that is [`BitWidth::min`]; a validated model has none.
+/// Weights whose fields lie beyond the end of `packed` hold nothing of use afterwards; a validated model has none.
 pub fn unpack_row(packed: &[u8], bit_width: BitWidth, weights: &mut [i8]) {
     match bit_width {
         BitWidth::Eight => {
@@ -134,39 +134,29 @@ pub fn unpack_row(packed: &[u8], bit_width: BitWidth, weights: &mut [i8]) {
                 }
             }
         }
-        BitWidth::Three => unpack_eights::<3>(packed, weights),
-        BitWidth::Five => unpack_eights::<5>(packed, weights),
-        BitWidth::Six => unpack_eights::<6>(packed, weights),
-        BitWidth::Seven => unpack_eights::<7>(packed, weights),
+        BitWidth::Three | BitWidth::Five | BitWidth::Six | BitWidth::Seven => {
+            unpack_straddling(packed, bit_width, weights);
+        }
     }
 }
 
-/// The widths that straddle bytes, eight weights (`BITS` bytes) at a time.
-fn unpack_eights<const BITS: usize>(packed: &[u8], weights: &mut [i8]) {
-    for (eight, bytes) in weights.chunks_mut(8).zip(packed.chunks(BITS)) {
-        // Four fields have at most 28 bits, so two 32-bit halves avoid 64-bit shifts, which small cores lack.
-        let mut first = 0u32;
-        let mut last = 0u32;
-        for (index, &byte) in bytes.iter().enumerate() {
-            let byte = u32::from(byte);
-            let bit = 8 * index;
-            let split = 4 * BITS;
-            if bit < split {
-                first |= byte << bit;
-                if bit + 8 > split {
-                    last |= byte >> (split - bit);
-                }
-            } else {
-                last |= byte << (bit - split);
-            }
+/// The widths whose fields straddle bytes, bit by bit through a word. One loop for all of them: a copy for each width would take
+/// 2 kB on a board and save a few instructions a weight.
+fn unpack_straddling(packed: &[u8], bit_width: BitWidth, weights: &mut [i8]) {
+    let bits = bit_width.bits();
+    let mask = (1u32 << bits) - 1;
+    let mut bytes = packed.iter();
+    let mut fields = 0u32;
+    let mut held = 0u32;
+    for weight in weights {
+        if held < bits {
+            // At most 7 bits were left, so the new byte fits above them.
+            fields |= bytes.next().map_or(0, |&byte| u32::from(byte)) << held;
+            held += 8;
         }
-        let mask = (1u32 << BITS) - 1;
-        let offset = 1i8 << (BITS - 1);
-        for (index, weight) in eight.iter_mut().enumerate() {
-            let half = if index < 4 { &mut first } else { &mut last };
-            *weight = ((*half & mask) as i8).wrapping_sub(offset);
-            *half >>= BITS;
-        }
+        *weight = ((fields & mask) as i32 - bit_width.offset()) as i8;
+        fields >>= bits;
+        held -= bits;
     }
 }
 

@@ -63,7 +63,11 @@ impl<'m, K: Kernels> LoadedModel<'_, 'm, K> {
     ///
     /// # Errors
     /// The input has the wrong length. Nothing else can fail.
-    pub fn run(&mut self, raw_input: &[u8], observer: &mut impl Observer) -> Result<Output<'_>, RunError> {
+    pub fn run(
+        &mut self,
+        raw_input: &[u8],
+        observer: &mut impl Observer,
+    ) -> Result<Output<'_>, RunError> {
         network::run(&self.model, self.kernels, observer, raw_input, self.arena)
     }
 

@@ -63,7 +63,10 @@ impl SemihostingLink {
     /// # Errors
     /// [`ErrorKind::NotFound`] if the emulator cannot open one of them.
     pub fn open() -> Result<Self, ErrorKind> {
-        Ok(SemihostingLink { input: open(TO_BOARD, OPEN_READ_BINARY)?, output: open(FROM_BOARD, OPEN_WRITE_BINARY)? })
+        Ok(SemihostingLink {
+            input: open(TO_BOARD, OPEN_READ_BINARY)?,
+            output: open(FROM_BOARD, OPEN_WRITE_BINARY)?,
+        })
     }
 }
 

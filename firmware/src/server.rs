@@ -73,7 +73,15 @@ where
         let arena_bytes = engine.arena_bytes();
         let slot_bytes = slot.writable_bytes();
         let connection = Connection::new(link);
-        let mut session = Session { board, clock, activity, stack_high_water, arena_bytes, slot_bytes, connection };
+        let mut session = Session {
+            board,
+            clock,
+            activity,
+            stack_high_water,
+            arena_bytes,
+            slot_bytes,
+            connection,
+        };
         let mut activation = None;
         loop {
             let mut model = engine.load(slot.bytes());
@@ -182,7 +190,10 @@ impl<Link: Read + Write, Time: Clock, Pin: OutputPin> Session<Link, Time, Pin> {
                 protocol: PROTOCOL_VERSION,
                 board: self.board,
                 firmware: env!("CARGO_PKG_VERSION"),
-                model: model.as_ref().map(|model| model.model().digest()).map_err(|refusal| *refusal),
+                model: model
+                    .as_ref()
+                    .map(|model| model.model().digest())
+                    .map_err(|refusal| *refusal),
                 clock: self.clock.unit(),
                 arena_bytes: self.arena_bytes,
                 frame_bytes: FRAME as u32,
@@ -193,7 +204,9 @@ impl<Link: Read + Write, Time: Clock, Pin: OutputPin> Session<Link, Time, Pin> {
             (Some(Request::Run { inputs, count }), Ok(model)) => {
                 reply(self.run(model, inputs, count, results))
             }
-            (Some(Request::Layers { first, input }), Ok(model)) => reply(self.layers(model, first, input)),
+            (Some(Request::Layers { first, input }), Ok(model)) => {
+                reply(self.layers(model, first, input))
+            }
             (Some(Request::SelfTest), Ok(model)) => reply(self.self_test(model, results)),
             (Some(Request::HighWater), Ok(model)) => Response::HighWater {
                 arena: model.model().description().arena_bytes,

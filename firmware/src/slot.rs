@@ -122,6 +122,8 @@ impl<F: MappedFlash> ModelSlot for FlashSlot<F> {
             *place = *byte;
         }
         let padded = padded.get(..unit).ok_or(SlotError::Write)?;
-        self.flash.write(offset.saturating_add(body_bytes as u32), padded).map_err(|_| SlotError::Write)
+        self.flash
+            .write(offset.saturating_add(body_bytes as u32), padded)
+            .map_err(|_| SlotError::Write)
     }
 }

@@ -1,9 +1,20 @@
 //! The sub-commands: one file each, from options to what is printed. The work itself is in the library's other modules.
 
+mod bench;
 mod boards;
 mod data;
+mod demo;
+mod evaluate;
+mod inspect;
+mod model_file;
 mod output;
+mod quantize;
+mod run;
+mod samples;
+mod session;
 mod setup;
+mod train;
+mod verify;
 
 use clap::{Parser, Subcommand};
 
@@ -21,9 +32,17 @@ pub struct CommandLine {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    Data(data::Options),
-    Boards(boards::Options),
+    Demo(demo::Options),
     Setup(setup::Options),
+    Data(data::Options),
+    Train(Box<train::Options>),
+    Quantize(quantize::Options),
+    Inspect(inspect::Options),
+    Evaluate(evaluate::Options),
+    Verify(verify::Options),
+    Bench(bench::Options),
+    Boards(boards::Options),
+    Run(run::Options),
 }
 
 impl CommandLine {
@@ -33,9 +52,34 @@ impl CommandLine {
     /// One line for the user; [`crate::Error::exit_code`] has the exit code.
     pub fn run(&self) -> Result<()> {
         match &self.command {
-            Command::Data(options) => data::run(options),
-            Command::Boards(options) => boards::run(options),
+            Command::Demo(options) => demo::run(options),
             Command::Setup(options) => setup::run(options),
+            Command::Data(options) => data::run(options),
+            Command::Train(options) => train::run(options),
+            Command::Quantize(options) => quantize::run(options),
+            Command::Boards(options) => boards::run(options),
+            Command::Inspect(options) => inspect::run(options),
+            Command::Evaluate(options) => evaluate::run(options),
+            Command::Verify(options) => verify::run(options),
+            Command::Bench(options) => bench::run(options),
+            Command::Run(options) => run::run(options),
         }
     }
+}
+
+/// A whole number above 0, for options that count something.
+fn positive(text: &str) -> std::result::Result<usize, String> {
+    match text.parse() {
+        Ok(0) => Err("must be at least 1".to_string()),
+        Ok(number) => Ok(number),
+        Err(_) => Err("must be a whole number of at least 1".to_string()),
+    }
+}
+
+/// 2 to 8, for options that name a bit width.
+fn bit_width(text: &str) -> std::result::Result<tinyhero_common::packing::BitWidth, String> {
+    text.parse()
+        .ok()
+        .and_then(tinyhero_common::packing::BitWidth::from_bits)
+        .ok_or_else(|| "must be a number of bits from 2 to 8".to_string())
 }

@@ -1,1 +1,28 @@
 #![no_std]
+#![forbid(unsafe_code)]
+#![deny(missing_docs)]
+//! The conformance suite: the arithmetic contract a second time, in wide integers, and seeded cases that hold an implementation to it.
+//!
+//! It knows no board: a host test and a board's image run the very same cases. [`definition`] is written from the equations of
+//! `docs/arithmetic.md` and shares no code with the kernels under test. Every case is made from a seed and its number alone, so a
+//! board reports a [`Mismatch`] in six words and the host prints the failing call from them.
+//!
+//! Nothing here panics, allocates or uses a float, because boards link it; a [`Workspace`] of about 9 kB is all the memory it needs.
+
+pub mod definition;
+
+mod case;
+mod generator;
+mod mismatch;
+mod operator;
+mod scalar;
+mod suite;
+
+pub use case::{OperatorCase, Workspace};
+pub use generator::Generator;
+pub use mismatch::{Mismatch, Subject};
+pub use operator::operator_cases;
+pub use scalar::{
+    argmax_cases, input_map_cases, packing_cases, requantize_cases, requantize_edges,
+};
+pub use suite::{Plan, Tally, run_all};

@@ -10,8 +10,8 @@ const FRACTION_BITS: u32 = 20;
 
 /// `2^(−fraction / 2^16) · 2^16`, for `fraction` in `0 ..= 2^16 − 1`.
 ///
-/// The cubic through (0, 1) and (1, 1/2) whose largest error is smallest; error at most `1.2e-4`, the result falls
-/// steadily and lies in `2^15 ..= 2^16`.
+/// The cubic through (0, 1) and (1, 1/2) whose largest error is smallest; error at most `1.0e-4`. The result lies in
+/// `2^15 ..= 2^16` and falls, save for single units of rounding; it never rises over eight steps of the fraction.
 pub const fn power_of_two_fraction(fraction: u32) -> u32 {
     let cubic = (2_596u32.wrapping_mul(fraction)) >> 16;
     let square = ((15_158u32.wrapping_sub(cubic)).wrapping_mul(fraction)) >> 16;

@@ -1,8 +1,8 @@
 //! Everything that is checked once, so that nothing has to be checked while a network runs.
 
 use super::{
-    AddRescale, Layer, MAX_ARENA_BYTES, MAX_LAYERS, MAX_WORK, Model, Operand, Operator, Region,
-    Shape, Tensor, Weights, Window,
+    AddRescale, Layer, MAX_ARENA_BYTES, MAX_LAYERS, MAX_NAME_BYTES, MAX_WORK, Model, Operand,
+    Operator, Region, Shape, Tensor, Weights, Window,
 };
 use crate::kernel::{InputMap, PackedWeights};
 use crate::network::{section, weights_of};
@@ -45,7 +45,7 @@ pub enum Reason {
     Description,
     /// There are no layers, too many, or bytes after the last one.
     LayerCount,
-    /// A layer cannot be decoded.
+    /// A layer cannot be decoded, or its name is too long.
     Layer,
     /// A tensor has an empty or too large shape.
     Shape,
@@ -90,7 +90,7 @@ impl Reason {
             Self::Sections => "the header's sections overlap or leave the file",
             Self::Description => "the description cannot be decoded",
             Self::LayerCount => "it has no layers, too many, or bytes after the last one",
-            Self::Layer => "the layer cannot be decoded",
+            Self::Layer => "the layer cannot be decoded, or its name is too long",
             Self::Shape => "a tensor's shape is empty or too large",
             Self::ShapeMismatch => "input and output shapes do not belong together",
             Self::Window => "a window is empty, padded by more than itself, or leaves the image",
@@ -130,11 +130,15 @@ fn require(condition: bool, reason: Reason) -> Result<(), Reason> {
 pub(super) fn validate(model: &Model<'_>) -> Result<(), LoadError> {
     let mut used_arena = validate_input(model).map_err(LoadError::model)?;
     let mut work = 0u64;
+    let mut previous = model.description.input;
     let mut layers = model.layers();
     for index in 0..model.description.layer_count {
         let at_layer = |reason| LoadError { reason, layer: Some(index) };
         let layer = layers.next().ok_or(at_layer(Reason::Layer))?;
-        let end = validate_layer(model, index, &layer).map_err(at_layer)?;
+        // Layers are decoded again and again, by their readers and in every run: a name must not make that expensive.
+        require(layer.name.len() <= MAX_NAME_BYTES, Reason::Layer).map_err(at_layer)?;
+        let end = validate_layer(model, index, &layer, previous).map_err(at_layer)?;
+        previous = layer.output;
         used_arena = used_arena.max(end);
         work = work.saturating_add(work_of(&layer));
         if work > MAX_WORK {
@@ -188,8 +192,14 @@ fn validate_region(model: &Model<'_>, region: Region) -> Result<u64, Reason> {
     Ok(end)
 }
 
-/// Checks everything about a layer but its weights; returns the end of what it uses of the arena.
-fn validate_layer(model: &Model<'_>, index: u16, layer: &Layer<'_>) -> Result<u64, Reason> {
+/// Checks everything about a layer but its weights; returns the end of what it uses of the arena. `previous` is what the
+/// layer before it wrote, or the network's input.
+fn validate_layer(
+    model: &Model<'_>,
+    index: u16,
+    layer: &Layer<'_>,
+    previous: Tensor,
+) -> Result<u64, Reason> {
     let mut end = validate_tensor(model, layer.output)?;
     require(layer.activation.min <= layer.activation.max, Reason::Activation)?;
     if layer.scratch.bytes > 0 {
@@ -197,13 +207,13 @@ fn validate_layer(model: &Model<'_>, index: u16, layer: &Layer<'_>) -> Result<u6
     }
     let scratch = layer.scratch.bytes as usize;
     require(scratch >= layer.portable_scratch_bytes(), Reason::Scratch)?;
-    validate_operand(model, index, layer.input)?;
+    validate_operand(model, index, layer.input, previous)?;
 
     let output = layer.output.region();
     let input = layer.input.tensor.region();
     let mut in_place = false;
     if let Operator::Add { other, .. } = layer.operator {
-        validate_operand(model, index, other)?;
+        validate_operand(model, index, other, previous)?;
         let other = other.tensor.region();
         in_place = input == output;
         let clash =
@@ -219,20 +229,29 @@ fn validate_layer(model: &Model<'_>, index: u16, layer: &Layer<'_>) -> Result<u6
 }
 
 /// Checks that an operand is what its source wrote, and that nothing has overwritten it since.
-fn validate_operand(model: &Model<'_>, reader: u16, operand: Operand) -> Result<(), Reason> {
+fn validate_operand(
+    model: &Model<'_>,
+    reader: u16,
+    operand: Operand,
+    previous: Tensor,
+) -> Result<(), Reason> {
     require(operand.source <= reader, Reason::Source)?;
-    let written = match operand.source.checked_sub(1) {
-        None => Some(model.description.input),
-        Some(writer) => model.layers().nth(usize::from(writer)).map(|layer| layer.output),
-    };
-    require(written == Some(operand.tensor), Reason::Source)?;
+    // Nearly every layer reads the one before it; only the others cost a pass over the layers in between.
+    if operand.source == reader {
+        return require(operand.tensor == previous, Reason::Source);
+    }
     let region = operand.tensor.region();
-    let between = usize::from(reader - operand.source);
-    let intact =
-        model.layers().skip(usize::from(operand.source)).take(between).all(|layer| {
-            !region.overlaps(layer.output.region()) && !region.overlaps(layer.scratch)
-        });
-    require(intact, Reason::ArenaOverlap)
+    if operand.source == 0 {
+        require(operand.tensor == model.description.input, Reason::Source)?;
+    }
+    for (index, layer) in (0..reader).zip(model.layers()) {
+        if index + 1 == operand.source {
+            require(operand.tensor == layer.output, Reason::Source)?;
+        }
+        let overwritten = region.overlaps(layer.output.region()) || region.overlaps(layer.scratch);
+        require(index < operand.source || !overwritten, Reason::ArenaOverlap)?;
+    }
+    Ok(())
 }
 
 /// Checks shapes, windows and constants of one operator.

@@ -1,8 +1,7 @@
 //! RAM that behaves like flash: what an emulated board keeps its model in.
 
 use embedded_storage::nor_flash::{
-    ErrorType, NorFlash, NorFlashErrorKind, ReadNorFlash, check_erase, check_read,
-    check_write,
+    ErrorType, NorFlash, NorFlashErrorKind, ReadNorFlash, check_erase, check_read, check_write,
 };
 
 use super::MappedFlash;
@@ -20,7 +19,9 @@ impl<'a> RamFlash<'a> {
 
     fn range(&mut self, offset: u32, length: usize) -> Result<&mut [u8], NorFlashErrorKind> {
         let start = offset as usize;
-        self.memory.get_mut(start..start.saturating_add(length)).ok_or(NorFlashErrorKind::OutOfBounds)
+        self.memory
+            .get_mut(start..start.saturating_add(length))
+            .ok_or(NorFlashErrorKind::OutOfBounds)
     }
 }
 
@@ -109,6 +110,9 @@ mod tests {
         let mut flash = RamFlash::new(&mut memory);
         flash.write(0, &[0b0110; 4]).unwrap();
         assert_eq!(flash.bytes()[0], 0b0010);
-        assert!(matches!(flash.write(1, &[0; 4]).map_err(|error| error.kind()), Err(NorFlashErrorKind::NotAligned)));
+        assert!(matches!(
+            flash.write(1, &[0; 4]).map_err(|error| error.kind()),
+            Err(NorFlashErrorKind::NotAligned)
+        ));
     }
 }

@@ -47,7 +47,14 @@ pub fn run(options: &Options) -> Result<()> {
         })
         .collect();
     let mut table = Table::new([
-        "board", "core", "firmware flash", "model flash", "RAM", "QEMU", "probe-rs chip", "description",
+        "board",
+        "core",
+        "firmware flash",
+        "model flash",
+        "RAM",
+        "QEMU",
+        "probe-rs chip",
+        "description",
     ]);
     for row in &rows {
         table.row([

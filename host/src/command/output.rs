@@ -38,12 +38,7 @@ impl Output {
 
     /// A bar of `total` steps on a terminal; nothing elsewhere, where the command prints plain lines instead.
     pub fn progress(&self, what: &str, total: u64) -> ProgressBar {
-        let target = if std::io::stderr().is_terminal() {
-            ProgressDrawTarget::stderr()
-        } else {
-            ProgressDrawTarget::hidden()
-        };
-        let bar = ProgressBar::with_draw_target(Some(total), target);
+        let bar = ProgressBar::with_draw_target(Some(total), self.draw_target());
         if let Ok(style) = ProgressStyle::with_template(
             "{prefix:24} [{bar:30}] {pos}/{len} {elapsed} elapsed, {eta} left {msg}",
         ) {
@@ -52,5 +47,14 @@ impl Output {
         bar.set_prefix(what.to_string());
         bar.enable_steady_tick(Duration::from_millis(200));
         bar
+    }
+
+    /// Standard error if it is a terminal, nowhere otherwise.
+    pub fn draw_target(&self) -> ProgressDrawTarget {
+        if std::io::stderr().is_terminal() {
+            ProgressDrawTarget::stderr()
+        } else {
+            ProgressDrawTarget::hidden()
+        }
     }
 }

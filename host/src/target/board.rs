@@ -58,9 +58,10 @@ impl FromStr for Core {
     type Err = Error;
 
     fn from_str(name: &str) -> Result<Self> {
-        Core::ALL.into_iter().find(|core| core.name() == name).ok_or_else(|| {
-            Error::bad_input(name, "no such core", "use m0, m3, m4, m7, m33 or m55")
-        })
+        Core::ALL
+            .into_iter()
+            .find(|core| core.name() == name)
+            .ok_or_else(|| Error::bad_input(name, "no such core", "use m0, m3, m4, m7, m33 or m55"))
     }
 }
 
@@ -151,12 +152,13 @@ impl Board {
     /// A file that cannot be read, is not TOML, has an unknown or missing key, or contradicts itself.
     pub fn read(folder: &Path) -> Result<Board> {
         let path = folder.join("Board.toml");
-        let text = std::fs::read_to_string(&path).map_err(|reason| Error::reading(&path, &reason))?;
+        let text =
+            std::fs::read_to_string(&path).map_err(|reason| Error::reading(&path, &reason))?;
         let board: Board = toml::from_str(&text)
             .map_err(|reason| Error::bad_input(path.display(), reason, "correct the board file"))?;
-        board
-            .check(folder)
-            .map_err(|problem| Error::bad_input(path.display(), problem, "correct the board file"))?;
+        board.check(folder).map_err(|problem| {
+            Error::bad_input(path.display(), problem, "correct the board file")
+        })?;
         Ok(board)
     }
 

@@ -124,15 +124,17 @@ impl<L: Link> Client<L> {
     /// See [`Client::connect`].
     pub fn greet(&mut self) -> Result<&BoardInformation> {
         let information = self.ask(&Request::Hello, 1, |response| match response {
-            Response::Hello(hello) if hello.protocol == PROTOCOL_VERSION => Some(Ok(BoardInformation {
-                board: hello.board.to_string(),
-                firmware: hello.firmware.to_string(),
-                model: hello.model,
-                clock: hello.clock,
-                arena_bytes: hello.arena_bytes,
-                frame_bytes: hello.frame_bytes,
-                slot_bytes: hello.slot_bytes,
-            })),
+            Response::Hello(hello) if hello.protocol == PROTOCOL_VERSION => {
+                Some(Ok(BoardInformation {
+                    board: hello.board.to_string(),
+                    firmware: hello.firmware.to_string(),
+                    model: hello.model,
+                    clock: hello.clock,
+                    arena_bytes: hello.arena_bytes,
+                    frame_bytes: hello.frame_bytes,
+                    slot_bytes: hello.slot_bytes,
+                }))
+            }
             Response::Hello(_) => Some(Err(Refusal::Unknown)),
             _ => None,
         })?;
@@ -174,10 +176,15 @@ impl<L: Link> Client<L> {
             let request = Request::Run { inputs: batch, count: inputs as u16 };
             let expected = inputs * (RESULT_HEAD_BYTES + output_bytes);
             let part = self.ask(&request, inputs as u32, |response| match response {
-                Response::Results { count, results } if results.len() == expected => Some(Ok(BatchResult {
-                    count: *count,
-                    results: results.chunks_exact(RESULT_HEAD_BYTES + output_bytes).filter_map(result).collect(),
-                })),
+                Response::Results { count, results } if results.len() == expected => {
+                    Some(Ok(BatchResult {
+                        count: *count,
+                        results: results
+                            .chunks_exact(RESULT_HEAD_BYTES + output_bytes)
+                            .filter_map(result)
+                            .collect(),
+                    }))
+                }
                 _ => None,
             })?;
             whole.count += part.count;
@@ -232,7 +239,9 @@ impl<L: Link> Client<L> {
     /// The board refuses or is lost.
     pub fn high_water(&mut self) -> Result<HighWater> {
         self.ask(&Request::HighWater, 1, |response| match response {
-            Response::HighWater { arena, stack } => Some(Ok(HighWater { arena: *arena, stack: *stack })),
+            Response::HighWater { arena, stack } => {
+                Some(Ok(HighWater { arena: *arena, stack: *stack }))
+            }
             _ => None,
         })
     }
@@ -253,10 +262,11 @@ impl<L: Link> Client<L> {
             })?;
         }
         let length = u32::try_from(file.len()).unwrap_or(u32::MAX);
-        let digest = self.ask(&Request::ActivateModel { length }, 1, |response| match response {
-            Response::Activated { digest } => Some(Ok(*digest)),
-            _ => None,
-        })?;
+        let digest =
+            self.ask(&Request::ActivateModel { length }, 1, |response| match response {
+                Response::Activated { digest } => Some(Ok(*digest)),
+                _ => None,
+            })?;
         self.information.model = Ok(digest);
         Ok(digest)
     }
@@ -313,7 +323,10 @@ impl<L: Link> Client<L> {
             Some(encoded) if encoded.len() <= self.information.frame_bytes as usize => Ok(encoded),
             _ => Err(Error::bad_input(
                 self.link.place(),
-                format!("a request of {slice} bytes exceeds the board's frame of {} bytes", self.information.frame_bytes),
+                format!(
+                    "a request of {slice} bytes exceeds the board's frame of {} bytes",
+                    self.information.frame_bytes
+                ),
                 "use a network with a smaller input, or another board",
             )),
         }
@@ -345,7 +358,9 @@ impl<L: Link> Client<L> {
 
     fn refused(&self, refusal: Refusal) -> Error {
         let advice = match refusal {
-            Refusal::ArenaTooSmall { .. } | Refusal::TooLarge => "use a smaller network or another board",
+            Refusal::ArenaTooSmall { .. } | Refusal::TooLarge => {
+                "use a smaller network or another board"
+            }
             Refusal::NoModel => "give the board a model first",
             Refusal::Model { .. } => "see `tinyhero inspect` on the file",
             Refusal::InputLength => "give it inputs of the model's shape",
@@ -357,7 +372,11 @@ impl<L: Link> Client<L> {
     }
 
     fn failed(&self, problem: impl std::fmt::Display) -> Error {
-        Error::check_failed(self.link.place(), format!("the board {problem}"), "build host and firmware from the same sources")
+        Error::check_failed(
+            self.link.place(),
+            format!("the board {problem}"),
+            "build host and firmware from the same sources",
+        )
     }
 }
 

@@ -38,16 +38,26 @@ pub fn path(board: &Board) -> Result<PathBuf> {
 ///
 /// # Errors
 /// The compiler refuses; the error holds its first complaint.
-pub fn build(boards: &[Board], setup: &Setup, report: &mut dyn FnMut(&str)) -> Result<Vec<PathBuf>> {
+pub fn build(
+    boards: &[Board],
+    setup: &Setup,
+    report: &mut dyn FnMut(&str),
+) -> Result<Vec<PathBuf>> {
     let root = board::workspace_root()?;
     let folder = target_folder(&root);
     let mut targets: Vec<&str> = boards.iter().map(|board| board.target.as_str()).collect();
     targets.sort_unstable();
     targets.dedup();
     for target in targets {
-        let names: Vec<&str> =
-            boards.iter().filter(|board| board.target == target).map(|board| board.name.as_str()).collect();
-        if boards.iter().any(|board| board.target == target && !output_path(&folder, board).is_file()) {
+        let names: Vec<&str> = boards
+            .iter()
+            .filter(|board| board.target == target)
+            .map(|board| board.name.as_str())
+            .collect();
+        if boards
+            .iter()
+            .any(|board| board.target == target && !output_path(&folder, board).is_file())
+        {
             report(&format!("building the firmware of {}", names.join(", ")));
         }
         build_target(&root, &folder, target, &names, setup)?;
@@ -55,7 +65,13 @@ pub fn build(boards: &[Board], setup: &Setup, report: &mut dyn FnMut(&str)) -> R
     Ok(boards.iter().map(|board| output_path(&folder, board)).collect())
 }
 
-fn build_target(root: &Path, folder: &Path, target: &str, names: &[&str], setup: &Setup) -> Result<()> {
+fn build_target(
+    root: &Path,
+    folder: &Path,
+    target: &str,
+    names: &[&str],
+    setup: &Setup,
+) -> Result<()> {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let mut command = Command::new(cargo);
     command.current_dir(root).args(["build", "--quiet", "--color", "never"]);
@@ -74,13 +90,17 @@ fn build_target(root: &Path, folder: &Path, target: &str, names: &[&str], setup:
     Err(Error::check_failed(
         names.join(", "),
         format!("the firmware does not build: {}", finished.reason()),
-        format!("see all messages with `cargo build --profile {PROFILE} --target {target} -p {}`", names.join(" -p ")),
+        format!(
+            "see all messages with `cargo build --profile {PROFILE} --target {target} -p {}`",
+            names.join(" -p ")
+        ),
     ))
 }
 
 /// Cargo's output folder: the one it was told in the environment, else the workspace's own.
 fn target_folder(root: &Path) -> PathBuf {
-    std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), |folder| root.join(folder))
+    std::env::var_os("CARGO_TARGET_DIR")
+        .map_or_else(|| root.join("target"), |folder| root.join(folder))
 }
 
 fn output_path(folder: &Path, board: &Board) -> PathBuf {

@@ -24,7 +24,8 @@ pub struct Finished {
 impl Finished {
     /// The line that most likely says what went wrong, for an error's one line.
     pub fn reason(&self) -> String {
-        let lines = || self.standard_error.lines().chain(self.standard_output.lines()).map(str::trim);
+        let lines =
+            || self.standard_error.lines().chain(self.standard_output.lines()).map(str::trim);
         lines()
             .find(|line| line.starts_with("error") || line.starts_with("E:"))
             .or_else(|| lines().rfind(|line| !line.is_empty()))
@@ -43,7 +44,13 @@ pub fn run(command: &mut Command, limit: Duration) -> Result<Finished> {
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()
-        .map_err(|reason| Error::bad_input(&name, format!("cannot start it: {reason}"), "check that it is installed"))?;
+        .map_err(|reason| {
+            Error::bad_input(
+                &name,
+                format!("cannot start it: {reason}"),
+                "check that it is installed",
+            )
+        })?;
     let standard_output = drain(child.stdout.take());
     let standard_error = drain(child.stderr.take());
     let Some(status) = wait(&mut child, limit)? else {
@@ -106,7 +113,8 @@ mod tests {
 
     #[test]
     fn a_program_that_is_not_there_is_named() {
-        let error = run(&mut Command::new("no-such-program-here"), Duration::from_secs(1)).unwrap_err();
+        let error =
+            run(&mut Command::new("no-such-program-here"), Duration::from_secs(1)).unwrap_err();
         assert!(error.to_string().starts_with("no-such-program-here"), "{error}");
     }
 }

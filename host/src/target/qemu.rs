@@ -94,12 +94,20 @@ impl Emulator {
                 return Err(error);
             }
         };
-        Ok(Emulator { board: board.name.clone(), process, to_board, from_board, pending: Vec::new(), folder })
+        Ok(Emulator {
+            board: board.name.clone(),
+            process,
+            to_board,
+            from_board,
+            pending: Vec::new(),
+            folder,
+        })
     }
 
     /// Instructions that `ticks` of `board`'s clock are, when started with [`Start::count_instructions`].
     pub fn instructions(board: &Board, ticks: u64) -> u64 {
-        (ticks as f64 * board.nanoseconds_per_tick() / f64::from(1_u32 << COUNT_SHIFT)).round() as u64
+        (ticks as f64 * board.nanoseconds_per_tick() / f64::from(1_u32 << COUNT_SHIFT)).round()
+            as u64
     }
 
     /// Waits until `pipe` is ready for `events`, `slice` at most; false if it is not.
@@ -122,7 +130,11 @@ impl Emulator {
         received.truncate(before + outcome.as_ref().copied().unwrap_or(0));
         match outcome {
             Ok(count) => Ok(count > 0),
-            Err(reason) if matches!(reason.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted) => Ok(false),
+            Err(reason)
+                if matches!(reason.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted) =>
+            {
+                Ok(false)
+            }
             Err(reason) => Err(self.lost(&reason)),
         }
     }
@@ -166,8 +178,12 @@ impl Link for Emulator {
                     let taken = self.take(&mut pending);
                     self.pending = pending;
                     if !taken? {
-                        Self::poll(&self.to_board, PollFlags::POLLOUT, SLICE.min(Duration::from_millis(1)))
-                            .map_err(|reason| self.lost(&reason))?;
+                        Self::poll(
+                            &self.to_board,
+                            PollFlags::POLLOUT,
+                            SLICE.min(Duration::from_millis(1)),
+                        )
+                        .map_err(|reason| self.lost(&reason))?;
                     }
                     self.check_alive(deadline)?;
                 }
@@ -229,7 +245,11 @@ fn open_pipe(path: &Path, options: &mut OpenOptions) -> std::io::Result<File> {
 
 fn spawn(board: &Board, image: &Path, start: &Start<'_>, folder: &Path) -> Result<Child> {
     let Some(emulation) = &board.qemu else {
-        return Err(Error::bad_input(&board.name, "QEMU does not emulate this board", "see `tinyhero boards`"));
+        return Err(Error::bad_input(
+            &board.name,
+            "QEMU does not emulate this board",
+            "see `tinyhero boards`",
+        ));
     };
     let image: PathBuf = image.canonicalize().map_err(|reason| Error::reading(image, &reason))?;
     let console = folder.join(CONSOLE);
@@ -282,7 +302,11 @@ fn connect(board: &Board, process: &mut Child, folder: &Path) -> Result<File> {
         if Instant::now() >= deadline {
             return Err(Error::check_failed(
                 &board.name,
-                format!("the firmware did not start within {} s{}", START_LIMIT.as_secs(), console(folder)),
+                format!(
+                    "the firmware did not start within {} s{}",
+                    START_LIMIT.as_secs(),
+                    console(folder)
+                ),
                 "see whether the machine is overloaded, then try again",
             ));
         }

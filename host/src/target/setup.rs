@@ -111,7 +111,9 @@ fn lock(root: &Path, report: &mut dyn FnMut(&str)) -> Result<File> {
     loop {
         match file.try_lock() {
             Ok(()) => return Ok(file),
-            Err(std::fs::TryLockError::Error(reason)) => return Err(Error::writing(&path, &reason)),
+            Err(std::fs::TryLockError::Error(reason)) => {
+                return Err(Error::writing(&path, &reason));
+            }
             Err(std::fs::TryLockError::WouldBlock) => {}
         }
         if !said {

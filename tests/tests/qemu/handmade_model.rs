@@ -5,8 +5,8 @@
 
 use tinyhero_common::kernel::{Channels, InputMap, PackedWeights, Portable};
 use tinyhero_common::model::{
-    ALIGNMENT, AddRescale, Description, HEADER_BYTES, Header, InputQuantization, Layer, Layout, Model, Operand,
-    Operator, Region, SampleType, Scale, SelfTest, Shape, Tensor, Weights, Window,
+    ALIGNMENT, AddRescale, Description, HEADER_BYTES, Header, InputQuantization, Layer, Layout,
+    Model, Operand, Operator, Region, SampleType, Scale, SelfTest, Shape, Tensor, Weights, Window,
 };
 use tinyhero_common::network::{LayerDigests, SelfTestInput, run};
 use tinyhero_common::packing::{BitWidth, pack_row};
@@ -108,13 +108,24 @@ pub fn handmade_model(bit_width: BitWidth) -> Vec<u8> {
     builder.parameters.extend(map.to_bytes());
 
     let weights = builder.weights(8, 9);
-    builder.layer("convolution", Operator::Convolution2d { window: window(3, 1, 1), weights }, image(8), 64);
+    builder.layer(
+        "convolution",
+        Operator::Convolution2d { window: window(3, 1, 1), weights },
+        image(8),
+        64,
+    );
     let weights = builder.weights(8, 9);
     let depthwise = Operator::DepthwiseConvolution2d { window: window(3, 1, 1), weights };
     builder.layer("depthwise", depthwise, image(8), 576);
-    let pooled = builder.layer("maximum", Operator::MaxPool2d { window: window(2, 2, 0) }, half, 1088);
+    let pooled =
+        builder.layer("maximum", Operator::MaxPool2d { window: window(2, 2, 0) }, half, 1088);
     let weights = builder.weights(8, 72);
-    builder.layer("residual", Operator::Convolution2d { window: window(3, 1, 1), weights }, half, 1216);
+    builder.layer(
+        "residual",
+        Operator::Convolution2d { window: window(3, 1, 1), weights },
+        half,
+        1216,
+    );
     let rescale = AddRescale { multiplier: 20_000, other_multiplier: 17_000, shift: 15 };
     builder.layer("sum", Operator::Add { other: pooled, rescale }, half, 1216);
     let rescale = Rescale { multiplier: 30_000, shift: 0 };
@@ -122,7 +133,12 @@ pub fn handmade_model(bit_width: BitWidth) -> Vec<u8> {
     builder.layer("average", average, Shape { height: 2, width: 2, channels: 8 }, 0);
     let weights = builder.weights(10, 32);
     builder.layer("scores", Operator::FullyConnected { weights }, Shape::vector(10), 64);
-    builder.layer("softmax", Operator::Softmax { exponent_multiplier: 90_000 }, Shape::vector(10), 128);
+    builder.layer(
+        "softmax",
+        Operator::Softmax { exponent_multiplier: 90_000 },
+        Shape::vector(10),
+        128,
+    );
 
     let mut description = Description {
         name: "handmade",

@@ -50,7 +50,11 @@ fn on_host(file: &[u8], inputs: &[u8]) -> Vec<InferenceResult> {
     let mut infer = |input: &[u8]| {
         let mut digests = LayerDigests::default();
         let output = run(&model, &mut Portable, &mut digests, input, &mut arena).unwrap();
-        InferenceResult { label: output.label as u16, digest: digests.finish(), output: output.scores.to_vec() }
+        InferenceResult {
+            label: output.label as u16,
+            digest: digests.finish(),
+            output: output.scores.to_vec(),
+        }
     };
     inputs.chunks_exact(INPUT_BYTES).map(&mut infer).collect()
 }
@@ -59,7 +63,13 @@ fn on_board(client: &mut Client<Emulator>, inputs: &[u8]) -> BatchResult {
     client.run(inputs, INPUT_BYTES, OUTPUT_BYTES, &mut |_| {}).unwrap()
 }
 
-fn compare(name: &str, what: &str, inputs: &[u8], board: &[InferenceResult], host: &[InferenceResult]) {
+fn compare(
+    name: &str,
+    what: &str,
+    inputs: &[u8],
+    board: &[InferenceResult],
+    host: &[InferenceResult],
+) {
     assert_eq!(board.len(), host.len(), "{name}, {what}");
     for ((input, board), host) in inputs.chunks_exact(INPUT_BYTES).zip(board).zip(host) {
         assert_eq!(board, host, "{name}, {what}: run({input:?})");
@@ -72,14 +82,21 @@ fn every_board_computes_what_the_host_computes_at_every_bit_width() {
     for bit_width in BitWidth::ALL {
         let file = handmade_model(bit_width);
         let expected = on_host(&file, &inputs);
-        let labels: std::collections::BTreeSet<_> = expected.iter().map(|result| result.label).collect();
+        let labels: std::collections::BTreeSet<_> =
+            expected.iter().map(|result| result.label).collect();
         assert!(labels.len() > 1, "a model that gives one answer tests nothing");
         for (board, _) in boards() {
             let (_, mut client) = start(&board.name, Some(&file), false);
             assert_eq!(client.information().board, board.name);
             assert!(client.self_test().unwrap(), "{}", board.name);
             let what = format!("{} bits", bit_width.bits());
-            compare(&board.name, &what, &inputs, &on_board(&mut client, &inputs).results, &expected);
+            compare(
+                &board.name,
+                &what,
+                &inputs,
+                &on_board(&mut client, &inputs).results,
+                &expected,
+            );
         }
     }
 }
@@ -97,7 +114,12 @@ fn instruction_counts_repeat_exactly_and_layers_add_up_to_the_whole() {
             assert_eq!(layers.layers.len(), 8);
             let sum: u64 = layers.layers.iter().map(|layer| u64::from(layer.count)).sum();
             let sum = sum + u64::from(layers.input_count);
-            assert!(sum.abs_diff(whole.count) * 100 <= whole.count, "{}: {sum} {}", board.name, whole.count);
+            assert!(
+                sum.abs_diff(whole.count) * 100 <= whole.count,
+                "{}: {sum} {}",
+                board.name,
+                whole.count
+            );
             assert!(layers.layers.iter().all(|layer| layer.count > 0));
             counts.push((Emulator::instructions(&board, whole.count), layers));
         }
@@ -124,7 +146,13 @@ fn a_model_can_be_sent_replaced_and_refused() {
             let digest = client.write_model(file).unwrap();
             assert_eq!(digest, Model::load(file).unwrap().digest());
             assert!(client.self_test().unwrap());
-            compare(&board.name, "sent", &inputs, &on_board(&mut client, &inputs).results, &on_host(file, &inputs));
+            compare(
+                &board.name,
+                "sent",
+                &inputs,
+                &on_board(&mut client, &inputs).results,
+                &on_host(file, &inputs),
+            );
         }
         let mut damaged = first.clone();
         damaged[200] ^= 4;
@@ -132,7 +160,13 @@ fn a_model_can_be_sent_replaced_and_refused() {
         assert!(error.contains("damaged"), "{error}");
         assert!(client.run(&inputs, INPUT_BYTES, OUTPUT_BYTES, &mut |_| {}).is_err());
         client.write_model(&second).unwrap();
-        compare(&board.name, "again", &inputs, &on_board(&mut client, &inputs).results, &on_host(&second, &inputs));
+        compare(
+            &board.name,
+            "again",
+            &inputs,
+            &on_board(&mut client, &inputs).results,
+            &on_host(&second, &inputs),
+        );
     }
 }
 
@@ -147,7 +181,11 @@ fn stack_and_arena_stay_within_what_the_board_gives() {
         let used = client.high_water().unwrap();
         eprintln!("{}: stack {} of {}", board.name, used.stack, board.memory.stack.bytes);
         assert_eq!(used.arena, Model::load(&file).unwrap().description().arena_bytes);
-        assert!(used.stack > 100 && used.stack * 4 <= board.memory.stack.bytes * 3, "{}: {used:?}", board.name);
+        assert!(
+            used.stack > 100 && used.stack * 4 <= board.memory.stack.bytes * 3,
+            "{}: {used:?}",
+            board.name
+        );
         let information = client.information();
         assert!(information.arena_bytes >= used.arena);
     }
@@ -160,7 +198,13 @@ fn wrong_inputs_are_refused_and_the_board_goes_on() {
     let error = client.layers(&[0; 63]).unwrap_err().to_string();
     assert!(error.contains("length"), "{error}");
     let inputs = inputs(2);
-    compare("mps2-an386", "after", &inputs, &on_board(&mut client, &inputs).results, &on_host(&file, &inputs));
+    compare(
+        "mps2-an386",
+        "after",
+        &inputs,
+        &on_board(&mut client, &inputs).results,
+        &on_host(&file, &inputs),
+    );
 }
 
 #[test]

@@ -48,7 +48,8 @@ impl Compiler {
     /// program would break under the same settings.
     pub(in crate::target) fn prepare(&self, cargo: &mut Command, target: &str) {
         if let Compiler::Distribution { rustc } = self {
-            let linker = format!("CARGO_TARGET_{}_LINKER", target.to_uppercase().replace(['-', '.'], "_"));
+            let linker =
+                format!("CARGO_TARGET_{}_LINKER", target.to_uppercase().replace(['-', '.'], "_"));
             // `-Z` is for nightly compilers, which RUSTC_BOOTSTRAP lifts; `core` and the compiler's support functions are
             // all that the boards use.
             cargo.env("RUSTC", rustc).env("RUSTC_BOOTSTRAP", "1").env(linker, DISTRIBUTION_LINKER);
@@ -88,7 +89,8 @@ fn toolchain_folder(root: &Path) -> Option<PathBuf> {
 
 fn ask_folder(rustc: &mut Command) -> Option<PathBuf> {
     let finished = process::run(rustc.args(["--print", "sysroot"]), QUESTION_LIMIT).ok()?;
-    let folder = finished.status.success().then(|| PathBuf::from(finished.standard_output.trim()))?;
+    let folder =
+        finished.status.success().then(|| PathBuf::from(finished.standard_output.trim()))?;
     folder.is_dir().then_some(folder)
 }
 
@@ -136,7 +138,10 @@ pub(super) fn install(
                 report(&format!("installed {compiler}"));
                 return Ok(compiler);
             }
-            None => format!("the distribution's compiler is older than {}", env!("CARGO_PKG_RUST_VERSION")),
+            None => format!(
+                "the distribution's compiler is older than {}",
+                env!("CARGO_PKG_RUST_VERSION")
+            ),
         },
         Err(problem) => problem,
     };

@@ -31,10 +31,18 @@ pub fn emulator_version(path: &Path) -> Result<String> {
 
 pub(super) fn install(report: &mut dyn FnMut(&str)) -> Result<PathBuf> {
     install::install_packages(&[EMULATOR], report).map_err(|problem| {
-        Error::bad_input(EMULATOR, format!("not found, and {problem}"), format!("type `{}`", command_to_type()))
+        Error::bad_input(
+            EMULATOR,
+            format!("not found, and {problem}"),
+            format!("type `{}`", command_to_type()),
+        )
     })?;
     let Some(path) = find() else {
-        return Err(Error::check_failed(EMULATOR, "installed but not in the search path", "add it to PATH"));
+        return Err(Error::check_failed(
+            EMULATOR,
+            "installed but not in the search path",
+            "add it to PATH",
+        ));
     };
     report(&format!("installed {}", emulator_version(&path)?));
     Ok(path)

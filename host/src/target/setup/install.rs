@@ -44,7 +44,10 @@ pub(super) fn distribution() -> String {
 ///
 /// # Errors
 /// Why it cannot, as the second half of a sentence.
-pub(super) fn install_packages(packages: &[&str], report: &mut dyn FnMut(&str)) -> Result<(), String> {
+pub(super) fn install_packages(
+    packages: &[&str],
+    report: &mut dyn FnMut(&str),
+) -> Result<(), String> {
     let Some(manager) = find_program("apt-get") else {
         return Err("this system has no apt-get to install it with".into());
     };
@@ -62,7 +65,11 @@ pub(super) fn install_packages(packages: &[&str], report: &mut dyn FnMut(&str)) 
         command.env("DEBIAN_FRONTEND", "noninteractive");
         command.args(["-o", "DPkg::Lock::Timeout=300"]).args(arguments);
         let finished = process::run(&mut command, LIMIT).map_err(|error| error.to_string())?;
-        if finished.status.success() { Ok(()) } else { Err(format!("apt-get failed ({})", finished.reason())) }
+        if finished.status.success() {
+            Ok(())
+        } else {
+            Err(format!("apt-get failed ({})", finished.reason()))
+        }
     };
     let list = packages.join(" ");
     report(&format!("installing {list} with apt-get"));
@@ -80,9 +87,13 @@ pub(super) fn install_packages(packages: &[&str], report: &mut dyn FnMut(&str)) 
 /// The words that make a command run as root: none for root itself, `sudo` where it asks for no password.
 fn become_root() -> Result<Option<PathBuf>, String> {
     let runs = |command: &mut Command| {
-        process::run(command, Duration::from_secs(20)).ok().filter(|finished| finished.status.success())
+        process::run(command, Duration::from_secs(20))
+            .ok()
+            .filter(|finished| finished.status.success())
     };
-    if runs(Command::new("id").arg("-u")).is_some_and(|finished| finished.standard_output.trim() == "0") {
+    if runs(Command::new("id").arg("-u"))
+        .is_some_and(|finished| finished.standard_output.trim() == "0")
+    {
         return Ok(None);
     }
     match find_program("sudo") {

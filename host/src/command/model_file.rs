@@ -1,0 +1,32 @@
+//! Reading and loading a model file that a user names.
+
+use std::path::Path;
+
+use tinyhero_common::model::Model;
+
+use crate::artifact;
+use crate::error::{Error, Result};
+
+/// The bytes of a model file that loads.
+///
+/// # Errors
+/// The file cannot be read, or it is refused; the error has the reason.
+pub fn read(path: &Path) -> Result<Vec<u8>> {
+    let bytes = artifact::read(path)?;
+    load(path, &bytes)?;
+    Ok(bytes)
+}
+
+/// Loads a model that was read from `path`.
+///
+/// # Errors
+/// It is refused; the error has the reason.
+pub fn load<'a>(path: &Path, bytes: &'a [u8]) -> Result<Model<'a>> {
+    Model::load(bytes).map_err(|reason| {
+        Error::bad_input(
+            path.display(),
+            format_args!("the model is refused: {reason}"),
+            "make it again with `tinyhero quantize`",
+        )
+    })
+}

@@ -1,0 +1,98 @@
+//! `quantize`: from a run to a model file.
+
+use std::path::PathBuf;
+
+use serde::Serialize;
+use tinyhero_common::model::Model;
+use tinyhero_common::packing::BitWidth;
+
+use super::output::Output;
+use crate::artifact;
+use crate::error::{Error, Result};
+use crate::export::{Exported, export};
+use crate::quantizer::{CALIBRATION_SAMPLES, Quantization, quantize};
+use crate::report::table::grouped;
+use crate::target::board::Core;
+use crate::train::Run;
+
+/// Fold, calibrate, quantize, plan memory and write a model file
+///
+/// Example: tinyhero quantize run --bits 4 --out model.hero
+#[derive(Debug, clap::Args)]
+pub struct Options {
+    /// The folder of a training run
+    run: PathBuf,
+    /// Bits of every weight, 2 to 8
+    #[arg(long, value_parser = super::bit_width)]
+    bits: BitWidth,
+    /// One weight scale per layer instead of one per output channel
+    #[arg(long)]
+    per_tensor: bool,
+    /// Lay the weights out for this core; every core runs every layout with the same bits
+    #[arg(long, value_enum)]
+    core: Option<Core>,
+    /// The model file to write
+    #[arg(long, value_name = "FILE")]
+    out: PathBuf,
+    #[command(flatten)]
+    output: Output,
+}
+
+#[derive(Debug, Serialize)]
+struct Report {
+    path: String,
+    bytes: usize,
+    arena: u32,
+    arena_lower_bound: u32,
+    digest: String,
+    bits: u32,
+    per_tensor: bool,
+}
+
+pub fn run(options: &Options) -> Result<()> {
+    let output = &options.output;
+    let run = Run::resume(&options.run)?;
+    if !run.is_finished()? {
+        output.line(format_args!(
+            "note: this run is not finished; `tinyhero train --resume {}` goes on",
+            options.run.display()
+        ));
+    }
+    if options.core.is_some() {
+        output.line("note: all cores use the portable layout so far; --core changes nothing yet");
+    }
+    let mut quantization = Quantization::new(options.bits);
+    if options.per_tensor {
+        quantization = quantization.per_tensor();
+    }
+    let exported = quantize_run(&run, &quantization)?;
+    let model = Model::load(&exported.bytes).map_err(|reason| {
+        Error::check_failed(options.out.display(), reason, "please report this")
+    })?;
+    artifact::write_atomically(&options.out, &exported.bytes)?;
+    let report = Report {
+        path: options.out.display().to_string(),
+        bytes: exported.bytes.len(),
+        arena: model.description().arena_bytes,
+        arena_lower_bound: exported.plan.lower_bound,
+        digest: format!("{:08x}", model.digest()),
+        bits: options.bits.bits(),
+        per_tensor: options.per_tensor,
+    };
+    output.line(format_args!(
+        "{}: {} bytes, arena {} bytes (no order of layers needs less than {}), digest {}",
+        report.path,
+        grouped(report.bytes as u64),
+        grouped(u64::from(report.arena)),
+        grouped(u64::from(report.arena_lower_bound)),
+        report.digest
+    ));
+    output.json(&report)
+}
+
+/// Quantizes a run, calibrated on the first training samples.
+pub fn quantize_run(run: &Run, quantization: &Quantization) -> Result<Exported> {
+    let calibration = run.training_samples().limited(CALIBRATION_SAMPLES);
+    let network = quantize(&run.trained()?, &calibration.samples, quantization)?;
+    export(&network)
+}

@@ -1,0 +1,190 @@
+//! `run`: one inference on a board.
+
+use std::fs::File;
+use std::io::BufReader;
+use std::path::{Path, PathBuf};
+
+use serde::Serialize;
+use tinyhero_common::model::{Model, SampleType};
+
+use super::model_file;
+use super::output::Output;
+use super::samples;
+use super::session;
+use crate::artifact;
+use crate::dataset::Dataset;
+use crate::error::{Error, Result};
+use crate::integer::{raw_bytes, run_all};
+use crate::integer_network::decode_scale;
+use crate::report::table::Table;
+use crate::verify;
+
+/// Run one inference on a board and show scores and label
+///
+/// Example: tinyhero run tinyhero-demo/hero-4.hero --on mps2-an386 --input digits:7
+#[derive(Debug, clap::Args)]
+pub struct Options {
+    /// The model file
+    model: PathBuf,
+    /// The board; see `tinyhero boards`
+    #[arg(long, value_name = "BOARD")]
+    on: String,
+    /// A PNG of the model's size, a file of raw samples as the board reads them, or DATA:INDEX for a test sample
+    #[arg(long)]
+    input: String,
+    #[command(flatten)]
+    output: Output,
+}
+
+#[derive(Debug, Serialize)]
+struct Report {
+    board: String,
+    label: u16,
+    label_name: Option<String>,
+    expected_label: Option<u16>,
+    scores: Vec<f64>,
+    identical_to_host: bool,
+}
+
+pub fn run(options: &Options) -> Result<()> {
+    let output = &options.output;
+    let file = model_file::read(&options.model)?;
+    let model = model_file::load(&options.model, &file)?;
+    let (sample, expected_label) = read_input(&options.input, &model)?;
+    let session = session::prepare(std::slice::from_ref(&options.on), output)?;
+    let Some((board, image)) = session.boards.first() else {
+        return Err(Error::bad_input("--on", "names no board", "see `tinyhero boards`"));
+    };
+    let host = run_all(&model, &sample)?;
+    let raw = raw_bytes(model.description().input_quantization.sample_type, &sample);
+    let tensor = model.output();
+    let mut client = verify::start(board, image, &file)?;
+    let batch = client.run(&raw, raw.len(), tensor.shape.elements(), &mut |_| {})?;
+    let (Some(result), Some(host)) = (batch.results.first(), host.first()) else {
+        return Err(Error::check_failed(&board.name, "gave no result", "please report this"));
+    };
+    let scale = decode_scale(tensor.scale);
+    let real = |score: &i8| scale * f64::from(i32::from(*score) - i32::from(tensor.zero_point));
+    let labels: Vec<String> = model.labels().map(str::to_string).collect();
+    let report = Report {
+        board: board.name.clone(),
+        label: result.label,
+        label_name: labels.get(usize::from(result.label)).cloned(),
+        expected_label,
+        scores: result.output.iter().map(real).collect(),
+        identical_to_host: result.output == host.scores && result.digest == host.digest,
+    };
+    if labels.is_empty() {
+        output.line(format_args!("{} output values", report.scores.len()));
+    } else {
+        let mut table = Table::new(["class", "score"]);
+        for (label, score) in labels.iter().zip(&report.scores) {
+            table.row([label.clone(), format!("{score:.4}")]);
+        }
+        output.line(table);
+        output.line(format_args!(
+            "label: {}{}",
+            report.label_name.as_deref().unwrap_or("?"),
+            match expected_label.and_then(|label| labels.get(usize::from(label))) {
+                Some(expected) => format!(" (the data says {expected})"),
+                None => String::new(),
+            }
+        ));
+    }
+    output.json(&report)?;
+    if report.identical_to_host {
+        return Ok(());
+    }
+    Err(Error::check_failed(
+        &board.name,
+        "differs from the host on this input",
+        "see where with `tinyhero verify`",
+    ))
+}
+
+/// The raw values of one sample, and its label where the data has one.
+fn read_input(input: &str, model: &Model<'_>) -> Result<(Vec<i16>, Option<u16>)> {
+    let path = Path::new(input);
+    if path.is_file() {
+        let values = match path.extension().and_then(|extension| extension.to_str()) {
+            Some("png") => read_png(path, model)?,
+            _ => read_raw(path, model)?,
+        };
+        return Ok((values, None));
+    }
+    let Some((data, index)) = input.rsplit_once(':') else {
+        return Err(Error::bad_input(
+            format_args!("--input {input}"),
+            "is no file and no DATA:INDEX",
+            "give a PNG, a file of raw samples, or for example digits:7",
+        ));
+    };
+    let index: usize = index.parse().map_err(|_| {
+        Error::bad_input(
+            format_args!("--input {input}"),
+            "does not end with the number of a test sample",
+            "give for example digits:7",
+        )
+    })?;
+    let dataset = Dataset::open(data)?;
+    samples::check(model, &dataset)?;
+    match (dataset.test.sample(index), dataset.test.labels.get(index)) {
+        (Some(sample), Some(&label)) => Ok((sample.to_vec(), Some(label))),
+        _ => Err(Error::bad_input(
+            format_args!("--input {input}"),
+            format_args!("there are {} test samples, counted from 0", dataset.test.len()),
+            "give a smaller number",
+        )),
+    }
+}
+
+fn read_raw(path: &Path, model: &Model<'_>) -> Result<Vec<i16>> {
+    let bytes = artifact::read(path)?;
+    if bytes.len() != model.raw_input_bytes() {
+        return Err(Error::bad_input(
+            path.display(),
+            format_args!(
+                "has {} bytes where the model reads {}",
+                bytes.len(),
+                model.raw_input_bytes()
+            ),
+            "give one raw sample: height, width, channel order, i16 little-endian",
+        ));
+    }
+    Ok(match model.description().input_quantization.sample_type {
+        SampleType::U8 => bytes.iter().map(|&byte| i16::from(byte)).collect(),
+        SampleType::I16 => {
+            bytes.as_chunks::<2>().0.iter().map(|pair| i16::from_le_bytes(*pair)).collect()
+        }
+    })
+}
+
+fn read_png(path: &Path, model: &Model<'_>) -> Result<Vec<i16>> {
+    let file = File::open(path).map_err(|reason| Error::reading(path, &reason))?;
+    let refused = |reason: &dyn std::fmt::Display| {
+        Error::bad_input(
+            path.display(),
+            format_args!("is no PNG: {reason}"),
+            "give another picture",
+        )
+    };
+    let mut decoder = png::Decoder::new(BufReader::new(file));
+    decoder.set_transformations(png::Transformations::normalize_to_color8());
+    let mut reader = decoder.read_info().map_err(|reason| refused(&reason))?;
+    let size = reader.output_buffer_size().ok_or_else(|| refused(&"it is too large"))?;
+    let mut pixels = vec![0; size];
+    let info = reader.next_frame(&mut pixels).map_err(|reason| refused(&reason))?;
+    let shape = model.description().input.shape;
+    let channels = info.color_type.samples();
+    let colours = if channels > 2 { 3 } else { 1 };
+    let expected = (u32::from(shape.width), u32::from(shape.height), usize::from(shape.channels));
+    if (info.width, info.height, colours) != expected {
+        return Err(Error::bad_input(
+            path.display(),
+            format_args!("is {}x{} with {colours} colours", info.width, info.height),
+            format_args!("give {}x{} with {} colours", expected.0, expected.1, expected.2),
+        ));
+    }
+    let pixels = pixels[..info.buffer_size()].chunks_exact(channels);
+    Ok(pixels.flat_map(|pixel| pixel[..colours].iter().map(|&value| i16::from(value))).collect())
+}

@@ -1,0 +1,230 @@
+//! `train`: a training run.
+
+use std::io::IsTerminal;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use indicatif::ProgressBar;
+use serde::Serialize;
+
+use super::output::Output;
+use crate::error::{Error, Result};
+use crate::optimizer::{Direction, Reduction, Schedule};
+use crate::report::table::percent;
+use crate::train::{
+    Augmentation, EpochRecord, Observer, OptimizerKind, Outcome, Run, TrainingOptions,
+};
+use crate::training_graph::StatisticsPasses;
+
+/// Train a network
+///
+/// The run folder holds the configuration, the last checkpoint, a log of JSON lines and plots. Ctrl-C leaves a checkpoint.
+///
+/// Example: tinyhero train --data digits --network cnn --optimizer hero --epochs 20 --out run
+#[derive(Debug, clap::Args)]
+#[command(group = clap::ArgGroup::new("target").required(true).args(["out", "resume"]))]
+pub struct Options {
+    /// `digits`, `digits-1797`, or a folder or file (MNIST IDX, CIFAR-10 binary, CSV; gz or not)
+    #[arg(long, required_unless_present = "resume")]
+    data: Option<String>,
+    /// mlp, cnn, lenet, resnet8, resnet20, ds-cnn, mobilenet-v1-0.25, autoencoder, or a TOML file
+    #[arg(long, required_unless_present = "resume")]
+    network: Option<String>,
+    /// How gradients are made
+    #[arg(long, value_enum, default_value = "hero")]
+    optimizer: OptimizerKind,
+    /// Size of the perturbation [default: sam 0.05, asam and hero 0.5]
+    #[arg(long)]
+    rho: Option<f64>,
+    /// Weight of the second-order term [default: hero 5, grad-l1 0.01]
+    #[arg(long)]
+    lambda: Option<f64>,
+    /// Direction of HERO's perturbation
+    #[arg(long, value_enum, default_value = "element-wise")]
+    direction: Direction,
+    /// Reduction of HERO's second-order term
+    #[arg(long, value_enum, default_value = "mean")]
+    reduction: Reduction,
+    /// Epochs at the start without the second-order term
+    #[arg(long, default_value_t = 1)]
+    warmup_epochs: usize,
+    /// Learning rate of the first epoch; it falls to 0 along a cosine
+    #[arg(long = "lr", default_value_t = 0.1)]
+    learning_rate: f64,
+    /// Multiply the learning rate by 0.1 every N epochs instead of the cosine
+    #[arg(long, value_name = "N", value_parser = super::positive)]
+    lr_step: Option<usize>,
+    /// Momentum
+    #[arg(long, default_value_t = 0.9)]
+    momentum: f64,
+    /// Weight decay
+    #[arg(long, default_value_t = 5e-4)]
+    weight_decay: f64,
+    /// Passes over the training data
+    #[arg(long, default_value_t = 20)]
+    epochs: usize,
+    /// Samples in a minibatch
+    #[arg(long, default_value_t = 64)]
+    batch: usize,
+    /// Decides everything random
+    #[arg(long, default_value_t = 0)]
+    seed: u64,
+    /// Probability with which a training label is redrawn uniformly
+    #[arg(long, default_value_t = 0.0)]
+    label_noise: f64,
+    /// Random changes to training images
+    #[arg(long, value_enum, default_value = "none")]
+    augment: Augmentation,
+    /// Largest global norm of the gradient
+    #[arg(long)]
+    clip: Option<f64>,
+    /// Passes of a step that batch normalization's running statistics follow
+    #[arg(long, value_enum, default_value = "first")]
+    statistics: StatisticsPasses,
+    /// Only the first N training samples
+    #[arg(long, value_name = "N")]
+    limit: Option<usize>,
+    /// The run folder to make
+    #[arg(long, value_name = "RUN")]
+    out: Option<PathBuf>,
+    /// Go on with this run instead, with the options that it was begun with
+    #[arg(long, value_name = "RUN", conflicts_with_all = ["data", "network"])]
+    resume: Option<PathBuf>,
+    #[command(flatten)]
+    output: Output,
+}
+
+#[derive(Debug, Serialize)]
+struct Report {
+    run: String,
+    finished: bool,
+    epochs: usize,
+    test_accuracy: f64,
+    records: Vec<EpochRecord>,
+}
+
+impl Options {
+    fn training(&self) -> Option<TrainingOptions> {
+        Some(TrainingOptions {
+            rho: self.rho,
+            lambda: self.lambda,
+            direction: self.direction,
+            reduction: self.reduction,
+            warmup_epochs: self.warmup_epochs,
+            learning_rate: self.learning_rate,
+            schedule: match self.lr_step {
+                None => Schedule::Cosine,
+                Some(epochs) => Schedule::Step { epochs, factor: 0.1 },
+            },
+            momentum: self.momentum,
+            weight_decay: self.weight_decay,
+            clip: self.clip,
+            epochs: self.epochs,
+            batch: self.batch,
+            seed: self.seed,
+            label_noise: self.label_noise,
+            augmentation: self.augment,
+            statistics: self.statistics,
+            limit: self.limit,
+            ..TrainingOptions::new(self.data.as_ref()?, self.network.as_ref()?, self.optimizer)
+        })
+    }
+}
+
+pub fn run(options: &Options) -> Result<()> {
+    let output = &options.output;
+    let (run, folder) = match (&options.resume, &options.out, options.training()) {
+        (Some(folder), _, _) => (Run::resume(folder)?, folder),
+        (None, Some(folder), Some(training)) => (Run::create(folder, training)?, folder),
+        _ => {
+            let advice = "give --data, --network and --out, or --resume";
+            return Err(Error::bad_input("train", "has nothing to train", advice));
+        }
+    };
+    let interrupted = Arc::new(AtomicBool::new(false));
+    let flag = Arc::clone(&interrupted);
+    ctrlc::set_handler(move || {
+        // The first asks for a checkpoint, the second does not wait for it.
+        if flag.swap(true, Ordering::Relaxed) {
+            std::process::exit(130);
+        }
+    })
+    .map_err(|reason| Error::check_failed("Ctrl-C", reason, "please report this"))?;
+
+    output.line(format_args!(
+        "training {} on {} with {}, seed {}",
+        run.options().network,
+        run.options().data,
+        run.options().optimizer.name(),
+        run.options().seed
+    ));
+    let outcome = train_with_progress(&run, &interrupted, output)?;
+    if outcome == Outcome::Interrupted {
+        return Err(Error::check_failed(
+            folder.display(),
+            "interrupted; a checkpoint is written",
+            format_args!("go on with `tinyhero train --resume {}`", folder.display()),
+        ));
+    }
+    let accuracy = run.float_accuracy(&run.trained()?, &run.dataset().test)?;
+    output.line(format_args!(
+        "{}: finished, {} on the test set",
+        folder.display(),
+        percent(accuracy)
+    ));
+    let records = run.records()?;
+    output.json(&Report {
+        run: folder.display().to_string(),
+        finished: true,
+        epochs: records.len(),
+        test_accuracy: accuracy,
+        records,
+    })
+}
+
+/// Trains with a bar on a terminal and a line per epoch elsewhere.
+pub fn train_with_progress(
+    run: &Run,
+    interrupted: &AtomicBool,
+    output: &Output,
+) -> Result<Outcome> {
+    let steps = run.steps_per_epoch();
+    let done = run.records()?.len();
+    let total = run.options().epochs * steps;
+    let bar = output.progress(run.options().optimizer.name(), total as u64);
+    bar.set_position((done * steps) as u64);
+    let mut observer = BarObserver { bar: &bar, steps, output };
+    let outcome = run.train(interrupted, &mut observer);
+    bar.finish_and_clear();
+    outcome
+}
+
+struct BarObserver<'a> {
+    bar: &'a ProgressBar,
+    steps: usize,
+    output: &'a Output,
+}
+
+impl Observer for BarObserver<'_> {
+    fn step(&mut self, epoch: usize, step: usize, _steps: usize, loss: f64) {
+        self.bar.set_position((epoch * self.steps + step) as u64);
+        self.bar.set_message(format!("loss {loss:.4}"));
+    }
+
+    fn epoch(&mut self, record: &EpochRecord, epochs: usize) {
+        let line = format!(
+            "epoch {}/{epochs}: loss {:.4}, accuracy {}, lr {:.4}, {:.1} s",
+            record.epoch,
+            record.loss,
+            percent(record.accuracy),
+            record.learning_rate,
+            record.seconds
+        );
+        if std::io::stderr().is_terminal() {
+            self.bar.set_message(line);
+        } else {
+            self.output.line(line);
+        }
+    }
+}

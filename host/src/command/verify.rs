@@ -1,0 +1,139 @@
+//! `verify`: board and host compared.
+
+use std::path::PathBuf;
+
+use indicatif::MultiProgress;
+use rayon::prelude::*;
+
+use super::model_file;
+use super::output::Output;
+use super::samples::Samples;
+use super::session::{self, Session};
+use crate::dataset::Split;
+use crate::error::{Error, Result};
+use crate::integer::{self, Evaluation};
+use crate::report::table::{Table, grouped, percent};
+use crate::verify::{BoardReport, plant_wrong_bit, verify_board};
+use tinyhero_common::model::Model;
+
+/// Run the same inputs on boards and on the host and compare every output and every layer
+///
+/// Exit code 1 if anything differs.
+///
+/// Example: tinyhero verify tinyhero-demo/hero-4.hero --data digits --on mps2-an386,microbit
+#[derive(Debug, clap::Args)]
+pub struct Options {
+    /// The model file
+    model: PathBuf,
+    #[command(flatten)]
+    samples: Samples,
+    /// Boards, separated by commas; see `tinyhero boards`
+    #[arg(long, value_name = "BOARD,…", value_delimiter = ',', required = true)]
+    on: Vec<String>,
+    /// Flip one weight bit of the board's copy, checksum repaired: differences must be found, exit code 1
+    #[arg(long)]
+    negative_control: bool,
+    #[command(flatten)]
+    output: Output,
+}
+
+pub fn run(options: &Options) -> Result<()> {
+    let output = &options.output;
+    let file = model_file::read(&options.model)?;
+    let model = model_file::load(&options.model, &file)?;
+    let test = options.samples.open(&model)?;
+    let session = session::prepare(&options.on, output)?;
+    let host = integer::evaluate(&model, &test.samples, &test.labels)?;
+    let board_file = match options.negative_control {
+        true => plant_wrong_bit(&file, &model, &test, &host)?,
+        false => file.clone(),
+    };
+    let reports = on_boards(&session, &board_file, &model, &test, &host, output)?;
+    output.line(table(&reports));
+    for report in &reports {
+        if let Some(line) = difference(report) {
+            output.line(line);
+        }
+    }
+    output.json(&reports)?;
+    match reports.iter().find(|report| !report.agrees()) {
+        None if options.negative_control => Err(Error::check_failed(
+            &options.on.join(","),
+            "the planted wrong bit was not found",
+            "please report this",
+        )),
+        None => Ok(()),
+        Some(report) if options.negative_control => Err(Error::check_failed(
+            &report.board,
+            "the planted wrong bit was found, as it must be",
+            "run without --negative-control to check the model itself",
+        )),
+        Some(report) => Err(Error::check_failed(
+            &report.board,
+            format_args!("{} of {} inputs are identical", report.identical, report.samples),
+            "please report this with the model file",
+        )),
+    }
+}
+
+/// Verifies on all boards, as many at a time as the machine has cores; reports in the order of the boards.
+pub fn on_boards(
+    session: &Session,
+    board_file: &[u8],
+    model: &Model<'_>,
+    test: &Split,
+    host: &Evaluation,
+    output: &Output,
+) -> Result<Vec<BoardReport>> {
+    let bars = MultiProgress::with_draw_target(output.draw_target());
+    session
+        .boards
+        .par_iter()
+        .map(|(board, image)| {
+            let bar = bars.add(output.progress(&board.name, test.len() as u64));
+            let report = verify_board(board, image, board_file, model, test, host, &mut |done| {
+                bar.set_position(done as u64);
+            });
+            bar.finish_and_clear();
+            report
+        })
+        .collect()
+}
+
+/// The reports for a person.
+pub fn table(reports: &[BoardReport]) -> Table {
+    let mut table = Table::new([
+        "board",
+        "inputs",
+        "identical",
+        "layers",
+        "accuracy",
+        "host accuracy",
+        "instructions per inference",
+    ]);
+    for report in reports {
+        table.row([
+            report.board.clone(),
+            grouped(report.samples as u64),
+            grouped(report.identical as u64),
+            (if report.layers_identical { "identical" } else { "DIFFER" }).to_string(),
+            percent(report.accuracy),
+            percent(report.host_accuracy),
+            grouped(report.instructions_per_inference),
+        ]);
+    }
+    table
+}
+
+/// A line about the first difference, if there is one.
+pub fn difference(report: &BoardReport) -> Option<String> {
+    let difference = report.first_difference.as_ref()?;
+    Some(format!(
+        "{}: first difference at input {}, layer {}: label {} on the board, {} on the host",
+        report.board,
+        difference.sample,
+        difference.layer.as_deref().unwrap_or("none (output only)"),
+        difference.board_label,
+        difference.host_label
+    ))
+}

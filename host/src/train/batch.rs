@@ -1,0 +1,132 @@
+//! Minibatches: order, label noise, augmentation, normalisation.
+
+use serde::{Deserialize, Serialize};
+
+use crate::dataset::{Normalization, SampleShape, Split};
+use crate::random::{self, ChaCha8Rng, Purpose};
+
+/// Random changes to training images.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "kebab-case")]
+pub enum Augmentation {
+    /// Images as they are
+    #[default]
+    None,
+    /// Moved by up to an eighth of the image (at least a pixel) in each direction; what comes in has raw value 0
+    Shift,
+    /// Moved likewise and mirrored left to right half of the time
+    ShiftFlip,
+}
+
+/// Redraws each label with probability `noise`, uniformly from all classes.
+pub(super) fn add_label_noise(split: &mut Split, classes: usize, noise: f64, seed: u64) {
+    if noise == 0.0 {
+        return;
+    }
+    let mut generator = random::generator(seed, Purpose::LabelNoise, 0);
+    for label in &mut split.labels {
+        if random::unit(&mut generator) < noise {
+            // A data set has at most 65,536 classes.
+            *label = random::below(classes, &mut generator) as u16;
+        }
+    }
+}
+
+/// The minibatches of one epoch, in an order that seed and epoch decide.
+pub(super) struct Batches<'a> {
+    pub split: &'a Split,
+    pub shape: SampleShape,
+    pub normalization: &'a Normalization,
+    pub augmentation: Augmentation,
+    pub batch: usize,
+    order: Vec<usize>,
+    generator: ChaCha8Rng,
+    next: usize,
+}
+
+impl<'a> Batches<'a> {
+    pub fn new(
+        split: &'a Split,
+        shape: SampleShape,
+        normalization: &'a Normalization,
+        augmentation: Augmentation,
+        batch: usize,
+        seed: u64,
+        epoch: usize,
+    ) -> Self {
+        let epoch = epoch as u64;
+        let mut order_generator = random::generator(seed, Purpose::Order, epoch);
+        let order = random::permutation(split.len(), &mut order_generator);
+        let generator = random::generator(seed, Purpose::Augmentation, epoch);
+        Self { split, shape, normalization, augmentation, batch, order, generator, next: 0 }
+    }
+
+    /// Number of minibatches of the epoch.
+    pub fn count(&self) -> usize {
+        self.order.len().div_ceil(self.batch)
+    }
+
+    /// The next minibatch, normalised, and its labels. `None` at the end of the epoch.
+    pub fn next(&mut self) -> Option<(Vec<f32>, Vec<u16>)> {
+        let end = (self.next + self.batch).min(self.order.len());
+        let indexes = self.order.get(self.next..end).filter(|indexes| !indexes.is_empty())?;
+        self.next = end;
+        let mut samples = Vec::with_capacity(indexes.len() * self.shape.elements());
+        let mut labels = Vec::with_capacity(indexes.len());
+        for &index in indexes {
+            let sample = self.split.sample(index)?;
+            let moved;
+            let sample = match self.augmentation {
+                Augmentation::None => sample,
+                Augmentation::Shift | Augmentation::ShiftFlip => {
+                    moved = augment(sample, self.shape, self.augmentation, &mut self.generator);
+                    &moved
+                }
+            };
+            normalize(sample, self.normalization, &mut samples);
+            labels.push(self.split.labels[index]);
+        }
+        Some((samples, labels))
+    }
+}
+
+/// Appends the real values of raw ones.
+pub(super) fn normalize(raw: &[i16], normalization: &Normalization, reals: &mut Vec<f32>) {
+    let channels = normalization.channels();
+    for pixel in raw.chunks_exact(channels) {
+        let values = pixel.iter().enumerate();
+        reals.extend(values.map(|(channel, &raw)| normalization.real(raw, channel) as f32));
+    }
+}
+
+fn augment(
+    sample: &[i16],
+    shape: SampleShape,
+    augmentation: Augmentation,
+    generator: &mut ChaCha8Rng,
+) -> Vec<i16> {
+    let mut offset = |extent: usize| {
+        if extent < 2 {
+            return 0;
+        }
+        let largest = (extent / 8).max(1);
+        random::below(2 * largest + 1, generator) as isize - largest as isize
+    };
+    let (down, right) = (offset(shape.height), offset(shape.width));
+    let flip = augmentation == Augmentation::ShiftFlip && random::below(2, generator) == 1;
+    let mut moved = vec![0; sample.len()];
+    for y in 0..shape.height {
+        for x in 0..shape.width {
+            let column = if flip { shape.width - 1 - x } else { x };
+            let source_y = y.checked_add_signed(-down).filter(|&y| y < shape.height);
+            let source_x = column.checked_add_signed(-right).filter(|&x| x < shape.width);
+            if let (Some(source_y), Some(source_x)) = (source_y, source_x) {
+                let from = (source_y * shape.width + source_x) * shape.channels;
+                let to = (y * shape.width + x) * shape.channels;
+                moved[to..to + shape.channels]
+                    .copy_from_slice(&sample[from..from + shape.channels]);
+            }
+        }
+    }
+    moved
+}

@@ -1,0 +1,226 @@
+//! Shapes and constants of operator cases: small, odd, and as awkward as a valid model may be.
+
+use core::ops::Range;
+
+use tinyhero_common::model::{AddRescale, Shape, Window};
+use tinyhero_common::packing::BitWidth;
+use tinyhero_common::requantize::Rescale;
+
+use super::{CHANNELS, ELEMENTS, MARGIN, MAX_MACS, OperatorCase, SCRATCH, WEIGHTS};
+use crate::generator::Generator;
+use crate::mismatch::Subject;
+
+/// A window of one pixel.
+const PIXEL: Window = Window {
+    kernel_height: 1,
+    kernel_width: 1,
+    stride_height: 1,
+    stride_width: 1,
+    padding_top: 0,
+    padding_left: 0,
+};
+
+impl OperatorCase {
+    /// The constants of a case.
+    pub(super) fn new(generator: &mut Generator, subject: Subject) -> Self {
+        let bit_width = generator.pick(BitWidth::Two, &BitWidth::ALL);
+        let mut case = Self {
+            subject,
+            input: Shape::vector(1),
+            output: Shape::vector(1),
+            window: PIXEL,
+            bit_width,
+            row_length: 0,
+            input_zero_point: generator.zero_point(),
+            other_zero_point: generator.zero_point(),
+            output_zero_point: generator.zero_point(),
+            activation: generator.activation_range(),
+            rescale: generator.rescale(),
+            add_rescale: add_rescale(generator),
+            exponent_multiplier: exponent_multiplier(generator),
+            scratch_bytes: SCRATCH,
+            misalignment: [0; 4],
+            filler: generator.activation(),
+        };
+        if generator.chance(8) {
+            for distance in &mut case.misalignment {
+                *distance = generator.below(8) as usize;
+            }
+        }
+        case.choose_shapes(generator);
+        if generator.chance(8) {
+            case.scratch_bytes = case.portable_scratch();
+        }
+        case
+    }
+
+    fn choose_shapes(&mut self, generator: &mut Generator) {
+        match self.subject {
+            Subject::Convolution2d => {
+                self.choose_window(generator, 64);
+                let channels = usize::from(self.input.channels);
+                self.row_length = self.window.taps() * channels;
+                self.choose_output_channels(generator);
+            }
+            Subject::DepthwiseConvolution2d => {
+                self.choose_window(generator, CHANNELS as u32);
+                self.row_length = self.window.taps();
+                self.output.channels = self.input.channels;
+            }
+            Subject::FullyConnected => {
+                let inputs = match generator.below(4) {
+                    0 => generator.between(1, 9),
+                    1 => 8 * generator.between(1, 16),
+                    _ => generator.between(1, ELEMENTS as i32 - 128),
+                };
+                self.input = Shape::vector(inputs as u16);
+                self.row_length = inputs as usize;
+                self.choose_output_channels(generator);
+            }
+            Subject::AveragePool2d => {
+                self.choose_window(generator, 64);
+                self.output.channels = self.input.channels;
+                if !generator.chance(4) {
+                    self.rescale = mean(generator, self.window.taps() as u32);
+                }
+            }
+            Subject::MaxPool2d => {
+                self.choose_window(generator, 64);
+                self.output.channels = self.input.channels;
+                self.output_zero_point = self.input_zero_point;
+            }
+            _ => {
+                self.input = image(generator, 64);
+                self.output = self.input;
+            }
+        }
+    }
+
+    /// An image, a window, and as many output rows and columns as the image gives, or fewer.
+    fn choose_window(&mut self, generator: &mut Generator, most_channels: u32) {
+        self.input = image(generator, most_channels);
+        let pointwise = generator.chance(3);
+        let mut axis = |extent: u16| {
+            if pointwise {
+                return (1, 1, 0, extent);
+            }
+            let kernel = match generator.below(8) {
+                0 => i32::from(extent),
+                1 | 2 => 3,
+                _ => generator.between(1, 5),
+            };
+            let stride = generator.pick(1, &[1, 1, 2, 2, 3, 4, kernel + 1]);
+            let padding = if generator.chance(8) { generator.between(0, kernel - 1) } else { 0 };
+            let last = i32::from(extent) + padding - 1;
+            let most = last.checked_div(stride).unwrap_or(0) + 1;
+            let count = if generator.chance(4) { generator.between(1, most) } else { most };
+            (kernel as u8, stride as u8, padding as u8, count as u16)
+        };
+        let (kernel_height, stride_height, padding_top, height) = axis(self.input.height);
+        let (kernel_width, stride_width, padding_left, width) = axis(self.input.width);
+        self.window = Window {
+            kernel_height,
+            kernel_width,
+            stride_height,
+            stride_width,
+            padding_top,
+            padding_left,
+        };
+        // Padding can make the output larger than the input: fewer channels then.
+        let pixels = usize::from(height) * usize::from(width);
+        let fits = ELEMENTS.checked_div(pixels).unwrap_or(1).clamp(1, ELEMENTS) as u16;
+        let rows = SCRATCH.checked_div(self.window.taps()).unwrap_or(1).max(1) as u16;
+        self.input.channels = self.input.channels.min(fits).min(rows);
+        self.output = Shape { height, width, channels: self.input.channels };
+    }
+
+    /// As many output channels as output, weights and work allow, or fewer.
+    fn choose_output_channels(&mut self, generator: &mut Generator) {
+        let pixels = self.output.pixels();
+        let fits = ELEMENTS.checked_div(pixels).unwrap_or(1);
+        let rows = WEIGHTS.checked_div(self.row_length).unwrap_or(1);
+        let worth = MAX_MACS.checked_div(pixels * self.row_length).unwrap_or(1);
+        let most = fits.min(rows).min(worth).clamp(1, CHANNELS) as i32;
+        self.output.channels = generator.between(1, most) as u16;
+    }
+
+    /// Bytes of a packed row.
+    pub(crate) const fn row_bytes(&self) -> usize {
+        (self.row_length * self.bit_width.bits() as usize).div_ceil(8)
+    }
+
+    /// What the contract promises a kernel: room for one unpacked row of a convolution.
+    const fn portable_scratch(&self) -> usize {
+        match self.subject {
+            Subject::Convolution2d | Subject::DepthwiseConvolution2d => self.row_length,
+            _ => 0,
+        }
+    }
+
+    pub(super) const fn input_range(&self) -> Range<usize> {
+        let [start, _, _, _] = self.misalignment;
+        start..start + self.input.elements()
+    }
+
+    pub(super) const fn other_range(&self) -> Range<usize> {
+        let [_, start, _, _] = self.misalignment;
+        start..start + self.input.elements()
+    }
+
+    pub(super) const fn output_range(&self) -> Range<usize> {
+        let [_, _, distance, _] = self.misalignment;
+        MARGIN + distance..MARGIN + distance + self.output.elements()
+    }
+
+    pub(super) const fn scratch_range(&self) -> Range<usize> {
+        let [_, _, _, distance] = self.misalignment;
+        MARGIN + distance..MARGIN + distance + self.scratch_bytes
+    }
+}
+
+/// A small image of at most [`ELEMENTS`]: one pixel, one channel, and channel counts around multiples of 4 are frequent.
+fn image(generator: &mut Generator, most_channels: u32) -> Shape {
+    let height = generator.pick(1, &[2, 3, 4, 5, 6, 7, 8]);
+    let width = generator.pick(1, &[2, 3, 4, 5, 6, 7, 9]);
+    let fits = ELEMENTS.checked_div(height * width).unwrap_or(1) as u32;
+    let channels = match generator.below(4) {
+        0 => generator.pick(1, &[2, 3, 5]),
+        1 => 4 * generator.between(1, 8) as u32 + generator.pick(0, &[0, 0, 1, 3]),
+        _ => generator.between(1, 64) as u32,
+    };
+    let channels = channels.min(fits).min(most_channels).max(1) as u16;
+    Shape { height: height as u16, width: width as u16, channels }
+}
+
+/// A rescaling near `1 / taps`.
+fn mean(generator: &mut Generator, taps: u32) -> Rescale {
+    let bits = 32 - taps.leading_zeros() as i32;
+    let shift = bits - 2 + generator.between(0, 2);
+    Rescale { multiplier: generator.multiplier(), shift: shift as i8 }
+}
+
+/// Multipliers of which mostly one has 15 bits, and any shift.
+fn add_rescale(generator: &mut Generator) -> AddRescale {
+    let mut multiplier = generator.multiplier();
+    let mut other_multiplier = match generator.below(4) {
+        0 => generator.pick(1, &[2, i16::MAX]),
+        1 => generator.multiplier(),
+        _ => generator.between(1, 32_767) as i16,
+    };
+    if generator.chance(8) {
+        core::mem::swap(&mut multiplier, &mut other_multiplier);
+    }
+    let shift =
+        if generator.chance(6) { generator.between(1, 23) } else { generator.between(13, 17) };
+    AddRescale { multiplier, other_multiplier, shift: shift as u8 }
+}
+
+/// `1 ..= 2^24 − 1`, mostly what scales of 1/256 to 1 give.
+fn exponent_multiplier(generator: &mut Generator) -> u32 {
+    let value = match generator.below(4) {
+        0 => generator.pick(1, &[(1 << 24) - 1, 1 << 20, (1 << 20) + 1, 4_096]),
+        1 => generator.below(1 << 24),
+        _ => 5_900 + generator.below(1_500_000),
+    };
+    value.clamp(1, (1 << 24) - 1)
+}

@@ -1,0 +1,142 @@
+//! What a failed case reports: six words on a board, the whole call on the host.
+
+use core::fmt;
+
+use crate::case::Workspace;
+use crate::scalar;
+
+/// What was under test.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Subject {
+    /// Equation (2) over its exhaustive edges.
+    RequantizeEdges,
+    /// Equation (2), random.
+    Requantize,
+    /// Packing and unpacking of a row of weights.
+    Packing,
+    /// Equation (1).
+    InputMap,
+    /// Argmax of equation (10).
+    Argmax,
+    /// Equation (3).
+    Convolution2d,
+    /// Equation (4).
+    DepthwiseConvolution2d,
+    /// Equation (5).
+    FullyConnected,
+    /// Equation (6).
+    AveragePool2d,
+    /// Equation (7).
+    MaxPool2d,
+    /// Equation (8).
+    Add,
+    /// Equation (8) with the output in the place of the first operand.
+    AddInPlace,
+    /// Equation (9).
+    Softmax,
+}
+
+impl Subject {
+    /// Every subject, in the order of its number on the wire.
+    pub const ALL: [Self; 13] = [
+        Self::RequantizeEdges,
+        Self::Requantize,
+        Self::Packing,
+        Self::InputMap,
+        Self::Argmax,
+        Self::Convolution2d,
+        Self::DepthwiseConvolution2d,
+        Self::FullyConnected,
+        Self::AveragePool2d,
+        Self::MaxPool2d,
+        Self::Add,
+        Self::AddInPlace,
+        Self::Softmax,
+    ];
+
+    /// The subjects of [`operator_cases`](crate::operator_cases).
+    pub const OPERATORS: [Self; 8] = [
+        Self::Convolution2d,
+        Self::DepthwiseConvolution2d,
+        Self::FullyConnected,
+        Self::AveragePool2d,
+        Self::MaxPool2d,
+        Self::Add,
+        Self::AddInPlace,
+        Self::Softmax,
+    ];
+}
+
+/// A result that is not the defined one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Mismatch {
+    /// What was under test.
+    pub subject: Subject,
+    /// The seed of the cases.
+    pub seed: u32,
+    /// The case's number.
+    pub case: u32,
+    /// Which element of the result; [`Mismatch::GUARD`] if a byte outside of it was written.
+    pub element: u32,
+    /// What the definition gives.
+    pub expected: i32,
+    /// What came out.
+    pub got: i32,
+}
+
+impl Mismatch {
+    /// The `element` of a write outside the output or the scratch bytes.
+    pub const GUARD: u32 = u32::MAX;
+
+    /// As numbers, for a link that knows no more.
+    pub const fn to_words(self) -> [u32; 6] {
+        [
+            self.subject as u32,
+            self.seed,
+            self.case,
+            self.element,
+            self.expected as u32,
+            self.got as u32,
+        ]
+    }
+
+    /// Back from [`Mismatch::to_words`]; `None` if the first word is no subject.
+    pub fn from_words(words: [u32; 6]) -> Option<Self> {
+        let [subject, seed, case, element, expected, got] = words;
+        let subject = *Subject::ALL.get(usize::try_from(subject).ok()?)?;
+        let [expected, got] = [expected.cast_signed(), got.cast_signed()];
+        Some(Self { subject, seed, case, element, expected, got })
+    }
+}
+
+/// Prints the failing call: the case is made again from the seed and its number. For the host; boards send the words.
+impl fmt::Display for Mismatch {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { subject, seed, case, element, expected, got } = *self;
+        write!(formatter, "{subject:?}, seed {seed}, case {case}: ")?;
+        if element == Self::GUARD {
+            write!(
+                formatter,
+                "a byte outside the output was written, {expected} became {got}, by "
+            )?;
+        } else {
+            write!(formatter, "element {element} is {got}, defined {expected}, in ")?;
+        }
+        match subject {
+            Subject::RequantizeEdges => write!(formatter, "{:?}", scalar::edge(case)),
+            Subject::Requantize => {
+                write!(formatter, "{:?}", scalar::RequantizeCase::new(seed, case))
+            }
+            Subject::Packing => write!(formatter, "{:?}", scalar::PackingCase::new(seed, case)),
+            Subject::InputMap => write!(formatter, "{:?}", scalar::InputCase::new(seed, case)),
+            Subject::Argmax => write!(formatter, "{:?}", scalar::ArgmaxCase::new(seed, case)),
+            operator => {
+                let mut workspace = Workspace::new();
+                let case = workspace.prepare(operator, seed, case);
+                workspace.print(&case, formatter)
+            }
+        }
+    }
+}
+
+impl core::error::Error for Mismatch {}

@@ -1,0 +1,180 @@
+//! Runs operator cases on an implementation and compares every element with its definition.
+
+use tinyhero_common::kernel::{
+    Add, Channel, Channels, Convolution, FullyConnected, Kernels, PackedWeights, Pool, Softmax,
+};
+use tinyhero_common::model::Layout;
+
+use crate::case::{OperatorCase, Workspace};
+use crate::definition::{self, Image, Place, Terms};
+use crate::mismatch::{Mismatch, Subject};
+
+impl Subject {
+    /// Whether the operator has weights and a channel table.
+    pub(crate) const fn has_weights(self) -> bool {
+        matches!(self, Self::Convolution2d | Self::DepthwiseConvolution2d | Self::FullyConnected)
+    }
+}
+
+/// Runs the cases `first .. first + count` of one of [`Subject::OPERATORS`]. Returns the number of elements compared.
+///
+/// Apart from the values it checks that nothing outside the output and the scratch bytes is written, with tensors at odd addresses in
+/// half of the cases and with no more scratch than the portable kernels need in half.
+///
+/// # Errors
+/// The first element that is not the defined one.
+pub fn operator_cases<K: Kernels>(
+    kernels: &mut K,
+    workspace: &mut Workspace,
+    subject: Subject,
+    seed: u32,
+    first: u32,
+    count: u32,
+) -> Result<u32, Mismatch> {
+    let mut elements = 0u32;
+    for number in first..first.saturating_add(count) {
+        let case = workspace.prepare(subject, seed, number);
+        run_case(kernels, workspace, &case);
+        let mismatch = |element, expected, got: i8| {
+            let [expected, got] = [expected as i32, i32::from(got)];
+            Mismatch { subject, seed, case: number, element, expected, got }
+        };
+        if let Some(got) = workspace.guard_damage(&case) {
+            return Err(mismatch(Mismatch::GUARD, i64::from(case.filler), got));
+        }
+        let depth = usize::from(case.input.channels);
+        let mut terms = Terms::of(&[], 1);
+        for (index, &got) in workspace.output(&case).iter().enumerate() {
+            if subject == Subject::Softmax && index.checked_rem(depth).unwrap_or(0) == 0 {
+                let pixel = workspace.input(&case).get(index..index + depth).unwrap_or(&[]);
+                terms = Terms::of(pixel, case.exponent_multiplier);
+            }
+            let expected = defined(workspace, &case, terms, index);
+            if expected != i64::from(got) {
+                return Err(mismatch(index as u32, expected, got));
+            }
+        }
+        elements = elements.saturating_add(case.output.elements() as u32);
+    }
+    Ok(elements)
+}
+
+/// Element `index` of the output by definition. `terms` are those of its pixel, for softmax.
+fn defined(workspace: &Workspace, case: &OperatorCase, terms: Terms, index: usize) -> i64 {
+    let input = workspace.input(case);
+    let place = Place::of(index, case.output);
+    let row = usize::try_from(place.channel).unwrap_or(0);
+    let image = Image {
+        values: input,
+        shape: case.input,
+        zero_point: case.input_zero_point,
+        window: case.window,
+    };
+    let weighted = |sum: i64| {
+        let channel = channel(workspace.channels(case), usize::from(case.output.channels), row);
+        let sum = sum.wrapping_add(i64::from(channel.bias));
+        definition::requantize(sum, channel.rescale, case.output_zero_point, case.activation)
+    };
+    let value = input.get(index).copied().unwrap_or(0);
+    match case.subject {
+        Subject::Convolution2d => {
+            weighted(definition::convolution(image, workspace.row(case, row), place))
+        }
+        Subject::DepthwiseConvolution2d => {
+            weighted(definition::depthwise(image, workspace.row(case, row), place))
+        }
+        Subject::FullyConnected => {
+            weighted(definition::fully_connected(workspace.row(case, row), input))
+        }
+        Subject::AveragePool2d => {
+            let sum = definition::average(image, place);
+            definition::requantize(sum, case.rescale, case.output_zero_point, case.activation)
+        }
+        Subject::MaxPool2d => definition::clamp(definition::maximum(image, place), case.activation),
+        Subject::Add | Subject::AddInPlace => {
+            let other = workspace.other(case).get(index).copied().unwrap_or(0);
+            definition::add(&addition(case), value, other)
+        }
+        _ => terms.probability(value),
+    }
+}
+
+/// The entry of a channel, read from the table byte by byte as `docs/model-file.md` lays it out.
+fn channel(table: &[u8], count: usize, index: usize) -> Channel {
+    let byte = |place: usize| table.get(place).copied().unwrap_or(0);
+    let bias = index * 4;
+    let multiplier = count * 4 + index * 2;
+    let rescale = tinyhero_common::requantize::Rescale {
+        multiplier: i16::from_le_bytes([byte(multiplier), byte(multiplier + 1)]),
+        shift: byte(count * 6 + index).cast_signed(),
+    };
+    let bias = i32::from_le_bytes([byte(bias), byte(bias + 1), byte(bias + 2), byte(bias + 3)]);
+    Channel { bias, rescale }
+}
+
+const fn addition(case: &OperatorCase) -> Add {
+    Add {
+        rescale: case.add_rescale,
+        input_zero_point: case.input_zero_point,
+        other_zero_point: case.other_zero_point,
+        output_zero_point: case.output_zero_point,
+        activation: case.activation,
+    }
+}
+
+/// Calls the kernel under test.
+fn run_case<K: Kernels>(kernels: &mut K, workspace: &mut Workspace, case: &OperatorCase) {
+    let call = workspace.call(case);
+    let (input, scratch, output) = (call.input, call.scratch, call.output);
+    let weights = PackedWeights {
+        bytes: call.packed,
+        bit_width: case.bit_width,
+        layout: Layout::Rows,
+        row_length: case.row_length,
+    };
+    let rows = if case.subject.has_weights() { usize::from(case.output.channels) } else { 0 };
+    let Some(channels) = Channels::new(call.channels, rows) else { return };
+    let convolution = Convolution {
+        input: case.input,
+        output: case.output,
+        window: case.window,
+        weights,
+        channels,
+        input_zero_point: case.input_zero_point,
+        output_zero_point: case.output_zero_point,
+        activation: case.activation,
+    };
+    let pool = Pool {
+        input: case.input,
+        output: case.output,
+        window: case.window,
+        input_zero_point: case.input_zero_point,
+        output_zero_point: case.output_zero_point,
+        rescale: case.rescale,
+        activation: case.activation,
+    };
+    match case.subject {
+        Subject::Convolution2d => kernels.convolution_2d(&convolution, input, scratch, output),
+        Subject::DepthwiseConvolution2d => {
+            kernels.depthwise_convolution_2d(&convolution, input, scratch, output);
+        }
+        Subject::FullyConnected => {
+            let job = FullyConnected {
+                weights,
+                channels,
+                output_zero_point: case.output_zero_point,
+                activation: case.activation,
+            };
+            kernels.fully_connected(&job, input, scratch, output);
+        }
+        Subject::AveragePool2d => kernels.average_pool_2d(&pool, input, output),
+        Subject::MaxPool2d => kernels.max_pool_2d(&pool, input, output),
+        Subject::Add => kernels.add(&addition(case), input, call.other, output),
+        Subject::AddInPlace => kernels.add_in_place(&addition(case), output, call.other),
+        _ => {
+            let channels = usize::from(case.input.channels);
+            let job = Softmax { channels, exponent_multiplier: case.exponent_multiplier };
+            kernels.softmax(&job, input, output);
+        }
+    }
+}

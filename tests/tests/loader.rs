@@ -1,0 +1,413 @@
+//! The loader refuses every damaged file, and says why.
+
+#[path = "support/crafted.rs"]
+mod crafted;
+
+use crafted::{Crafted, assemble, repair};
+use tinyhero_common::checksum::Digest;
+use tinyhero_common::kernel::{InputMap, Portable};
+use tinyhero_common::model::{
+    Layer, LoadError, Model, Operator, Reason, Region, Shape, file_bytes,
+};
+use tinyhero_common::network::{LayerDigests, run};
+use tinyhero_common::requantize::ActivationRange;
+use tinyhero_tests::Generator;
+
+#[test]
+fn the_crafted_model_loads_and_runs() {
+    let file = Crafted::every_operator().file();
+    let model = Model::load(&file).unwrap();
+    assert_eq!(model.layers().count(), 7);
+    let mut arena = vec![0; model.description().arena_bytes as usize];
+    let input = vec![100; model.raw_input_bytes()];
+    let mut digests = LayerDigests::default();
+    let output = run(&model, &mut Portable, &mut digests, &input, &mut arena).unwrap();
+    assert!(output.label < output.scores.len());
+    assert_ne!(digests.finish(), Digest::new().finish());
+}
+
+#[test]
+fn random_models_are_valid() {
+    for number in 0..20_000 {
+        let file = Crafted::random(&mut Generator::new(2_026, number)).file();
+        if let Err(error) = Model::load(&file) {
+            panic!("model {number}: {error}");
+        }
+    }
+}
+
+#[test]
+fn every_flipped_bit_is_refused() {
+    let file = Crafted::every_operator().file();
+    let mut by_reason = std::collections::BTreeMap::new();
+    for bit in 0..file.len() * 8 {
+        let mut damaged = file.clone();
+        damaged[bit / 8] ^= 1 << (bit % 8);
+        let error = Model::load(&damaged).expect_err("a flipped bit was accepted");
+        let expected = match bit / 8 {
+            0..4 => Reason::Magic,
+            4..8 => Reason::Version,
+            8..12 => Reason::Length,
+            _ => Reason::Checksum,
+        };
+        assert_eq!(error, LoadError { reason: expected, layer: None }, "bit {bit}");
+        *by_reason.entry(error.to_string()).or_insert(0) += 1;
+    }
+    println!("{} bits: {by_reason:#?}", file.len() * 8);
+}
+
+#[test]
+fn every_truncation_and_extension_is_refused() {
+    let file = Crafted::every_operator().file();
+    for length in 0..file.len() {
+        let error = Model::load(&file[..length]).expect_err("a truncated file was accepted");
+        assert_eq!(error.reason, Reason::Length, "cut to {length}");
+        // The same with length and checksum repaired, so that what lies behind them has to notice.
+        let mut cut = file[..length].to_vec();
+        if length >= 32 {
+            cut[8..12].copy_from_slice(&(length as u32).to_le_bytes());
+            repair(&mut cut);
+            assert_eq!(Model::load(&cut).map_err(|e| e.reason).err(), Some(Reason::Sections));
+        }
+    }
+    let mut longer = file.clone();
+    longer.push(0);
+    assert_eq!(Model::load(&longer).map_err(|e| e.reason).err(), Some(Reason::Length));
+    assert_eq!(file_bytes(&longer), Ok(file.len()));
+}
+
+/// `every_operator` with a change.
+fn changed(change: impl FnOnce(&mut Crafted)) -> Vec<u8> {
+    let mut model = Crafted::every_operator();
+    change(&mut model);
+    model.file()
+}
+
+/// `every_operator` with a change to one layer; operands follow their sources.
+fn layer(index: usize, change: impl FnOnce(&mut Layer<'static>)) -> Vec<u8> {
+    changed(|model| {
+        change(&mut model.layers[index]);
+        model.relink();
+    })
+}
+
+/// `every_operator` with other bytes in the file and the checksum repaired.
+fn patched(place: usize, bytes: &[u8]) -> Vec<u8> {
+    let mut file = Crafted::every_operator().file();
+    file[place..place + bytes.len()].copy_from_slice(bytes);
+    repair(&mut file);
+    file
+}
+
+/// Where the channel table of layer `index` begins in the parameters.
+fn table(model: &Crafted, index: usize) -> usize {
+    model.layers[index].weights().unwrap().channels as usize
+}
+
+/// Files that must be refused for exactly this reason, each with the layer that the error must name. The match is exhaustive, so
+/// a new reason does not compile without a file.
+#[allow(
+    clippy::too_many_lines,
+    reason = "one arm a reason; splitting would hide that none is missing"
+)]
+fn provoking(reason: Reason) -> Vec<(Vec<u8>, Option<u16>)> {
+    const BIG: u16 = 60_000;
+    match reason {
+        Reason::Magic => vec![(patched(3, b"o"), None)],
+        Reason::Version => vec![(patched(4, &[2, 0]), None), (patched(6, &[1]), None)],
+        Reason::Length => vec![
+            (vec![], None),
+            (b"HERO".to_vec(), None),
+            (patched(8, &[0; 4]), None),
+            (patched(8, &[255; 4]), None),
+        ],
+        Reason::Checksum => {
+            let mut file = Crafted::every_operator().file();
+            file[40] ^= 1;
+            vec![(file, None)]
+        }
+        Reason::Sections => vec![
+            (patched(12, &[255; 4]), None),
+            (patched(16, &[255, 255, 255, 240]), None),
+            (patched(16, &[8, 0, 0, 0]), None),
+            (patched(20, &[0; 4]), None),
+            (patched(24, &[1]), None),
+            (patched(12, &[1, 0, 0, 0]), None),
+        ],
+        Reason::Description => vec![
+            (assemble(&[], &[]), None),
+            (assemble(&[200; 40], &[]), None),
+            (assemble(&[2, 0xFF, 0xFF, 0, 0, 0, 0, 0], &[]), None),
+        ],
+        Reason::LayerCount => vec![
+            (changed(|model| model.description.layer_count = 0), None),
+            (changed(|model| model.description.layer_count = 257), None),
+            (changed(|model| model.description.layer_count = 6), None),
+        ],
+        Reason::Layer => {
+            let mut bytes = Crafted::every_operator().description_bytes();
+            bytes.truncate(bytes.len() - 1);
+            let parameters = Crafted::every_operator().parameters;
+            let long: &'static str = "n".repeat(256).leak();
+            vec![
+                (changed(|model| model.description.layer_count = 8), Some(7)),
+                (assemble(&bytes, &parameters), Some(6)),
+                (layer(2, |layer| layer.name = long), Some(2)),
+            ]
+        }
+        Reason::Shape => vec![
+            (changed(|model| model.description.input.shape.width = 0), None),
+            (layer(0, |layer| layer.output.shape.channels = 0), Some(0)),
+            (
+                changed(|model| {
+                    model.layers[1].output.shape = Shape { height: BIG, width: BIG, channels: BIG };
+                }),
+                Some(1),
+            ),
+            (too_wide_softmax(), Some(1)),
+        ],
+        Reason::ShapeMismatch => vec![
+            (layer(1, |layer| layer.output.shape.channels = 2), Some(1)),
+            (layer(5, |layer| layer.output.shape.height = 2), Some(5)),
+            (layer(6, |layer| layer.output.shape.channels += 1), Some(6)),
+            (layer(3, |layer| layer.output.shape.channels = 1), Some(3)),
+            (layer(2, |layer| layer.output.shape.width = 1), Some(2)),
+        ],
+        Reason::Window => vec![
+            (layer(0, |layer| window_of(layer).kernel_height = 0), Some(0)),
+            (layer(3, |layer| window_of(layer).stride_width = 0), Some(3)),
+            (layer(3, |layer| window_of(layer).padding_left = 3), Some(3)),
+            (layer(4, |layer| window_of(layer).stride_height = 2), Some(4)),
+            (layer(4, |layer| window_of(layer).stride_width = 255), Some(4)),
+        ],
+        Reason::Source => vec![
+            (changed(|model| model.layers[3].input.source = 4), Some(3)),
+            (changed(|model| model.layers[3].input.source = u16::MAX), Some(3)),
+            (changed(|model| model.layers[3].input.source = 1), Some(3)),
+            (changed(|model| model.layers[0].input.tensor.zero_point = 9), Some(0)),
+            (changed(|model| model.layers[4].input.tensor.offset += 1), Some(4)),
+        ],
+        Reason::ArenaBounds => vec![
+            (changed(|model| model.layers[3].output.offset = u32::MAX), Some(3)),
+            (changed(|model| model.layers[0].scratch.offset = u32::MAX), Some(0)),
+            (changed(|model| model.layers[0].scratch.bytes = u32::MAX), Some(0)),
+            (changed(|model| model.description.arena_bytes = 3), None),
+        ],
+        Reason::ArenaOverlap => vec![
+            // Output over input, by one byte.
+            (layer(0, |layer| layer.output.offset = 89), Some(0)),
+            (layer(0, |layer| layer.scratch.offset = 0), Some(0)),
+            (layer(1, |layer| layer.scratch.offset = layer.output.offset + 1), Some(1)),
+            // The depthwise layer's output or scratch destroys what the addition still needs: it reads layer 0 too.
+            (overwritten(|model| model.layers[1].scratch = region(0, 90)), Some(2)),
+            (overwritten(|model| model.layers[1].output.offset = 0), Some(2)),
+            // x + x, and an output in the place of the second operand.
+            (changed(|model| second(model, 2)), Some(2)),
+            (
+                changed(|model| {
+                    model.layers[2].output.offset = model.layers[0].output.offset;
+                    model.relink();
+                }),
+                Some(2),
+            ),
+        ],
+        Reason::ArenaSize => vec![
+            (changed(|model| model.description.arena_bytes += 1), None),
+            (changed(|model| model.description.arena_bytes = (1 << 24) + 1), None),
+        ],
+        Reason::Scratch => vec![
+            (changed(|model| model.layers[0].scratch.bytes -= 1), Some(0)),
+            (changed(|model| model.layers[1].scratch = Region::EMPTY), Some(1)),
+        ],
+        Reason::Parameters => vec![
+            (changed(|model| model.description.input_quantization.offset = u32::MAX), None),
+            (changed(|model| model.description.input_quantization.offset = 2), None),
+            (layer(0, |layer| weights_of(layer).offset += 1), Some(0)),
+            (layer(0, |layer| weights_of(layer).channels += 2), Some(0)),
+            (layer(0, |layer| weights_of(layer).offset = u32::MAX - 3), Some(0)),
+            (layer(5, |layer| weights_of(layer).channels = u32::MAX - 3), Some(5)),
+            (changed(|model| model.parameters.truncate(table(model, 5) + 4)), Some(5)),
+        ],
+        Reason::Rescale => {
+            let shift = |value: i8| {
+                changed(|model| {
+                    let place = table(model, 0) + 3 * 6;
+                    model.parameters[place] = value.cast_unsigned();
+                })
+            };
+            let multiplier = |value: i16| {
+                changed(|model| {
+                    let place =
+                        table(model, 5) + 4 * usize::from(model.layers[5].output.shape.channels);
+                    model.parameters[place..place + 2].copy_from_slice(&value.to_le_bytes());
+                })
+            };
+            let average = |change: fn(&mut tinyhero_common::requantize::Rescale)| {
+                layer(3, |layer| {
+                    if let Operator::AveragePool2d { rescale, .. } = &mut layer.operator {
+                        change(rescale);
+                    }
+                })
+            };
+            let addition = |change: fn(&mut tinyhero_common::model::AddRescale)| {
+                layer(2, |layer| {
+                    if let Operator::Add { rescale, .. } = &mut layer.operator {
+                        change(rescale);
+                    }
+                })
+            };
+            let softmax = |value| {
+                layer(6, |layer| {
+                    layer.operator = Operator::Softmax { exponent_multiplier: value };
+                })
+            };
+            vec![
+                (shift(-8), Some(0)),
+                (shift(24), Some(0)),
+                (shift(i8::MIN), Some(0)),
+                (multiplier(16_383), Some(5)),
+                (multiplier(-16_384), Some(5)),
+                (average(|rescale| rescale.shift = 24), Some(3)),
+                (average(|rescale| rescale.multiplier = 0), Some(3)),
+                (addition(|rescale| rescale.shift = 0), Some(2)),
+                (addition(|rescale| rescale.shift = 24), Some(2)),
+                (addition(|rescale| rescale.multiplier = 0), Some(2)),
+                (addition(|rescale| rescale.other_multiplier = -1), Some(2)),
+                (softmax(0), Some(6)),
+                (softmax(1 << 24), Some(6)),
+            ]
+        }
+        Reason::Activation => {
+            let reversed = ActivationRange { min: 1, max: 0 };
+            vec![(layer(4, |layer| layer.activation = reversed), Some(4))]
+        }
+        Reason::Accumulator => {
+            let bias = |value: i32| {
+                changed(|model| {
+                    let place = table(model, 1);
+                    model.parameters[place..place + 4].copy_from_slice(&value.to_le_bytes());
+                })
+            };
+            vec![(bias(i32::MAX), Some(1)), (bias(i32::MIN), Some(1)), (huge_average(), Some(0))]
+        }
+        Reason::InputMap => {
+            let map = |map: InputMap| {
+                changed(|model| model.parameters[..8].copy_from_slice(&map.to_bytes()))
+            };
+            let overflowing = InputMap { offset: i32::MIN, multiplier: 1, shift: 0 };
+            vec![
+                (changed(|model| model.description.input_quantization.maps = 0), None),
+                (changed(|model| model.description.input_quantization.maps = 2), None),
+                (map(overflowing), None),
+                (map(InputMap { offset: i32::MAX, multiplier: -1, shift: 0 }), None),
+                (map(InputMap { offset: 0, multiplier: 1, shift: 31 }), None),
+            ]
+        }
+        Reason::Quantization => vec![
+            (layer(4, |layer| layer.output.zero_point ^= 1), Some(4)),
+            (layer(4, |layer| layer.output.scale.exponent = 3), Some(4)),
+            (layer(6, |layer| layer.output.zero_point = -127), Some(6)),
+        ],
+        Reason::Work => vec![(too_much_work(), Some(0))],
+    }
+}
+
+const fn region(offset: u32, bytes: u32) -> Region {
+    Region { offset, bytes }
+}
+
+fn window_of<'a>(layer: &'a mut Layer<'static>) -> &'a mut tinyhero_common::model::Window {
+    match &mut layer.operator {
+        Operator::Convolution2d { window, .. }
+        | Operator::DepthwiseConvolution2d { window, .. }
+        | Operator::AveragePool2d { window, .. }
+        | Operator::MaxPool2d { window } => window,
+        _ => panic!("no window"),
+    }
+}
+
+fn weights_of<'a>(layer: &'a mut Layer<'static>) -> &'a mut tinyhero_common::model::Weights {
+    match &mut layer.operator {
+        Operator::Convolution2d { weights, .. }
+        | Operator::DepthwiseConvolution2d { weights, .. }
+        | Operator::FullyConnected { weights } => weights,
+        _ => panic!("no weights"),
+    }
+}
+
+/// The addition's second operand is the network's input, which stands at 0..90 and has been left alone until the change.
+fn overwritten(change: impl FnOnce(&mut Crafted)) -> Vec<u8> {
+    changed(|model| {
+        second(model, 0);
+        change(model);
+        model.relink();
+    })
+}
+
+/// Lets the addition read `source` as its second operand.
+fn second(model: &mut Crafted, source: u16) {
+    if let Operator::Add { other, .. } = &mut model.layers[2].operator {
+        other.source = source;
+    }
+    model.relink();
+}
+
+/// A pooling over `shape` and nothing else.
+fn only_pool(shape: Shape, change: impl FnOnce(&mut Crafted)) -> Vec<u8> {
+    let mut model = Crafted::every_operator();
+    let mut pool = model.layers[3];
+    model.description.input.shape = shape;
+    model.description.input_quantization.maps = 1;
+    pool.input.source = 0;
+    pool.output.shape = shape;
+    pool.output.offset = shape.elements() as u32;
+    model.layers = vec![pool];
+    change(&mut model);
+    model.relink();
+    model.file()
+}
+
+/// 255 × 255 taps at the largest ratio of scales: one less shift than the sum has room for.
+fn huge_average() -> Vec<u8> {
+    only_pool(Shape { height: 255, width: 255, channels: 1 }, |model| {
+        let window = window_of(&mut model.layers[0]);
+        (window.kernel_height, window.kernel_width) = (255, 255);
+        if let Operator::AveragePool2d { rescale, .. } = &mut model.layers[0].operator {
+            rescale.shift = -7;
+        }
+    })
+}
+
+fn too_much_work() -> Vec<u8> {
+    only_pool(Shape { height: 255, width: 255, channels: 1 }, |model| {
+        let window = window_of(&mut model.layers[0]);
+        (window.kernel_height, window.kernel_width) = (255, 255);
+    })
+}
+
+fn too_wide_softmax() -> Vec<u8> {
+    only_pool(Shape::vector(1 << 14), |model| {
+        let mut softmax = model.layers[0];
+        softmax.operator = Operator::Softmax { exponent_multiplier: 1 };
+        softmax.input.source = 1;
+        softmax.output.offset = 1 << 15;
+        softmax.output.zero_point = i8::MIN;
+        model.layers.push(softmax);
+    })
+}
+
+#[test]
+fn every_reason_is_given_for_a_file_that_provokes_it() {
+    let reasons: Vec<Reason> =
+        (0u8..).map_while(|index| postcard::from_bytes(&[index]).ok()).collect();
+    assert_eq!(reasons.len(), 23);
+    let mut files = 0;
+    for reason in reasons {
+        for (number, (file, layer)) in provoking(reason).into_iter().enumerate() {
+            let got = Model::load(&file).map(|_| "accepted");
+            assert_eq!(got, Err(LoadError { reason, layer }), "{reason:?}, file {number}");
+            files += 1;
+        }
+    }
+    println!("{files} crafted files");
+}

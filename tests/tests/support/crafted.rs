@@ -1,0 +1,333 @@
+//! Model files made by hand: valid ones with every operator, to be damaged on purpose.
+
+use tinyhero_common::kernel::InputMap;
+use tinyhero_common::model::{
+    AddRescale, Description, Header, InputQuantization, Layer, Layout, Operand, Operator, Region,
+    SampleType, Scale, SelfTest, Shape, Tensor, Weights, Window,
+};
+use tinyhero_common::packing::{BitWidth, pack_row};
+use tinyhero_common::requantize::{ActivationRange, Rescale};
+use tinyhero_tests::Generator;
+
+/// The parts of a model file, before they become bytes.
+#[derive(Clone)]
+pub struct Crafted {
+    pub description: Description<'static>,
+    pub layers: Vec<Layer<'static>>,
+    pub parameters: Vec<u8>,
+}
+
+const SCALE: Scale = Scale { mantissa: 1 << 23, exponent: -27 };
+
+/// A file of these parts, with a header and a checksum that are right.
+pub fn assemble(description: &[u8], parameters: &[u8]) -> Vec<u8> {
+    let start = (32 + description.len()).next_multiple_of(16);
+    let length = start + parameters.len();
+    let header = Header {
+        length: length as u32,
+        description_bytes: description.len() as u32,
+        parameters_offset: start as u32,
+        parameters_bytes: parameters.len() as u32,
+        checksum: 0,
+    };
+    let mut file = header.to_bytes().to_vec();
+    file.extend_from_slice(description);
+    file.resize(start, 0);
+    file.extend_from_slice(parameters);
+    repair(&mut file);
+    file
+}
+
+/// Puts the right checksum into a file.
+pub fn repair(file: &mut [u8]) {
+    if let Some(checksum) = Header::checksum_of(file) {
+        file[28..32].copy_from_slice(&checksum.to_le_bytes());
+    }
+}
+
+impl Crafted {
+    /// The description's bytes, layers included.
+    pub fn description_bytes(&self) -> Vec<u8> {
+        let mut bytes = postcard::to_allocvec(&self.description).unwrap();
+        for layer in &self.layers {
+            bytes.extend(postcard::to_allocvec(layer).unwrap());
+        }
+        bytes
+    }
+
+    pub fn file(&self) -> Vec<u8> {
+        assemble(&self.description_bytes(), &self.parameters)
+    }
+
+    /// The tensor that source `source` writes.
+    pub fn tensor(&self, source: u16) -> Tensor {
+        match source.checked_sub(1) {
+            None => self.description.input,
+            Some(writer) => self.layers[usize::from(writer)].output,
+        }
+    }
+
+    /// Makes every operand what its source writes, and the arena and the number of layers what they must be.
+    pub fn relink(&mut self) {
+        for index in 0..self.layers.len() {
+            let mut layer = self.layers[index];
+            layer.input.source = layer.input.source.min(index as u16);
+            layer.input.tensor = self.tensor(layer.input.source);
+            if let Operator::Add { other, .. } = &mut layer.operator {
+                other.source = other.source.min(index as u16);
+                other.tensor = self.tensor(other.source);
+            }
+            self.layers[index] = layer;
+        }
+        let end = |region: Region| region.offset.saturating_add(region.bytes);
+        let ends = self.layers.iter().map(|layer| {
+            let scratch = if layer.scratch.bytes == 0 { 0 } else { end(layer.scratch) };
+            end(layer.output.region()).max(scratch)
+        });
+        self.description.arena_bytes =
+            ends.max().unwrap_or(0).max(end(self.description.input.region()));
+        self.description.layer_count = self.layers.len() as u16;
+    }
+
+    /// A random valid model of 1 to 7 layers.
+    pub fn random(generator: &mut Generator) -> Self {
+        let shape = Shape {
+            height: generator.between(1, 7) as u16,
+            width: generator.between(1, 7) as u16,
+            channels: generator.between(1, 6) as u16,
+        };
+        let input = Tensor { shape, offset: 0, zero_point: generator.zero_point(), scale: SCALE };
+        let mut builder = Builder::new(generator, input);
+        for _ in 0..builder.generator.between(1, 7) {
+            let before = builder.last();
+            match builder.generator.below(8) {
+                0 | 1 => builder.convolution(false),
+                2 => builder.convolution(true),
+                3 => builder.fully_connected(),
+                4 => builder.pool(true),
+                5 => builder.pool(false),
+                6 => builder.add(),
+                _ if before.1.shape.pixels() < 5 => builder.softmax(),
+                _ => builder.convolution(false),
+            }
+        }
+        builder.finish()
+    }
+
+    /// A model in which every operator occurs, at fixed places: convolution 0, depthwise 1, add of both 2, average pool 3, max
+    /// pool 4, fully connected 5, softmax 6.
+    pub fn every_operator() -> Self {
+        let mut generator = Generator::new(1, 1);
+        let shape = Shape { height: 6, width: 5, channels: 3 };
+        let input = Tensor { shape, offset: 0, zero_point: -3, scale: SCALE };
+        let mut builder = Builder::new(&mut generator, input);
+        builder.window = Some(Window {
+            kernel_height: 3,
+            kernel_width: 3,
+            stride_height: 1,
+            stride_width: 1,
+            padding_top: 1,
+            padding_left: 1,
+        });
+        builder.convolution(false);
+        builder.convolution(true);
+        builder.add_of(1, false);
+        builder.pool(true);
+        builder.pool(false);
+        builder.fully_connected();
+        builder.softmax();
+        builder.finish()
+    }
+}
+
+/// Grows a valid model layer by layer.
+struct Builder<'a> {
+    generator: &'a mut Generator,
+    model: Crafted,
+    end: u32,
+    window: Option<Window>,
+}
+
+impl<'a> Builder<'a> {
+    fn new(generator: &'a mut Generator, input: Tensor) -> Self {
+        let maps = if generator.chance(8) { input.shape.channels } else { 1 };
+        let mut parameters = Vec::new();
+        for _ in 0..maps {
+            let multiplier = generator.between(-9000, 9000) as i16;
+            let shift = generator.between(0, 22) as u8;
+            let offset = generator.between(-2_000_000, 2_000_000);
+            parameters.extend(InputMap { offset, multiplier, shift }.to_bytes());
+        }
+        let sample_type = generator.pick(SampleType::U8, &[SampleType::I16]);
+        let description = Description {
+            name: "crafted",
+            labels: "no\nyes",
+            input_quantization: InputQuantization { sample_type, maps, offset: 0 },
+            input,
+            arena_bytes: 0,
+            self_test: SelfTest { seed: 7, digest: 0 },
+            layer_count: 0,
+        };
+        let end = input.region().bytes;
+        let model = Crafted { description, layers: Vec::new(), parameters };
+        Self { generator, model, end, window: None }
+    }
+
+    fn finish(mut self) -> Crafted {
+        self.model.relink();
+        self.model
+    }
+
+    /// Number and tensor of the last source.
+    fn last(&self) -> (u16, Tensor) {
+        let source = self.model.layers.len() as u16;
+        (source, self.model.tensor(source))
+    }
+
+    fn reserve(&mut self, bytes: usize) -> Region {
+        let region = Region { offset: self.end, bytes: bytes as u32 };
+        self.end += region.bytes;
+        region
+    }
+
+    fn push(&mut self, operator: Operator, shape: Shape) -> &mut Layer<'static> {
+        let (source, tensor) = self.last();
+        let offset = self.reserve(shape.elements()).offset;
+        let zero_point = self.generator.zero_point();
+        let mut layer = Layer {
+            name: "layer",
+            operator,
+            input: Operand { source, tensor },
+            output: Tensor { shape, offset, zero_point, scale: SCALE },
+            activation: self.generator.activation_range(),
+            scratch: Region::EMPTY,
+        };
+        if layer.portable_scratch_bytes() > 0 {
+            layer.scratch = self.reserve(layer.portable_scratch_bytes());
+        }
+        self.model.layers.push(layer);
+        self.model.layers.last_mut().unwrap()
+    }
+
+    fn sliding(&mut self, input: Shape) -> (Window, Shape) {
+        let mut axis = |extent: u16| {
+            let kernel = self.generator.between(1, 4);
+            let stride = self.generator.between(1, 3);
+            let padding = self.generator.between(0, kernel - 1);
+            let most = (i32::from(extent) + padding - 1) / stride + 1;
+            (kernel as u8, stride as u8, padding as u8, self.generator.between(1, most) as u16)
+        };
+        let (kernel_height, stride_height, padding_top, height) = axis(input.height);
+        let (kernel_width, stride_width, padding_left, width) = axis(input.width);
+        let window = Window {
+            kernel_height,
+            kernel_width,
+            stride_height,
+            stride_width,
+            padding_top,
+            padding_left,
+        };
+        match self.window {
+            Some(window) => (window, input),
+            None => (window, Shape { height, width, channels: input.channels }),
+        }
+    }
+
+    fn weights(&mut self, rows: usize, row_length: usize) -> Weights {
+        let bit_width = self.generator.pick(BitWidth::Two, &BitWidth::ALL);
+        let parameters = &mut self.model.parameters;
+        let offset = parameters.len() as u32;
+        for _ in 0..rows {
+            let row: Vec<i8> = (0..row_length)
+                .map(|_| self.generator.between(bit_width.min(), bit_width.max()) as i8)
+                .collect();
+            let mut packed = vec![0; bit_width.row_bytes(row_length)];
+            pack_row(&row, bit_width, &mut packed).unwrap();
+            parameters.extend(packed);
+        }
+        parameters.resize(parameters.len().next_multiple_of(4), 0);
+        let channels = parameters.len() as u32;
+        let magnitude = bit_width.offset() * row_length as i32 * 40;
+        for _ in 0..rows {
+            let bias = self.generator.between(-magnitude, magnitude);
+            parameters.extend(bias.to_le_bytes());
+        }
+        for _ in 0..rows {
+            parameters.extend(self.generator.multiplier().to_le_bytes());
+        }
+        let shift = (27 - magnitude.leading_zeros() as i32).clamp(1, 23);
+        parameters.extend((0..rows).map(|_| shift as u8));
+        parameters.resize(parameters.len().next_multiple_of(4), 0);
+        Weights { bit_width, layout: Layout::Rows, offset, channels }
+    }
+
+    fn convolution(&mut self, depthwise: bool) {
+        let (_, input) = self.last();
+        let (window, mut shape) = self.sliding(input.shape);
+        let depth = usize::from(input.shape.channels);
+        if depthwise {
+            let weights = self.weights(depth, window.taps());
+            self.push(Operator::DepthwiseConvolution2d { window, weights }, shape);
+        } else {
+            shape.channels =
+                if self.window.is_some() { 3 } else { self.generator.between(1, 6) as u16 };
+            let weights = self.weights(usize::from(shape.channels), window.taps() * depth);
+            self.push(Operator::Convolution2d { window, weights }, shape);
+        }
+    }
+
+    fn fully_connected(&mut self) {
+        let (_, input) = self.last();
+        let outputs = self.generator.between(2, 9) as u16;
+        let weights = self.weights(usize::from(outputs), input.shape.elements());
+        self.push(Operator::FullyConnected { weights }, Shape::vector(outputs));
+    }
+
+    fn pool(&mut self, average: bool) {
+        let (_, input) = self.last();
+        let (window, shape) = self.sliding(input.shape);
+        if average {
+            let rescale = Rescale { multiplier: self.generator.multiplier(), shift: 3 };
+            self.push(Operator::AveragePool2d { window, rescale }, shape);
+        } else {
+            let layer = self.push(Operator::MaxPool2d { window }, shape);
+            layer.output.zero_point = input.zero_point;
+        }
+    }
+
+    /// Adds an earlier tensor of the same shape, or does something else if there is none.
+    fn add(&mut self) {
+        let (last, tensor) = self.last();
+        match (0..last).find(|&source| self.model.tensor(source).shape == tensor.shape) {
+            Some(source) => {
+                let in_place = self.generator.chance(8);
+                self.add_of(source, in_place);
+            }
+            None => self.pool(false),
+        }
+    }
+
+    fn add_of(&mut self, source: u16, in_place: bool) {
+        let other = Operand { source, tensor: self.model.tensor(source) };
+        let rescale = AddRescale {
+            multiplier: self.generator.multiplier(),
+            other_multiplier: self.generator.between(1, 32_767) as i16,
+            shift: self.generator.between(14, 17) as u8,
+        };
+        let (_, input) = self.last();
+        let end = self.end;
+        let layer = self.push(Operator::Add { other, rescale }, other.tensor.shape);
+        if in_place {
+            layer.output.offset = input.offset;
+            self.end = end;
+        }
+    }
+
+    fn softmax(&mut self) {
+        let (_, input) = self.last();
+        let exponent_multiplier = 1 + self.generator.below(900_000);
+        let layer = self.push(Operator::Softmax { exponent_multiplier }, input.shape);
+        layer.output.zero_point = i8::MIN;
+        layer.activation = ActivationRange::FULL;
+    }
+}
