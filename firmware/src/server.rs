@@ -11,6 +11,7 @@ use embedded_io::{Read, Write};
 use tinyhero_common::error::RunError;
 use tinyhero_common::kernel::Kernels;
 use tinyhero_common::message::{Hello, PROTOCOL_VERSION, Refusal, Request, Response};
+use tinyhero_common::network::SelfTestInput;
 
 use crate::clock::Clock;
 use crate::engine::{Engine, LoadedModel};
@@ -206,12 +207,7 @@ impl<Link: Read + Write, Time: Clock, Pin: OutputPin> Session<Link, Time, Pin> {
             (Some(Request::Layers { first, input }), Ok(model)) => {
                 reply(self.layers(model, first, input))
             }
-            (Some(Request::SelfTest), Ok(model)) => reply(
-                model
-                    .self_test(results)
-                    .map(|passed| Response::SelfTest { passed })
-                    .map_err(|_| Refusal::TooLarge),
-            ),
+            (Some(Request::SelfTest), Ok(model)) => reply(self.self_test(model, results)),
             (Some(Request::HighWater), Ok(model)) => Response::HighWater {
                 arena: model.model().description().arena_bytes,
                 stack: (self.stack_high_water)(),
@@ -263,6 +259,23 @@ impl<Link: Read + Write, Time: Clock, Pin: OutputPin> Session<Link, Time, Pin> {
         }
         let results = results.get(..used).ok_or(Refusal::TooLarge)?;
         Ok(Response::Results { count: total, results })
+    }
+
+    /// The same as [`LoadedModel::self_test`], but with the observer that the other requests use: a second one would cost
+    /// another copy of the layer loop.
+    fn self_test<K: Kernels>(
+        &mut self,
+        model: &mut LoadedModel<'_, '_, K>,
+        room: &mut [u8],
+    ) -> Result<Response<'static>, Refusal> {
+        let expected = model.model().description().self_test;
+        let input = room.get_mut(..model.model().raw_input_bytes()).ok_or(Refusal::TooLarge)?;
+        for (byte, value) in input.iter_mut().zip(SelfTestInput::new(expected.seed)) {
+            *byte = value;
+        }
+        let mut meter = Meter::new(&mut self.clock, 0);
+        model.run(input, &mut meter).map_err(|_| Refusal::InputLength)?;
+        Ok(Response::SelfTest { passed: meter.digest() == expected.digest })
     }
 
     fn layers<K: Kernels>(
