@@ -93,14 +93,23 @@ impl<Link: Read + Write> Connection<Link> {
 
     /// Sends a response, or a refusal if it does not fit a frame; false if the link broke.
     pub(super) fn send(&mut self, response: &Response<'_>, sequence: u16, room: &mut [u8]) -> bool {
-        if let Some(frame) = frame::encode(response, sequence, room) {
-            return self.link.write_all(frame).is_ok();
-        }
-        match frame::encode(&Response::Refused(Refusal::TooLarge), sequence, room) {
+        match encode(response, sequence, room) {
             Some(frame) => self.link.write_all(frame).is_ok(),
             None => false,
         }
     }
+}
+
+/// The response as a frame, or a refusal if it does not fit one.
+///
+/// Not generic, so that it is compiled with this crate and its optimization level: at the boards' own the compiler does not
+/// see that postcard stays within its buffers, and a panic would be left in the image.
+fn encode<'r>(response: &Response<'_>, sequence: u16, room: &'r mut [u8]) -> Option<&'r [u8]> {
+    let length = match frame::encode(response, sequence, room) {
+        Some(frame) => frame.len(),
+        None => frame::encode(&Response::Refused(Refusal::TooLarge), sequence, room)?.len(),
+    };
+    room.get(..length)
 }
 
 /// The sequence number of a frame whose checksum is right, known request or not.

@@ -46,7 +46,7 @@ impl fmt::Display for Compiler {
 impl Compiler {
     /// Adds to a `cargo build --target <target>` what this compiler needs; for that command only, since a build of the host
     /// program would break under the same settings.
-    pub(in crate::target) fn prepare(&self, cargo: &mut Command, target: &str) {
+    pub fn prepare(&self, cargo: &mut Command, target: &str) {
         if let Compiler::Distribution { rustc } = self {
             let linker =
                 format!("CARGO_TARGET_{}_LINKER", target.to_uppercase().replace(['-', '.'], "_"));
