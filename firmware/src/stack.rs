@@ -3,6 +3,7 @@
 /// What start-up paints the stack with: cortex-m-rt's `paint-stack`.
 const PAINT: u32 = 0xCCCC_CCCC;
 
+// SAFETY: both are symbols of cortex-m-rt's linker script; only their addresses are taken.
 unsafe extern "C" {
     /// Lowest address of the stack, from the linker script.
     static mut _stack_end: u32;

@@ -7,7 +7,8 @@ use tinyhero::command::CommandLine;
 use tinyhero::optimizer::ENVIRONMENT_VARIABLE;
 
 fn main() -> ExitCode {
-    if std::env::var_os(ENVIRONMENT_VARIABLE).is_none() {
+    if [ENVIRONMENT_VARIABLE, THREADS_VARIABLE].iter().any(|name| std::env::var_os(name).is_none())
+    {
         return start_again();
     }
     let command_line = CommandLine::parse();
@@ -20,8 +21,12 @@ fn main() -> ExitCode {
     }
 }
 
-/// Starts this program once more with the variable that candle needs for second derivatives. It is read once a thread, at a
-/// point that cannot be foreseen, and a running process cannot set its own variables safely.
+/// Threads that candle uses within one operation. They wait for each other by spinning, which on small networks takes most of a
+/// step, and all of it where other programs run: one is faster.
+const THREADS_VARIABLE: &str = "CANDLE_NUM_THREADS";
+
+/// Starts this program once more with the variables that candle reads: for second derivatives, and for its threads. They are read
+/// at points that cannot be foreseen, and a running process cannot set its own variables safely.
 fn start_again() -> ExitCode {
     let program = match std::env::current_exe() {
         Ok(program) => program,
@@ -29,6 +34,9 @@ fn start_again() -> ExitCode {
     };
     let mut command = std::process::Command::new(program);
     command.args(std::env::args_os().skip(1)).env(ENVIRONMENT_VARIABLE, "1");
+    if std::env::var_os(THREADS_VARIABLE).is_none() {
+        command.env(THREADS_VARIABLE, "1");
+    }
     #[cfg(unix)]
     {
         // Replaces this process, so that signals and the exit code are the same as without the second start.

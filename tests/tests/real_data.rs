@@ -1,0 +1,83 @@
+//! Trained networks on real images: an emulated Cortex-M4 agrees with the host on every output and every layer.
+//!
+//! MNIST and Fashion-MNIST where they lie beside the repository (`../shared/data`), the bundled digits everywhere.
+
+use std::path::PathBuf;
+use std::sync::atomic::AtomicBool;
+
+use tinyhero::export::export;
+use tinyhero::integer;
+use tinyhero::quantizer::{CALIBRATION_SAMPLES, Quantization, quantize};
+use tinyhero::target::board;
+use tinyhero::target::{firmware_image, setup};
+use tinyhero::train::{OptimizerKind, Run, TrainingOptions};
+use tinyhero::verify::{plant_wrong_bit, verify_board};
+use tinyhero_common::model::Model;
+use tinyhero_common::packing::BitWidth;
+
+const BOARD: &str = "mps2-an386";
+/// Test images that the board runs.
+const IMAGES: usize = 2_000;
+
+fn verify(data: &str, least_accuracy: f64) {
+    let mut report = |line: &str| eprintln!("{line}");
+    let setup = setup::ensure(&mut report).unwrap();
+    let boards = [board::find(BOARD).unwrap()];
+    let image = firmware_image::build(&boards, &setup, &mut report).unwrap().remove(0);
+
+    let place = tempfile::tempdir().unwrap();
+    let options = TrainingOptions {
+        epochs: 2,
+        limit: Some(1_000),
+        learning_rate: 0.05,
+        ..TrainingOptions::new(data, "cnn", OptimizerKind::Sgd)
+    };
+    let run = Run::create(&place.path().join("run"), options).unwrap();
+    run.train(&AtomicBool::new(false), &mut ()).unwrap();
+    let calibration = run.training_samples().limited(CALIBRATION_SAMPLES);
+    let quantization = Quantization::new(BitWidth::Four);
+    let network = quantize(&run.trained().unwrap(), &calibration.samples, &quantization).unwrap();
+    let file = export(&network).unwrap().bytes;
+    let model = Model::load(&file).unwrap();
+    let test = run.dataset().test.limited(IMAGES);
+    let host = integer::evaluate(&model, &test.samples, &test.labels).unwrap();
+    let compare = |board_file: &[u8]| {
+        verify_board(&boards[0], &image, board_file, &model, &test, &host, &mut |_| {}).unwrap()
+    };
+
+    let found = compare(&file);
+    println!("{data}: {found:?}");
+    assert_eq!(found.identical, test.len(), "{data}: {found:?}");
+    assert!(found.layers_identical && found.first_difference.is_none(), "{data}: {found:?}");
+    assert!(found.accuracy >= least_accuracy, "{data}: the network has learnt nothing: {found:?}");
+
+    let few = test.limited(100);
+    let host = integer::evaluate(&model, &few.samples, &few.labels).unwrap();
+    let altered = plant_wrong_bit(&file, &model, &few, &host).unwrap();
+    let control =
+        verify_board(&boards[0], &image, &altered, &model, &few, &host, &mut |_| {}).unwrap();
+    assert!(!control.agrees(), "{data}: the planted wrong bit was not found");
+    assert!(control.first_difference.is_some_and(|difference| difference.layer.is_some()));
+}
+
+#[test]
+fn the_bundled_digits_are_identical_on_the_board() {
+    verify("digits", 0.7);
+}
+
+#[test]
+fn mnist_and_fashion_mnist_are_identical_on_the_board_where_they_are_there() {
+    let data = board::workspace_root().unwrap().join("../shared/data");
+    let folders: Vec<PathBuf> = ["mnist", "fashion_mnist"]
+        .iter()
+        .map(|name| data.join(name))
+        .filter(|path| path.exists())
+        .collect();
+    if folders.is_empty() {
+        println!("no ../shared/data here: the bundled digits stand in for it");
+        verify("digits", 0.7);
+    }
+    for folder in folders {
+        verify(folder.to_str().unwrap(), 0.4);
+    }
+}
