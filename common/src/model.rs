@@ -135,7 +135,7 @@ pub struct Weights {
     pub channels: u32,
 }
 
-/// What a layer computes. `docs/arithmetic.md` and the [crate](crate) page define each in real numbers and in integers.
+/// What a layer computes. `docs/arithmetic.md` and the [crate] page define each in real numbers and in integers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Operator {
     /// Equation (3): full convolution over all input channels.

@@ -2,7 +2,7 @@
 //!
 //! Real meaning: `y_real = scale_in · scale_weight · accumulator`, and `y_real = scale_out · (y − zero_point)`, so
 //! `y = zero_point + accumulator · (scale_in · scale_weight / scale_out)`. The ratio of scales is held as a 15-bit
-//! multiplier `m` and a right shift `s`, `ratio = m / 2^(16+s)`, which gives equation (2) of the [crate](crate) page.
+//! multiplier `m` and a right shift `s`, `ratio = m / 2^(16+s)`, which gives equation (2) of the [crate] page.
 
 use serde::{Deserialize, Serialize};
 

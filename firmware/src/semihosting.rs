@@ -144,8 +144,8 @@ pub fn report_fault(program_counter: u32, link_register: u32) -> ! {
     exit(FAULT_EXIT_STATUS)
 }
 
-/// Prints eight digits without `core::fmt`, which would bring in several kilobytes and a panic path.
-fn print_hexadecimal(number: u32) {
+/// Prints `0x` and eight digits, without `core::fmt`, which would bring in several kilobytes and a panic path.
+pub fn print_hexadecimal(number: u32) {
     let mut text = *b"0x00000000\0";
     for (place, digit) in text.iter_mut().skip(2).take(8).enumerate() {
         let nibble = (number >> (28 - 4 * place)) as u8 & 0xF;

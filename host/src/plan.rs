@@ -1,7 +1,7 @@
 //! Where every tensor lies in the arena, and in which order the layers run, so that the arena is small.
 //!
-//! Three decisions: the execution order whose largest sum of living bytes is smallest ([`order`]), which additions
-//! overwrite an operand that dies in them, and the offsets ([`packing`]). The rules are those of the loader: a tensor keeps its
+//! Three decisions: the execution order whose largest sum of living bytes is smallest (`order`), which additions
+//! overwrite an operand that dies in them, and the offsets (`packing`). The rules are those of the loader: a tensor keeps its
 //! place from the layer that writes it through the last layer that reads it, scratch lives while its layer runs, and
 //! only an addition may write over what it reads.
 

@@ -11,6 +11,8 @@
 
 pub mod definition;
 
+#[cfg(target_os = "none")]
+mod board;
 mod case;
 mod generator;
 mod mismatch;
@@ -18,6 +20,8 @@ mod operator;
 mod scalar;
 mod suite;
 
+#[cfg(target_os = "none")]
+pub use board::run_on_board;
 pub use case::{OperatorCase, Workspace};
 pub use generator::Generator;
 pub use mismatch::{Mismatch, Subject};

@@ -194,7 +194,8 @@ pub fn train_with_progress(
     let total = run.options().epochs * steps;
     let bar = output.progress(run.options().optimizer.name(), total as u64);
     bar.set_position((done * steps) as u64);
-    let mut observer = BarObserver { bar: &bar, steps, output };
+    let name = run.options().optimizer.name();
+    let mut observer = BarObserver { bar: &bar, steps, name, output };
     let outcome = run.train(interrupted, &mut observer);
     bar.finish_and_clear();
     outcome
@@ -203,6 +204,7 @@ pub fn train_with_progress(
 struct BarObserver<'a> {
     bar: &'a ProgressBar,
     steps: usize,
+    name: &'static str,
     output: &'a Output,
 }
 
@@ -214,7 +216,8 @@ impl Observer for BarObserver<'_> {
 
     fn epoch(&mut self, record: &EpochRecord, epochs: usize) {
         let line = format!(
-            "epoch {}/{epochs}: loss {:.4}, accuracy {}, lr {:.4}, {:.1} s",
+            "{} epoch {}/{epochs}: loss {:.4}, accuracy {}, lr {:.4}, {:.1} s",
+            self.name,
             record.epoch,
             record.loss,
             percent(record.accuracy),

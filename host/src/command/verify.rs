@@ -58,7 +58,7 @@ pub fn run(options: &Options) -> Result<()> {
     output.json(&reports)?;
     match reports.iter().find(|report| !report.agrees()) {
         None if options.negative_control => Err(Error::check_failed(
-            &options.on.join(","),
+            options.on.join(","),
             "the planted wrong bit was not found",
             "please report this",
         )),

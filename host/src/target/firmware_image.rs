@@ -1,4 +1,4 @@
-//! Builds the boards' firmware: one image a board, whatever model it will run.
+//! Builds the boards' images: one firmware a board, whatever model it will run, and the conformance suite.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -23,12 +23,39 @@ const HOST_SETTINGS: [&str; 6] = [
     "MAKEFLAGS",
 ];
 
+/// What a board can be made to run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Image {
+    /// The server that runs models.
+    Firmware,
+    /// The conformance suite.
+    Conformance,
+}
+
+impl Image {
+    /// What it is called in a report.
+    const fn title(self) -> &'static str {
+        match self {
+            Image::Firmware => "the firmware",
+            Image::Conformance => "the conformance suite",
+        }
+    }
+
+    /// The name of a board's binary and of its ELF file.
+    fn binary(self, board: &str) -> String {
+        match self {
+            Image::Firmware => board.to_string(),
+            Image::Conformance => format!("{board}-conformance"),
+        }
+    }
+}
+
 /// Where a board's firmware is after [`build`]: `target/<triple>/firmware/<board>`.
 ///
 /// # Errors
 /// The workspace is not there.
 pub fn path(board: &Board) -> Result<PathBuf> {
-    Ok(output_path(&target_folder(&board::workspace_root()?), board))
+    Ok(output_path(&target_folder(&board::workspace_root()?), board, Image::Firmware))
 }
 
 /// Builds the firmware of `boards` where it is not up to date; returns the images in the same order.
@@ -40,6 +67,28 @@ pub fn path(board: &Board) -> Result<PathBuf> {
 /// The compiler refuses; the error holds its first complaint.
 pub fn build(
     boards: &[Board],
+    setup: &Setup,
+    report: &mut dyn FnMut(&str),
+) -> Result<Vec<PathBuf>> {
+    build_images(boards, Image::Firmware, setup, report)
+}
+
+/// Builds the conformance suite of `boards`: images that end the emulator by themselves, with status 0 if the suite passes. See
+/// [`build`].
+///
+/// # Errors
+/// See [`build`].
+pub fn build_conformance(
+    boards: &[Board],
+    setup: &Setup,
+    report: &mut dyn FnMut(&str),
+) -> Result<Vec<PathBuf>> {
+    build_images(boards, Image::Conformance, setup, report)
+}
+
+fn build_images(
+    boards: &[Board],
+    image: Image,
     setup: &Setup,
     report: &mut dyn FnMut(&str),
 ) -> Result<Vec<PathBuf>> {
@@ -56,13 +105,13 @@ pub fn build(
             .collect();
         if boards
             .iter()
-            .any(|board| board.target == target && !output_path(&folder, board).is_file())
+            .any(|board| board.target == target && !output_path(&folder, board, image).is_file())
         {
-            report(&format!("building the firmware of {}", names.join(", ")));
+            report(&format!("building {} of {}", image.title(), names.join(", ")));
         }
-        build_target(&root, &folder, target, &names, setup)?;
+        build_target(&root, &folder, target, &names, image, setup)?;
     }
-    Ok(boards.iter().map(|board| output_path(&folder, board)).collect())
+    Ok(boards.iter().map(|board| output_path(&folder, board, image)).collect())
 }
 
 fn build_target(
@@ -70,6 +119,7 @@ fn build_target(
     folder: &Path,
     target: &str,
     names: &[&str],
+    image: Image,
     setup: &Setup,
 ) -> Result<()> {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
@@ -77,7 +127,7 @@ fn build_target(
     command.current_dir(root).args(["build", "--quiet", "--color", "never"]);
     command.args(["--profile", PROFILE, "--target", target, "--target-dir"]).arg(folder);
     for name in names {
-        command.args(["--package", name]);
+        command.args(["--package", name, "--bin", &image.binary(name)]);
     }
     for name in HOST_SETTINGS {
         command.env_remove(name);
@@ -89,7 +139,7 @@ fn build_target(
     }
     Err(Error::check_failed(
         names.join(", "),
-        format!("the firmware does not build: {}", finished.reason()),
+        format!("{} does not build: {}", image.title(), finished.reason()),
         format!(
             "see all messages with `cargo build --profile {PROFILE} --target {target} -p {}`",
             names.join(" -p ")
@@ -103,6 +153,6 @@ fn target_folder(root: &Path) -> PathBuf {
         .map_or_else(|| root.join("target"), |folder| root.join(folder))
 }
 
-fn output_path(folder: &Path, board: &Board) -> PathBuf {
-    folder.join(&board.target).join(PROFILE).join(&board.name)
+fn output_path(folder: &Path, board: &Board, image: Image) -> PathBuf {
+    folder.join(&board.target).join(PROFILE).join(image.binary(&board.name))
 }

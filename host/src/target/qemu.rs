@@ -227,6 +227,27 @@ impl Drop for Emulator {
     }
 }
 
+/// How an image that ends by itself did so.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ended {
+    /// The exit status that the image asked for; `None` if the emulator was killed.
+    pub status: Option<i32>,
+    /// What the image and the emulator printed.
+    pub printed: String,
+}
+
+/// Runs an image that needs no link to its end.
+///
+/// # Errors
+/// QEMU is missing, or the image does not end within `limit`, when the emulator is killed.
+pub fn run_to_end(board: &Board, image: &Path, limit: Duration) -> Result<Ended> {
+    let finished = process::run(&mut command(board, image)?, limit)?;
+    Ok(Ended {
+        status: finished.status.code(),
+        printed: finished.standard_output + &finished.standard_error,
+    })
+}
+
 fn check_model_fits(board: &Board, model: &[u8]) -> Result<()> {
     let room = board.memory.model.bytes as usize;
     if model.len() <= room {
@@ -244,25 +265,10 @@ fn open_pipe(path: &Path, options: &mut OpenOptions) -> std::io::Result<File> {
 }
 
 fn spawn(board: &Board, image: &Path, start: &Start<'_>, folder: &Path) -> Result<Child> {
-    let Some(emulation) = &board.qemu else {
-        return Err(Error::bad_input(
-            &board.name,
-            "QEMU does not emulate this board",
-            "see `tinyhero boards`",
-        ));
-    };
-    let image: PathBuf = image.canonicalize().map_err(|reason| Error::reading(image, &reason))?;
     let console = folder.join(CONSOLE);
     let output = File::create(&console).map_err(|reason| Error::writing(&console, &reason))?;
     let messages = output.try_clone().map_err(|reason| Error::writing(&console, &reason))?;
-    let mut command = Command::new(super::setup::EMULATOR);
-    command
-        .args(["-machine", &emulation.machine])
-        .args(["-nographic", "-monitor", "none", "-serial", "none"])
-        .args(["-semihosting-config", "enable=on,target=native"])
-        .arg("-kernel")
-        .arg(image)
-        .args(&emulation.arguments);
+    let mut command = command(board, image)?;
     if start.model.is_some() {
         let address = board.memory.model.address;
         command.args(["-device", &format!("loader,file={MODEL},addr={address:#x},force-raw=on")]);
@@ -280,6 +286,27 @@ fn spawn(board: &Board, image: &Path, start: &Start<'_>, folder: &Path) -> Resul
             let program = super::setup::EMULATOR;
             Error::bad_input(program, format!("cannot start it: {reason}"), "run `tinyhero setup`")
         })
+}
+
+/// QEMU for `board` with `image`, which may end it and print by semihosting.
+fn command(board: &Board, image: &Path) -> Result<Command> {
+    let Some(emulation) = &board.qemu else {
+        return Err(Error::bad_input(
+            &board.name,
+            "QEMU does not emulate this board",
+            "see `tinyhero boards`",
+        ));
+    };
+    let image: PathBuf = image.canonicalize().map_err(|reason| Error::reading(image, &reason))?;
+    let mut command = Command::new(super::setup::EMULATOR);
+    command
+        .args(["-machine", &emulation.machine])
+        .args(["-nographic", "-monitor", "none", "-serial", "none"])
+        .args(["-semihosting-config", "enable=on,target=native"])
+        .arg("-kernel")
+        .arg(image)
+        .args(&emulation.arguments);
+    Ok(command)
 }
 
 /// Opens the pipe to the board as soon as the board has opened its end.

@@ -1,0 +1,76 @@
+//! The conformance suite on every emulated board, with the kernels that the board's firmware uses.
+
+use std::time::{Duration, Instant};
+
+use rayon::prelude::*;
+use tinyhero::target::board::{self, Board};
+use tinyhero::target::qemu::{Ended, run_to_end};
+use tinyhero::target::{firmware_image, setup};
+use tinyhero_tests::{Mismatch, Plan};
+
+/// Longest time that one board may take: some seconds on an idle machine.
+const LIMIT: Duration = Duration::from_secs(300);
+/// Random cases of requantize that every board must have compared, beside the exhaustive edges.
+const LEAST_REQUANTIZE: u32 = 100_000;
+
+/// The hexadecimal numbers of the printed line that begins with `title`.
+fn numbers<const COUNT: usize>(ended: &Ended, title: &str) -> Option<[u32; COUNT]> {
+    let line = ended.printed.lines().find_map(|line| line.trim().strip_prefix(title))?;
+    let words = line.split_whitespace();
+    let numbers = words.map(|word| u32::from_str_radix(word.strip_prefix("0x")?, 16).ok());
+    numbers.collect::<Option<Vec<u32>>>()?.try_into().ok()
+}
+
+/// What is wrong with how a board ended, with the failing call if it found a difference.
+fn judge(board: &Board, ended: &Ended) -> Result<[u32; 3], String> {
+    if let Some(mismatch) = numbers(ended, "mismatch").and_then(Mismatch::from_words) {
+        return Err(format!("{}: {mismatch}", board.name));
+    }
+    match numbers(ended, "tally") {
+        Some(tally) if ended.status == Some(0) => Ok(tally),
+        _ => Err(format!("{}: no tally, {ended:?}", board.name)),
+    }
+}
+
+#[test]
+fn every_board_computes_what_is_defined() {
+    let mut report = |line: &str| eprintln!("{line}");
+    let setup = setup::ensure(&mut report).unwrap();
+    let boards = board::emulated().unwrap();
+    assert!(boards.len() >= 6);
+    let images = firmware_image::build_conformance(&boards, &setup, &mut report).unwrap();
+    let run = |(board, image): (&Board, &std::path::PathBuf)| {
+        let begin = Instant::now();
+        let ended = run_to_end(board, image, LIMIT).map_err(|error| error.to_string())?;
+        let [requantize, scalar, elements] = judge(board, &ended)?;
+        eprintln!(
+            "{}: {requantize} requantize, {scalar} packing, input map and argmax, {elements} elements in {:?}",
+            board.name,
+            begin.elapsed()
+        );
+        // The exhaustive edges come on top of the random cases.
+        if requantize <= LEAST_REQUANTIZE
+            || requantize <= Plan::BOARD.requantize
+            || scalar != 3 * Plan::BOARD.scalar
+            || elements == 0
+        {
+            return Err(format!("{}: too few cases, {ended:?}", board.name));
+        }
+        Ok(())
+    };
+    let failures: Vec<String> =
+        boards.par_iter().zip(&images).filter_map(|pair| run(pair).err()).collect();
+    assert!(failures.is_empty(), "{}", failures.join("\n"));
+}
+
+#[test]
+fn a_mismatch_that_a_board_prints_names_the_call() {
+    let board = &board::emulated().unwrap()[0];
+    let ended = |status, printed: &str| Ended { status: Some(status), printed: printed.into() };
+    let printed = "mismatch 0x00000005 0x00000001 0x00000002 0x00000000 0x00000007 0xffffffff\n";
+    let error = judge(board, &ended(1, printed)).unwrap_err();
+    assert!(error.contains("Convolution2d, seed 1, case 2: element 0 is -1, defined 7"), "{error}");
+    assert!(judge(board, &ended(0, "")).is_err());
+    assert!(judge(board, &ended(70, "tally 0x1 0x2 0x3\n")).is_err());
+    assert_eq!(judge(board, &ended(0, "tally 0x1 0x2 0x3\n")), Ok([1, 2, 3]));
+}
