@@ -51,6 +51,8 @@ fn verify(data: &str, least_accuracy: f64) {
     assert!(found.layers_identical && found.first_difference.is_none(), "{data}: {found:?}");
     assert!(found.accuracy >= least_accuracy, "{data}: the network has learnt nothing: {found:?}");
 
+    every_damage_is_refused(&file);
+
     let few = test.limited(100);
     let host = integer::evaluate(&model, &few.samples, &few.labels).unwrap();
     let altered = plant_wrong_bit(&file, &model, &few, &host).unwrap();
@@ -58,6 +60,26 @@ fn verify(data: &str, least_accuracy: f64) {
         verify_board(&boards[0], &image, &altered, &model, &few, &host, &mut |_| {}).unwrap();
     assert!(!control.agrees(), "{data}: the planted wrong bit was not found");
     assert!(control.first_difference.is_some_and(|difference| difference.layer.is_some()));
+}
+
+/// Every single flipped bit and every truncation of a real model file.
+fn every_damage_is_refused(file: &[u8]) {
+    let mut damaged = file.to_vec();
+    for place in 0..file.len() {
+        for bit in 0..8 {
+            damaged[place] ^= 1 << bit;
+            let refused = Model::load(&damaged).expect_err("a flipped bit is accepted");
+            assert!(!refused.to_string().is_empty());
+            damaged[place] ^= 1 << bit;
+        }
+    }
+    for length in 0..file.len() {
+        assert!(
+            Model::load(&file[..length]).is_err(),
+            "{length} of {} bytes are accepted",
+            file.len()
+        );
+    }
 }
 
 #[test]
