@@ -78,6 +78,7 @@ impl Plot {
             .x_desc(&self.x_label)
             .y_desc(&self.y_label)
             .light_line_style(WHITE)
+            .x_label_formatter(&|x| format!("{x}"))
             .axis_desc_style(("sans-serif", 15).into_font())
             .label_style(("sans-serif", 13).into_font())
             .draw()
