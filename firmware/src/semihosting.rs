@@ -166,6 +166,7 @@ macro_rules! emulated_board_handlers {
             $crate::clock::systick_wrapped();
         }
 
+        // SAFETY: `unsafe` is cortex-m-rt's condition for this handler; the body only reads the frame that it is given.
         #[::cortex_m_rt::exception]
         unsafe fn HardFault(frame: &::cortex_m_rt::ExceptionFrame) -> ! {
             $crate::semihosting::report_fault(frame.pc(), frame.lr())

@@ -27,8 +27,8 @@ fn verify(data: &str, least_accuracy: f64) {
 
     let place = tempfile::tempdir().unwrap();
     let options = TrainingOptions {
-        epochs: 2,
-        limit: Some(1_000),
+        epochs: 4,
+        limit: Some(2_000),
         learning_rate: 0.05,
         ..TrainingOptions::new(data, "cnn", OptimizerKind::Sgd)
     };
