@@ -199,15 +199,6 @@ impl Dataset {
         Normalization::measure(&self.train, self.shape.channels)
     }
 
-    /// The bytes of one raw sample as a board receives them: u8, or i16 little endian.
-    pub fn sample_bytes(&self, sample: &[i16]) -> Vec<u8> {
-        match self.sample_type {
-            // Range checked when the data set was opened.
-            SampleType::U8 => sample.iter().map(|&value| value.to_le_bytes()[0]).collect(),
-            SampleType::I16 => sample.iter().flat_map(|value| value.to_le_bytes()).collect(),
-        }
-    }
-
     /// What must hold for any data set, whatever its format.
     fn check(&self) -> Result<()> {
         for (part, split) in [("training", &self.train), ("test", &self.test)] {

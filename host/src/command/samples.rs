@@ -1,9 +1,10 @@
 //! The test samples that a command runs a model on.
 
-use tinyhero_common::model::{Model, SampleType};
+use tinyhero_common::model::Model;
 
-use crate::dataset::{self, DEFAULT_SPLIT_SEED, Dataset, Split};
+use crate::dataset::{DEFAULT_SPLIT_SEED, Dataset, Split};
 use crate::error::{Error, Result};
+use crate::quantizer::sample_type;
 
 /// Options that choose test samples.
 #[derive(Clone, Debug, clap::Args)]
@@ -50,10 +51,7 @@ pub fn check(model: &Model<'_>, dataset: &Dataset) -> Result<()> {
             advice,
         ));
     }
-    let sample_type = match dataset.sample_type {
-        dataset::SampleType::U8 => SampleType::U8,
-        dataset::SampleType::I16 => SampleType::I16,
-    };
+    let sample_type = sample_type(dataset.sample_type);
     if sample_type != model.description().input_quantization.sample_type {
         return Err(Error::bad_input(
             &dataset.name,
