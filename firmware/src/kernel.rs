@@ -1,3 +1,8 @@
 //! The kernel sets that an engine can be given. All give the same bits; they differ in speed.
 
+#[cfg(target_arch = "arm")]
+mod dsp;
+
+#[cfg(target_arch = "arm")]
+pub use dsp::Dsp;
 pub use tinyhero_common::kernel::{Kernels, Portable};
