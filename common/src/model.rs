@@ -124,11 +124,14 @@ pub enum Layout {
     /// Two output channels side by side in fields that a dual 16-bit multiply takes; see [`crate::packing::channel_pairs`]. For full
     /// convolutions and fully connected layers on cores with DSP instructions.
     ChannelPairs,
+    /// As `Rows`, for kernels that take four channels at a time and get the scratch memory for it. For depthwise convolutions on
+    /// cores with DSP instructions.
+    ChannelQuads,
 }
 
 impl Layout {
     /// Every layout.
-    pub const ALL: [Self; 2] = [Self::Rows, Self::ChannelPairs];
+    pub const ALL: [Self; 3] = [Self::Rows, Self::ChannelPairs, Self::ChannelQuads];
 }
 
 /// Packed weights and what belongs to each output channel.

@@ -162,7 +162,7 @@ impl Workspace {
         let weights = self.weights.get(..count).unwrap_or(&[]);
         let packed = self.packed.0.get_mut(..case.packed_bytes()).unwrap_or(&mut []);
         packed.fill(0);
-        if case.layout == Layout::Rows {
+        if matches!(case.layout, Layout::Rows | Layout::ChannelQuads) {
             let row_bytes = case.row_bytes().max(1);
             let rows = weights.chunks_exact(case.row_length.max(1));
             for (row, bytes) in rows.zip(packed.chunks_exact_mut(row_bytes)) {

@@ -6,14 +6,18 @@
 //!
 //! The assembly trusts pointers and lengths that safe code beside it has checked against the slices, in one place a symbol.
 
+mod add;
 mod convolution_2d;
+mod depthwise_convolution_2d;
 mod expand;
 mod fully_connected;
 mod pairs;
 
-use tinyhero_common::kernel::{Convolution, FullyConnected, Kernels, Portable};
+use tinyhero_common::kernel::{Add, Convolution, FullyConnected, Kernels, Portable};
 
 core::arch::global_asm!(include_str!("dsp/pairs.s"), options(raw));
+core::arch::global_asm!(include_str!("dsp/depthwise.s"), options(raw));
+core::arch::global_asm!(include_str!("dsp/add.s"), options(raw));
 
 /// The kernels for cores with DSP instructions.
 #[derive(Clone, Copy, Debug, Default)]
@@ -32,6 +36,19 @@ impl Kernels for Dsp {
         }
     }
 
+    fn depthwise_convolution_2d(
+        &mut self,
+        job: &Convolution<'_>,
+        input: &[i8],
+        scratch: &mut [i8],
+        output: &mut [i8],
+    ) {
+        use depthwise_convolution_2d::{depthwise_convolution_2d, general};
+        if depthwise_convolution_2d(job, input, scratch, output).is_none() {
+            general(job, input, scratch, output);
+        }
+    }
+
     fn fully_connected(
         &mut self,
         job: &FullyConnected<'_>,
@@ -42,6 +59,14 @@ impl Kernels for Dsp {
         if fully_connected::fully_connected(job, input, scratch, output).is_none() {
             Portable.fully_connected(job, input, scratch, output);
         }
+    }
+
+    fn add(&mut self, job: &Add, input: &[i8], other: &[i8], output: &mut [i8]) {
+        add::add(job, input, other, output);
+    }
+
+    fn add_in_place(&mut self, job: &Add, input_and_output: &mut [i8], other: &[i8]) {
+        add::add_in_place(job, input_and_output, other);
     }
 }
 
