@@ -91,8 +91,9 @@ impl PairColumns {
         // Lines that are no whole words are gathered for the whole window at once.
         let gathered = match (line & 3 == 0, leaves_image(window, input, output)) {
             (true, false) => 0,
-            (true, true) => line,
-            (false, _) => depth,
+            (true, true) => PAIR_PIXELS * line,
+            // Lines are copied by words, the last of which may reach beyond.
+            (false, _) => PAIR_PIXELS * depth + 4,
         };
         let channels = (output.channels as usize).div_ceil(2) * 2;
         Self {
@@ -102,7 +103,7 @@ impl PairColumns {
             divided,
             column_bytes: depth.saturating_mul(column),
             partial_bytes: if divided { channels * PAIR_PIXELS * 4 } else { 0 },
-            gathered_bytes: gathered.saturating_mul(PAIR_PIXELS),
+            gathered_bytes: gathered,
         }
     }
 

@@ -8,7 +8,7 @@
 use tinyhero_common::kernel::scratch::QuadColumns;
 use tinyhero_common::kernel::{Convolution, Kernels, Portable};
 use tinyhero_common::model::Layout;
-use tinyhero_common::requantize::{ActivationRange, SHIFT_MAX};
+use tinyhero_common::requantize::ActivationRange;
 
 use super::scratch_words;
 
@@ -51,12 +51,9 @@ pub(super) fn depthwise_convolution_2d(
     output: &mut [i8],
 ) -> Option<()> {
     let depth = usize::from(job.output.channels);
-    let (_, _, shifts) = job.channels.parts();
-    let right = |shift: &u8| (1..=SHIFT_MAX as u8).contains(shift);
     let plan = QuadColumns::new(job.window, job.input, job.output)?;
     if job.weights.layout != Layout::ChannelQuads
         || job.activation != ActivationRange::FULL
-        || !shifts.iter().all(right)
         || job.input.channels != job.output.channels
         || depth < CHANNELS
     {
@@ -107,6 +104,10 @@ impl Quad<'_, '_> {
         for channel in 0..CHANNELS {
             let mut taps = [0i8; KERNEL * KERNEL];
             self.job.weights.unpack(self.first + channel, 0, &mut taps);
+            // Equation (2) first multiplies the sum by a power of two where the shift is not to the right. Weights and bias take
+            // that over: even 8-bit weights times 2^8 fit a lane, and loading has proved that the sum fits.
+            let shift = i32::from(shifts.get(channel)?.cast_signed());
+            let (gain, shift) = if shift < 1 { ((1 - shift) as u32, 1) } else { (0, shift as u32) };
             let [upper, middle, lower] = taps.as_chunks::<KERNEL>().0 else { return None };
             for (column, ((&upper, &middle), &lower)) in
                 upper.iter().zip(middle).zip(lower).enumerate()
@@ -117,6 +118,8 @@ impl Quad<'_, '_> {
                         *place = word;
                     }
                 };
+                let [upper, middle, lower] =
+                    [upper, middle, lower].map(|tap| i32::from(tap).wrapping_shl(gain));
                 let older = lanes(upper, middle);
                 let newer = lanes(lower, 0);
                 put(even, 0, older);
@@ -130,9 +133,8 @@ impl Quad<'_, '_> {
                 put(odd_swapped, CHANNELS, older);
                 put(odd_swapped, 0, newer);
             }
-            let bias = u32::from_le_bytes(*biases.get(channel)?);
+            let bias = u32::from_le_bytes(*biases.get(channel)?).wrapping_shl(gain);
             let multiplier = u32::from(u16::from_le_bytes(*multipliers.get(channel)?));
-            let shift = u32::from(*shifts.get(channel)?);
             let addend = (2 * zero_point + 1).wrapping_shl(shift) >> 1;
             for table in [&mut *even, odd, even_swapped, odd_swapped] {
                 let (front, behind) = table.split_at_mut_checked(CHANNELS + 3 * COLUMN_WORDS)?;
@@ -220,8 +222,8 @@ impl Quad<'_, '_> {
 }
 
 /// Two weights in the lanes of a word.
-const fn lanes(low: i8, high: i8) -> u32 {
-    (low as i32 as u32 & 0xFFFF) | (high as i32 as u32) << 16
+const fn lanes(low: i32, high: i32) -> u32 {
+    (low as u32 & 0xFFFF) | (high as u32) << 16
 }
 
 /// What the loops do not take: windows of another size, few channels, clamps.

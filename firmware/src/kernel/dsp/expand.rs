@@ -20,21 +20,31 @@ unsafe extern "C" {
         end: *const u32,
         sums: *mut [i32; 3],
     );
+    fn th_dsp_gather(
+        to: *mut i8,
+        first_line: *const i8,
+        pitch: usize,
+        line_bytes: usize,
+        line_words: usize,
+        lines: usize,
+    );
     fn th_dsp_expand_one(line: *const i8, column: *mut u32, end: *const u32) -> i32;
 }
 
-/// Expands one line for each of three pixels, all of one length, a multiple of 4: six words for every four activations. Adds each
-/// line's activations to its sum if there are sums. Returns the columns behind; `None` if the lengths do not fit.
+/// Expands the first `length` activations, a multiple of 4, of one line for each of three pixels: six words for every four activations. Adds
+/// each line's activations to its sum if there are sums. Returns the columns behind; `None` if the lengths do not fit.
 pub(super) fn expand<'c>(
     lines: [&[i8]; 3],
+    length: usize,
     columns: &'c mut [u32],
     sums: Option<&mut [i32; 3]>,
 ) -> Option<&'c mut [u32]> {
     let [first, second, third] = lines;
-    let length = first.len();
-    if second.len() != length || third.len() != length || !length.is_multiple_of(4) {
+    if !length.is_multiple_of(4) {
         return None;
     }
+    let (first, second, third) =
+        (first.get(..length)?, second.get(..length)?, third.get(..length)?);
     let (columns, rest) = columns.split_at_mut_checked(length / 4 * 6)?;
     match sums {
         None if length > 0 => {
@@ -103,4 +113,26 @@ pub(super) fn expand_one(line: &[i8], column: &mut [u32]) -> Option<i32> {
     }
     tail.fill(0);
     Some(sum)
+}
+
+/// Copies `lines` lines of `line` bytes, `pitch` apart from `start` on, one behind the other to the beginning of `to`, whose next three
+/// bytes are overwritten. `None` if the image or the room ends too early for copying whole words.
+pub(super) fn gather(
+    image: &[i8],
+    start: usize,
+    pitch: usize,
+    line: usize,
+    lines: usize,
+    to: &mut [i8],
+) -> Option<()> {
+    let words = line.div_ceil(4);
+    if lines == 0 || words == 0 {
+        return None;
+    }
+    let source = image.get(start..start + (lines - 1) * pitch + words * 4)?;
+    let to = to.get_mut(..(lines - 1) * line + words * 4)?;
+    // SAFETY: the last line is the one that reaches furthest in both, and its words are inside. There is at least one line of one word. Loads
+    // and stores of words need no alignment.
+    unsafe { th_dsp_gather(to.as_mut_ptr(), source.as_ptr(), pitch, line, words, lines) };
+    Some(())
 }

@@ -5,7 +5,7 @@ use core::ops::Range;
 use tinyhero_common::kernel::{Channels, PackedWeights};
 use tinyhero_common::model::Layout;
 use tinyhero_common::packing::channel_pairs::{field_bits, field_offset, pair_bytes};
-use tinyhero_common::requantize::{ActivationRange, Rescale, SHIFT_MAX, requantize};
+use tinyhero_common::requantize::{ActivationRange, Rescale, requantize};
 
 use super::words;
 
@@ -110,6 +110,9 @@ fn row_loop(field_bits: u32) -> (Loop, unsafe extern "C" fn()) {
     (Loop { start, end, steps_exponent: 2, depth_exponent: 3 }, half)
 }
 
+/// In the place of sums to leave: requantize, though some shift is less than 1.
+const ANY_SHIFT: *mut i32 = core::ptr::without_provenance_mut(1);
+
 /// What isolates the lowest field of both lanes.
 const fn mask(field_bits: u32) -> usize {
     let field = (1 << field_bits) - 1;
@@ -129,9 +132,14 @@ pub(super) struct Pairs<'a> {
     activation: ActivationRange,
     /// What a sum of activations is multiplied with and taken off, because fields are not negative.
     pub offset: i32,
-    /// Whether the assembly may requantize: no clamp beyond int8 and all shifts to the right.
+    /// Whether the assembly may requantize: there is no clamp beyond int8.
     direct: bool,
+    /// Null, or [`ANY_SHIFT`] if some shift is less than 1.
+    requantized: *mut i32,
 }
+
+/// A job in which only the place of the output and the corrections are still to be put.
+pub(super) struct Prepared(Job);
 
 /// The part of every row that is multiplied, in weights from the row's beginning.
 #[derive(Clone, Copy)]
@@ -160,8 +168,9 @@ impl<'a> Pairs<'a> {
             && multipliers.len() == rows.checked_mul(2)?
             && shifts.len() == rows
             && biases.as_ptr().addr().is_multiple_of(4);
-        let right = |shift: &u8| (1..=SHIFT_MAX as u8).contains(shift);
-        let direct = activation == ActivationRange::FULL && shifts.iter().all(right);
+        let right = |shift: &u8| shift.cast_signed() >= 1;
+        let requantized = if shifts.iter().all(right) { core::ptr::null_mut() } else { ANY_SHIFT };
+        let direct = activation == ActivationRange::FULL;
         (weights.layout == Layout::ChannelPairs && pair_words > 0 && whole).then_some(Self {
             words,
             pair_words,
@@ -173,6 +182,7 @@ impl<'a> Pairs<'a> {
             activation,
             offset: field_offset(bit_width),
             direct,
+            requantized,
         })
     }
 
@@ -181,10 +191,65 @@ impl<'a> Pairs<'a> {
         depth.saturating_mul(self.field_bits as usize) / 16
     }
 
+    /// The job of [`Pairs::whole_tile`] for windows of this depth. `None` if the layer needs the general way.
+    pub fn prepare(&self, columns: &[u32], depth: usize) -> Option<Prepared> {
+        let pairs = self.shifts.len() / 2;
+        let segment = Segment { start: 0, depth };
+        let weights = self.weights_of(segment, &(0..pairs))?;
+        let fits = self.direct && pairs > 0 && columns.len() == depth.checked_mul(3)? / 2;
+        fits.then_some(Prepared(Job {
+            columns: columns.as_ptr(),
+            corrections: [0; 3],
+            biases: self.biases.as_ptr(),
+            multipliers: self.multipliers.as_ptr(),
+            shifts: self.shifts.as_ptr(),
+            doubled_zero_point: 2 * i32::from(self.zero_point) + 1,
+            output: core::ptr::null_mut(),
+            pixel_distance: 0,
+            partials_in: core::ptr::null(),
+            partials_out: self.requantized,
+            weights: weights.as_ptr(),
+            skip: (self.pair_words - self.segment_words(depth)) * 4,
+            end: columns.as_ptr_range().end,
+            entry: tile_loop(self.field_bits).entry(depth),
+            pairs,
+            mask: mask(self.field_bits),
+            second_entry: 0,
+        }))
+    }
+
+    /// Computes all whole pairs of channels of three pixels at `place` of the output, `distance` apart: what [`Pairs::tile`] does where
+    /// windows are not divided, with nothing to decide. An odd last channel is left out.
+    pub fn whole_tile(
+        &self,
+        prepared: &mut Prepared,
+        columns: &[u32],
+        sums: [i32; 3],
+        output: &mut [i8],
+        place: usize,
+        distance: usize,
+    ) -> Option<()> {
+        let job = &mut prepared.0;
+        let output = output.get_mut(place..place + 2 * distance + self.shifts.len())?;
+        if job.columns != columns.as_ptr() || job.end != columns.as_ptr_range().end {
+            return None;
+        }
+        job.corrections = sums.map(|sum| sum.wrapping_mul(self.offset));
+        job.biases = self.biases.as_ptr();
+        job.multipliers = self.multipliers.as_ptr();
+        job.shifts = self.shifts.as_ptr();
+        job.output = output.as_mut_ptr();
+        job.pixel_distance = distance;
+        // SAFETY: `prepare` has checked the weights of all whole pairs and that the columns, the same as now, are as long as a window; the table's
+        // parts are as long as there are channels. The third pixel's channels are the output's last ones.
+        unsafe { th_dsp_tile(job) };
+        Some(())
+    }
+
     /// Computes all channels of three pixels at `place` of the output, `distance` apart, in one segment of the window.
     ///
     /// `columns` are the segment's lanes. `partials` are sums to begin with, unless this is the first segment, and to leave, unless it is
-    /// the last. `None` if something does not fit.
+    /// the last. The first `done` pairs are left out. `None` if something does not fit.
     pub fn tile(
         &self,
         columns: &[u32],
@@ -194,6 +259,7 @@ impl<'a> Pairs<'a> {
         output: &mut [i8],
         place: usize,
         distance: usize,
+        done: usize,
     ) -> Option<()> {
         let corrections = sums.map(|sum| sum.wrapping_mul(self.offset));
         if columns.len() != segment.depth.checked_mul(3)? / 2 || segment.depth == 0 {
@@ -219,12 +285,12 @@ impl<'a> Pairs<'a> {
         let direct = if self.direct { rows / 2 } else { 0 };
         // The last byte that the assembly writes belongs to the third pixel.
         output.get(place..distance.checked_mul(2)?.checked_add(place)?.checked_add(rows)?)?;
-        if direct > 0 {
+        if direct > done {
             let out = Some((output.as_mut_ptr().wrapping_add(place), distance));
-            let none = core::ptr::null_mut();
+            let none = self.requantized;
             self.run_tile(columns, segment, corrections, 0..direct, from, none, out)?;
         }
-        for pair in direct..whole {
+        for pair in direct.max(done)..whole {
             let mut left = [0; 6];
             if let (true, Some(sums)) =
                 (partials.resumes, partials.sums.get(pair * 6..pair * 6 + 6))
@@ -278,8 +344,8 @@ impl<'a> Pairs<'a> {
 
     /// Calls `th_dsp_tile` for some pairs.
     ///
-    /// The caller vouches for what only it knows: `from`, unless null, has six sums for each pair; `to`, unless null, has room
-    /// for as many; without `to`, `output` has room for the pairs' channels in three pixels at that distance. Columns are as long as the segment.
+    /// The caller vouches for what only it knows: `from`, unless null, has six sums for each pair; `to` has room for
+    /// as many or says how to requantize; then `output` has room for the pairs' channels in three pixels at that distance. Columns are as long as the segment.
     fn run_tile(
         &self,
         columns: &[u32],
@@ -297,12 +363,12 @@ impl<'a> Pairs<'a> {
         if from.is_null() {
             self.biases.get(..pairs.end.checked_mul(8)?)?;
         }
-        if to.is_null() {
+        if to == self.requantized {
             self.multipliers.get(..pairs.end.checked_mul(4)?)?;
         }
         let (output, pixel_distance) = match output {
             Some(output) => output,
-            None if to.is_null() => return None,
+            None if to == self.requantized => return None,
             None => (core::ptr::null_mut(), 0),
         };
         let mut job = Job {
@@ -404,7 +470,7 @@ impl<'a> Pairs<'a> {
             output,
             pixel_distance: 0,
             partials_in: core::ptr::null(),
-            partials_out: left.map_or(core::ptr::null_mut(), |left| left.as_mut_ptr()),
+            partials_out: left.map_or(self.requantized, |left| left.as_mut_ptr()),
             weights: weights.as_ptr(),
             skip: 0,
             end,

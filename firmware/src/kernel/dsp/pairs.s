@@ -7,7 +7,8 @@
      r2..r5 fields   r6 column   r7 weights   r8..r11 lanes   r12 one channel's lanes   lr mask, or the column's end
 
    Offsets of `Job`: 0 columns, 4 8 12 corrections, 16 biases, 20 multipliers, 24 shifts, 28 doubled zero point + 1, 32 output,
-   36 distance of pixels in the output, 40 partial sums to begin with, 44 partial sums to leave, 48 weights, 52 weight bytes to
+   36 distance of pixels in the output, 40 partial sums to begin with, 44 partial sums to leave (0: requantize instead, 1: with shifts that may be
+   less than 1), 48 weights, 52 weight bytes to
    skip after a pair, 56 end of the columns, 60 where to enter the loop, 64 number of pairs, 68 lr in the loop, 72 second entry. */
 
     .syntax unified
@@ -33,6 +34,13 @@
     th_dsp_even r12
     and     r12, lr, r11, lsr #(\shift + \bits)
     th_dsp_odd r12
+.endm
+
+/* How far sums go left before a shift of less than 1, and the shift that is left. */
+.macro th_dsp_gain shift, gain
+    rsb     \gain, \shift, #1
+    bic     \gain, \gain, \gain, asr #31
+    add     \shift, \shift, \gain
 .endm
 
 /* At the end of a round: another one, or on to what comes after all rounds. The mask must stay, r12 is free. */
@@ -154,6 +162,7 @@ th_dsp_tile_two_end:
     ldrh    r8, [r10], #2
     strd    r9, r10, [r12, #20]
     lsr     r11, r8, #8
+.Lth_dsp_tile_scaled:
     lsl     r9, lr, r8
     lsl     r10, lr, r11
     asr     r9, r9, #1
@@ -193,7 +202,27 @@ th_dsp_tile_two_end:
     bne.w   .Lth_dsp_tile_pair
     add     sp, sp, #20
     pop     {r4, r5, r6, r7, r8, r9, r10, r11, pc}
+/* Shifts that are not to the right: the sums go left first, and the shift becomes 1. */
+.Lth_dsp_tile_scale:
+    ldrd    r9, r10, [r12, #20]
+    ldrsb   r8, [r10]
+    ldrsb   r11, [r10, #1]
+    th_dsp_gain r8, r6
+    lsl     r0, r0, r6
+    lsl     r1, r1, r6
+    lsl     r2, r2, r6
+    th_dsp_gain r11, r6
+    lsl     r3, r3, r6
+    lsl     r4, r4, r6
+    lsl     r5, r5, r6
+    ldr     lr, [r12, #28]
+    ldr     r6, [r9], #4
+    add     r10, r10, #2
+    strd    r9, r10, [r12, #20]
+    b       .Lth_dsp_tile_scaled
 .Lth_dsp_tile_leave:
+    cmp     r8, #1
+    beq     .Lth_dsp_tile_scale
     stmia   r8!, {r0, r1, r2, r3, r4, r5}
     str     r8, [r12, #44]
     b       .Lth_dsp_tile_next
@@ -335,6 +364,7 @@ th_dsp_row_two_end:
     ldrh    r8, [r10], #2
     strd    r9, r10, [r12, #20]
     lsr     r11, r8, #8
+.Lth_dsp_row_scaled:
     lsl     r9, lr, r8
     lsl     r10, lr, r11
     asr     r9, r9, #1
@@ -356,7 +386,22 @@ th_dsp_row_two_end:
     bne.w   .Lth_dsp_row_pair
     add     sp, sp, #20
     pop     {r4, r5, r6, r7, r8, r9, r10, r11, pc}
+.Lth_dsp_row_scale:
+    ldrd    r9, r10, [r12, #20]
+    ldrsb   r8, [r10]
+    ldrsb   r11, [r10, #1]
+    th_dsp_gain r8, r6
+    lsl     r0, r0, r6
+    th_dsp_gain r11, r6
+    lsl     r1, r1, r6
+    ldr     lr, [r12, #28]
+    ldr     r6, [r9], #4
+    add     r10, r10, #2
+    strd    r9, r10, [r12, #20]
+    b       .Lth_dsp_row_scaled
 .Lth_dsp_row_leave:
+    cmp     r8, #1
+    beq     .Lth_dsp_row_scale
     stmia   r8!, {r0, r1}
     str     r8, [r12, #44]
     b       .Lth_dsp_row_next
@@ -452,3 +497,29 @@ th_dsp_expand_one:
     mov     r0, r3
     pop     {r4, r5, r6, pc}
     .size th_dsp_expand_one, . - th_dsp_expand_one
+
+/* Lines of a window, one behind the other: r0 where to, r1 the first line, r2 bytes between lines in the image, r3 bytes of a line; on
+   the stack the words that cover a line, and the number of lines. Whole words are copied, so up to three bytes follow each line. */
+    .section .text.th_dsp_gather, "ax", %progbits
+    .balign 4
+    .global th_dsp_gather
+    .type th_dsp_gather, %function
+    .thumb_func
+th_dsp_gather:
+    push    {r4, r5, r6, r7, r8, lr}
+    ldrd    r4, r5, [sp, #24]
+1:
+    mov     r6, r0
+    mov     r7, r1
+    mov     r8, r4
+2:
+    ldr     r12, [r7], #4
+    subs    r8, r8, #1
+    str     r12, [r6], #4
+    bne     2b
+    add     r0, r0, r3
+    add     r1, r1, r2
+    subs    r5, r5, #1
+    bne     1b
+    pop     {r4, r5, r6, r7, r8, pc}
+    .size th_dsp_gather, . - th_dsp_gather
