@@ -170,6 +170,11 @@ pub enum Refusal {
     Write,
     /// The request could not be decoded although its checksum was right: another protocol version.
     Unknown,
+    /// The firmware leaves out the code for an operator of the model.
+    Operator {
+        /// The first layer that has one.
+        layer: u16,
+    },
 }
 
 impl From<LoadError> for Refusal {
@@ -197,6 +202,9 @@ impl core::fmt::Display for Refusal {
             Self::NoSlot => formatter.write_str("this board takes a model only at start"),
             Self::Write => formatter.write_str("the slot's memory refused the write"),
             Self::Unknown => formatter.write_str("the board speaks another protocol version"),
+            Self::Operator { layer } => {
+                write!(formatter, "the firmware leaves out the operator of layer {layer}")
+            }
         }
     }
 }

@@ -2,7 +2,9 @@
 
 #[cfg(target_arch = "arm")]
 mod dsp;
+mod fully_connected_only;
 
 #[cfg(target_arch = "arm")]
 pub use dsp::Dsp;
+pub use fully_connected_only::FullyConnectedOnly;
 pub use tinyhero_common::kernel::{Kernels, Portable};

@@ -366,6 +366,7 @@ impl<L: Link> Client<L> {
             Refusal::InputLength => "give it inputs of the model's shape",
             Refusal::NoSlot => "start the board with the model",
             Refusal::Write => "use a smaller model or another board",
+            Refusal::Operator { .. } => "use firmware with the kernels for all operators",
             Refusal::Unknown => "build host and firmware from the same sources",
         };
         Error::bad_input(self.link.place(), refusal, advice)
