@@ -26,7 +26,7 @@ const CHANNELS: usize = 160;
 /// Most scratch bytes.
 const SCRATCH: usize = 8 * 1024;
 /// Most multiply-accumulates of a case, so that boards get through many.
-const MAX_MACS: usize = 24_000;
+const MAX_MACS: usize = 10_000;
 
 /// The memory that cases run in, 50 kB.
 #[derive(Clone, Copy, Debug)]
