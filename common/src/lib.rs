@@ -16,3 +16,4 @@ pub mod model;
 pub mod network;
 pub mod packing;
 pub mod requantize;
+pub mod slot;
