@@ -18,8 +18,8 @@ use crate::clock::Clock;
 use crate::engine::Engine;
 use crate::slot::{MappedFlash, Slots};
 
-use connection::Connection;
 pub use connection::Buffers;
+use connection::Connection;
 use meter::Stopwatch;
 use session::{Interruption, Session, Use};
 
@@ -123,7 +123,15 @@ where
 
 /// Settles on the newest committed model that passes its self-test; without one, on a model file that lies at the start of the
 /// first slot without a record: somebody has put it there.
-fn choose<L: Read + Write, T: Clock, P: OutputPin, F: MappedFlash, K: Kernels, const A: usize, const N: usize>(
+fn choose<
+    L: Read + Write,
+    T: Clock,
+    P: OutputPin,
+    F: MappedFlash,
+    K: Kernels,
+    const A: usize,
+    const N: usize,
+>(
     session: &mut Session<L, T, P>,
     engine: &mut Engine<K, A>,
     slots: &mut Slots<F>,
@@ -134,9 +142,8 @@ fn choose<L: Read + Write, T: Clock, P: OutputPin, F: MappedFlash, K: Kernels, c
         Some(_) => None,
         None => Some((Slot::A, None)),
     };
-    let committed = |found: Option<(Slot, Record)>| {
-        found.map(|(slot, record)| (slot, Some(record.digest)))
-    };
+    let committed =
+        |found: Option<(Slot, Record)>| found.map(|(slot, record)| (slot, Some(record.digest)));
     for (slot, digest) in [committed(newest), committed(older), placed].into_iter().flatten() {
         match session.examine(engine, slots.file(slot), digest, digest.is_some(), buffers) {
             Ok(()) => return slots.settle(Some(slot)),
@@ -147,7 +154,15 @@ fn choose<L: Read + Write, T: Clock, P: OutputPin, F: MappedFlash, K: Kernels, c
 }
 
 /// Brings the model that has been written into use, if it is what was announced.
-fn finish<L: Read + Write, T: Clock, P: OutputPin, F: MappedFlash, K: Kernels, const A: usize, const N: usize>(
+fn finish<
+    L: Read + Write,
+    T: Clock,
+    P: OutputPin,
+    F: MappedFlash,
+    K: Kernels,
+    const A: usize,
+    const N: usize,
+>(
     session: &mut Session<L, T, P>,
     engine: &mut Engine<K, A>,
     slots: &mut Slots<F>,

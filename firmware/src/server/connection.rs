@@ -68,8 +68,7 @@ impl<Link: Read + Write> Connection<Link> {
         buffers: &mut Buffers<FRAME>,
     ) -> Result<RequestFrame, End> {
         loop {
-            while let Some(&byte) =
-                buffers.unread.next().and_then(|place| buffers.chunk.get(place))
+            while let Some(&byte) = buffers.unread.next().and_then(|place| buffers.chunk.get(place))
             {
                 let length = match self.decoder.push(byte, &mut buffers.received) {
                     Progress::More => continue,

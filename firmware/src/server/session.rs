@@ -90,7 +90,8 @@ impl<Link: Read + Write, Time: Clock, Pin: OutputPin> Session<Link, Time, Pin> {
         let Some(request) = frame.request(received) else {
             return self.send(Err(Refusal::Unknown), sequence, room);
         };
-        let digest = in_use.model.as_ref().map(|model| model.model().digest()).map_err(|refusal| *refusal);
+        let digest =
+            in_use.model.as_ref().map(|model| model.model().digest()).map_err(|refusal| *refusal);
         let response = match (request, &mut in_use.model, &mut in_use.idle) {
             (Request::Hello, ..) => Ok(Response::Hello(Hello {
                 protocol: PROTOCOL_VERSION,
@@ -137,9 +138,9 @@ impl<Link: Read + Write, Time: Clock, Pin: OutputPin> Session<Link, Time, Pin> {
             (Request::Layers { first, input }, Ok(model), _) => {
                 self.layers(model, first, input, results)
             }
-            (Request::SelfTest, Ok(model), _) => self.self_test(model, results).map(|passed| {
-                Response::SelfTest { model: model.model().digest(), passed }
-            }),
+            (Request::SelfTest, Ok(model), _) => self
+                .self_test(model, results)
+                .map(|passed| Response::SelfTest { model: model.model().digest(), passed }),
         };
         self.send(response, sequence, room)
     }

@@ -178,7 +178,7 @@ fn stack_and_arena_stay_within_what_the_board_gives() {
         on_board(&mut client, &inputs(3));
         client.layers(&inputs(1)).unwrap();
         client.self_test().unwrap();
-        let used = client.high_water().unwrap();
+        let used = client.usage().unwrap();
         eprintln!("{}: stack {} of {}", board.name, used.stack, board.memory.stack.bytes);
         assert_eq!(used.arena, Model::load(&file).unwrap().description().arena_bytes);
         assert!(
