@@ -6,6 +6,8 @@
 
 mod fixed;
 mod idle;
+#[cfg(target_os = "none")]
+mod nvmc;
 mod ram_flash;
 #[cfg(target_os = "none")]
 mod region;
@@ -15,6 +17,8 @@ use tinyhero_common::slot::{Record, Slot, room};
 
 pub use fixed::Fixed;
 pub use idle::IdleSlot;
+#[cfg(target_os = "none")]
+pub use nvmc::Nvmc;
 pub use ram_flash::RamFlash;
 #[cfg(target_os = "none")]
 pub use region::take_region;
@@ -52,18 +56,16 @@ impl<'a> Slots<Fixed<'a>> {
     }
 }
 
-impl<'a> Slots<RamFlash<'a>> {
-    /// The two halves of a region of RAM that behaves like flash.
-    pub fn in_ram(region: &'a mut [u8]) -> Self {
-        let (a, b) = region.split_at_mut(region.len() / 2);
-        Self::new(RamFlash::new(a), RamFlash::new(b))
-    }
-}
-
 impl<F> Slots<F> {
     /// Slot A and slot B; which of them holds the model is not known yet.
     pub const fn new(a: F, b: F) -> Self {
         Self { a, b, home: None, trial: false, update: None }
+    }
+
+    /// The two halves of a region, each made flash by `flash`.
+    pub fn halves<'a>(region: &'a mut [u8], flash: impl Fn(&'a mut [u8]) -> F) -> Self {
+        let (a, b) = region.split_at_mut(region.len() / 2);
+        Self::new(flash(a), flash(b))
     }
 
     const fn idle(&self) -> Slot {
@@ -144,8 +146,8 @@ impl<F: MappedFlash> Slots<F> {
         let Self { a, b, home, update, .. } = self;
         let writable = b.capacity() > 0;
         let (flash, used) = match idle {
-            Slot::A => (a, b.bytes()),
-            Slot::B => (b, a.bytes()),
+            Slot::A if writable => (a, b.bytes()),
+            _ => (b, a.bytes()),
         };
         let file = match (home, writable) {
             (None, _) => &[],
