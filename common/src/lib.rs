@@ -9,6 +9,7 @@
 extern crate std;
 
 pub mod checksum;
+mod compact;
 pub mod error;
 pub mod kernel;
 pub mod message;

@@ -7,7 +7,6 @@
 //! what it does once. A host begins at a random number, so it takes no answer to somebody before it for its own.
 
 pub mod frame;
-mod outlined;
 
 use serde::{Deserialize, Serialize};
 
@@ -83,7 +82,6 @@ pub enum ClockUnit {
     /// instructions, after conversion by the host.
     Ticks {
         /// Ticks a second.
-        #[serde(with = "outlined")]
         hertz: u32,
     },
     /// Core cycles.
@@ -98,7 +96,6 @@ pub enum Response<'a> {
     /// Answers [`Request::Run`].
     Results {
         /// Digest of the model that computed them.
-        #[serde(with = "outlined")]
         model: u32,
         /// Clock counts of all the inferences together, input quantization included.
         count: u64,
@@ -108,12 +105,10 @@ pub enum Response<'a> {
     /// Answers [`Request::Layers`].
     Layers {
         /// Digest of the model that computed them.
-        #[serde(with = "outlined")]
         model: u32,
         /// Number of layers of the model.
         total: u16,
         /// Clock counts of input quantization.
-        #[serde(with = "outlined")]
         input_count: u32,
         /// Records from the first requested layer on: digest and clock counts, both u32 and little-endian.
         records: &'a [u8],
@@ -121,7 +116,6 @@ pub enum Response<'a> {
     /// Answers [`Request::SelfTest`].
     SelfTest {
         /// Digest of the model that was tested.
-        #[serde(with = "outlined")]
         model: u32,
         /// Whether the digest over its layers was the expected one.
         passed: bool,
@@ -129,10 +123,8 @@ pub enum Response<'a> {
     /// Answers [`Request::Usage`].
     Usage {
         /// Bytes of the arena that the model uses.
-        #[serde(with = "outlined")]
         arena: u32,
         /// Most bytes of stack in use since start.
-        #[serde(with = "outlined")]
         stack: u32,
         /// Clock counts since start, waiting for the link included where the clock runs meanwhile.
         ticks: u64,
@@ -140,13 +132,11 @@ pub enum Response<'a> {
     /// Answers [`Request::BeginUpdate`] and [`Request::WriteUpdate`].
     Update {
         /// Bytes of the model file that are in the slot; the next part begins here.
-        #[serde(with = "outlined")]
         written: u32,
     },
     /// Answers [`Request::FinishUpdate`].
     Activated {
         /// Digest of the model that is now in use.
-        #[serde(with = "outlined")]
         digest: u32,
     },
     /// Answers [`Request::Reset`].
@@ -175,13 +165,10 @@ pub struct Hello<'a> {
     /// What counts are in.
     pub clock: ClockUnit,
     /// Capacity of the arena in bytes.
-    #[serde(with = "outlined")]
     pub arena_bytes: u32,
     /// Longest frame that the board can receive or send, encoded, in bytes.
-    #[serde(with = "outlined")]
     pub frame_bytes: u32,
     /// Room for a model file in either slot, in bytes; 0 if models cannot be sent.
-    #[serde(with = "outlined")]
     pub slot_bytes: u32,
 }
 
@@ -200,7 +187,6 @@ pub enum Refusal {
     /// The model needs a larger arena.
     ArenaTooSmall {
         /// Bytes that it needs.
-        #[serde(with = "outlined")]
         needed: u32,
     },
     /// The request's input has the wrong length.

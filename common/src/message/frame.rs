@@ -6,6 +6,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::checksum::Crc32;
+use crate::compact;
 
 /// Bytes behind the message inside a frame: sequence number and CRC.
 const TRAILER_BYTES: usize = 8;
@@ -28,7 +29,7 @@ pub fn encode<'a, M: Serialize>(
     let capacity = frame.len();
     let overhead = capacity / 254 + 3;
     let plain = frame.get_mut(overhead..)?;
-    let used = postcard::to_slice(message, plain).ok()?.len();
+    let used = compact::put(message, plain)?;
     let (body, rest) = plain.split_at_mut_checked(used)?;
     let (place, _) = rest.split_at_mut_checked(TRAILER_BYTES)?;
     let sequence = sequence.to_le_bytes();
@@ -87,7 +88,7 @@ pub struct Decoder {
 pub enum Progress {
     /// The frame goes on.
     More,
-    /// The frame is complete and this many bytes long in the buffer; check it with [`open`].
+    /// The frame is complete and this many bytes long in the buffer; check it with [`check`] or [`open`].
     Frame(usize),
     /// The frame was too long or malformed and has been dropped.
     Dropped,
@@ -136,16 +137,26 @@ impl Decoder {
     }
 }
 
-/// Checks a complete frame and decodes its message, which may borrow from it.
-///
-/// `None` if the CRC is wrong; `Some((sequence, None))` if the message inside is unknown.
-pub fn open<'a, M: Deserialize<'a>>(frame: &'a [u8]) -> Option<(u32, Option<M>)> {
+/// Checks a complete frame: its sequence number and its message, still encoded. `None` if the CRC is wrong.
+pub fn check(frame: &[u8]) -> Option<(u32, &[u8])> {
     let (covered, crc) = frame.split_last_chunk::<4>()?;
     if Crc32::of(covered) != u32::from_le_bytes(*crc) {
         return None;
     }
-    let (body, sequence) = covered.split_last_chunk::<4>()?;
-    Some((u32::from_le_bytes(*sequence), postcard::from_bytes(body).ok()))
+    let (message, sequence) = covered.split_last_chunk::<4>()?;
+    Some((u32::from_le_bytes(*sequence), message))
+}
+
+/// Decodes the message of a frame that [`check`] has passed; it may borrow from it. `None` if it is unknown.
+pub fn decode<'a, M: Deserialize<'a>>(message: &'a [u8]) -> Option<M> {
+    compact::take(message).map(|(message, _)| message)
+}
+
+/// Checks a complete frame and decodes its message, which may borrow from it.
+///
+/// `None` if the CRC is wrong; `Some((sequence, None))` if the message inside is unknown.
+pub fn open<'a, M: Deserialize<'a>>(frame: &'a [u8]) -> Option<(u32, Option<M>)> {
+    check(frame).map(|(sequence, message)| (sequence, decode(message)))
 }
 
 #[cfg(test)]

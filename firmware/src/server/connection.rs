@@ -42,13 +42,14 @@ impl<const FRAME: usize> Default for Buffers<FRAME> {
 #[derive(Clone, Copy)]
 pub(super) struct RequestFrame {
     pub(super) sequence: u32,
+    /// Of the message, at the start of the buffer.
     length: usize,
 }
 
 impl RequestFrame {
     /// The request in it; `None` if this firmware does not know it.
     pub(super) fn request<'b>(&self, received: &'b [u8]) -> Option<Request<'b>> {
-        frame::open::<Request<'b>>(received.get(..self.length)?).and_then(|(_, request)| request)
+        frame::decode(received.get(..self.length)?)
     }
 }
 
@@ -75,8 +76,10 @@ impl<Link: Read + Write> Connection<Link> {
                     Progress::Frame(length) => length,
                     Progress::Dropped => 0,
                 };
-                match buffers.received.get(..length).and_then(sequence_of) {
-                    Some(sequence) => return Ok(RequestFrame { sequence, length }),
+                match buffers.received.get(..length).and_then(frame::check) {
+                    Some((sequence, message)) => {
+                        return Ok(RequestFrame { sequence, length: message.len() });
+                    }
                     None if self.send(&Response::Damaged, 0, &mut buffers.frame) => {}
                     None => return Err(End::Failed),
                 }
@@ -111,9 +114,4 @@ fn encode<'r>(response: &Response<'_>, sequence: u32, room: &'r mut [u8]) -> Opt
         None => frame::encode(&Response::Refused(Refusal::TooLarge), sequence, room)?.len(),
     };
     room.get(..length)
-}
-
-/// The sequence number of a frame whose checksum is right, known request or not.
-fn sequence_of(frame: &[u8]) -> Option<u32> {
-    frame::open::<()>(frame).map(|(sequence, _)| sequence)
 }
