@@ -59,7 +59,7 @@ impl ser::Error for Refused {
 
 type Done = Result<(), Refused>;
 
-impl<'w> ser::Serializer for &'w mut Writer<'_> {
+impl ser::Serializer for &mut Writer<'_> {
     type Ok = ();
     type Error = Refused;
     type SerializeSeq = Self;

@@ -175,7 +175,7 @@ fn a_model_can_be_sent_replaced_and_refused() {
 #[test]
 fn models_are_swapped_between_two_inferences_of_a_running_board() {
     const PER_PART: usize = 3;
-    let files = [BitWidth::Four, BitWidth::Eight, BitWidth::Two].map(|width| handmade_model(width));
+    let files = [BitWidth::Four, BitWidth::Eight, BitWidth::Two].map(handmade_model);
     let digests = files.each_ref().map(|file| Model::load(file).unwrap().digest());
     let inputs = inputs(40);
     let expected = files.each_ref().map(|file| on_host(file, &inputs));
