@@ -125,10 +125,8 @@ fn every_unsafe_block_says_why_it_is_sound() {
 }
 
 /// serde's interface names floats; these methods of `common/src/compact/write.rs` refuse them.
-const REFUSED_FLOATS: [&str; 2] = [
-    "fn serialize_f32(self, _: f32) -> Done {",
-    "fn serialize_f64(self, _: f64) -> Done {",
-];
+const REFUSED_FLOATS: [&str; 2] =
+    ["fn serialize_f32(self, _: f32) -> Done {", "fn serialize_f64(self, _: f64) -> Done {"];
 
 #[test]
 fn there_is_no_float_below_the_host() {
