@@ -124,11 +124,14 @@ pub enum Layout {
     /// Two output channels side by side in fields that a dual 16-bit multiply takes; see [`crate::packing::channel_pairs`]. For full
     /// convolutions and fully connected layers on cores with DSP instructions.
     ChannelPairs,
+    /// Four output channels side by side; see [`crate::packing::channel_quads`]. For every layer with weights on cores with a plain
+    /// 32-bit multiply.
+    ChannelQuads,
 }
 
 impl Layout {
     /// Every layout.
-    pub const ALL: [Self; 2] = [Self::Rows, Self::ChannelPairs];
+    pub const ALL: [Self; 3] = [Self::Rows, Self::ChannelPairs, Self::ChannelQuads];
 }
 
 /// Packed weights and what belongs to each output channel.

@@ -7,6 +7,7 @@
 //! module of its own.
 
 pub mod channel_pairs;
+pub mod channel_quads;
 
 use serde::{Deserialize, Serialize};
 

@@ -3,14 +3,14 @@
 #![no_main]
 
 use tinyhero_firmware::alignment;
-use tinyhero_firmware::kernel::Portable;
+use tinyhero_firmware::kernel::Mul32;
 use tinyhero_tests::{Workspace, run_on_board};
 
 #[cortex_m_rt::entry]
 fn main() -> ! {
     static mut WORKSPACE: Workspace = Workspace::new();
     alignment::trap_unaligned_accesses();
-    run_on_board(&mut Portable, WORKSPACE)
+    run_on_board(&mut Mul32, WORKSPACE)
 }
 
 tinyhero_firmware::emulated_board_handlers!();

@@ -1,7 +1,7 @@
 //! The weights of a layer in any layout, and the one way to read a row of them.
 
 use crate::model::Layout;
-use crate::packing::{BitWidth, channel_pairs, pack_row, unpack_row};
+use crate::packing::{BitWidth, channel_pairs, channel_quads, pack_row, unpack_row};
 
 /// The packed weights of a layer, one row an output channel.
 #[derive(Clone, Copy, Debug)]
@@ -30,6 +30,7 @@ impl PackedWeights<'_> {
         match layout {
             Layout::Rows => bit_width.row_bytes(row_length).saturating_mul(rows),
             Layout::ChannelPairs => channel_pairs::bytes(bit_width, rows, row_length),
+            Layout::ChannelQuads => channel_quads::bytes(bit_width, rows, row_length),
         }
     }
 
@@ -52,6 +53,7 @@ impl PackedWeights<'_> {
                     .try_for_each(|row| pack_row(row, bit_width, rows.next()?))
             }
             Layout::ChannelPairs => channel_pairs::pack(weights, row_length, bit_width, packed),
+            Layout::ChannelQuads => channel_quads::pack(weights, row_length, bit_width, packed),
         }
     }
 
@@ -67,6 +69,14 @@ impl PackedWeights<'_> {
                 unpack_row(self.bytes.get(start..).unwrap_or(&[]), self.bit_width, weights);
             }
             Layout::ChannelPairs => channel_pairs::unpack(
+                self.bytes,
+                self.row_length,
+                self.bit_width,
+                row,
+                first,
+                weights,
+            ),
+            Layout::ChannelQuads => channel_quads::unpack(
                 self.bytes,
                 self.row_length,
                 self.bit_width,

@@ -15,6 +15,8 @@ pub enum KernelFamily {
     Portable,
     /// Dual 16-bit multiplies: Cortex-M4, M7 and M33.
     Dsp,
+    /// Plain 32-bit multiplies: Cortex-M0, M0+ and M3.
+    Mul32,
 }
 
 impl KernelFamily {
@@ -22,7 +24,8 @@ impl KernelFamily {
     pub const fn of(core: Core) -> Self {
         match core {
             Core::M4 | Core::M7 | Core::M33 => Self::Dsp,
-            Core::M0 | Core::M3 | Core::M55 => Self::Portable,
+            Core::M0 | Core::M3 => Self::Mul32,
+            Core::M55 => Self::Portable,
         }
     }
 
@@ -38,6 +41,12 @@ impl KernelFamily {
             (Self::Dsp, Operator::Convolution2d { .. } | Operator::FullyConnected { .. }) => {
                 Layout::ChannelPairs
             }
+            (
+                Self::Mul32,
+                Operator::Convolution2d { .. }
+                | Operator::DepthwiseConvolution2d { .. }
+                | Operator::FullyConnected { .. },
+            ) => Layout::ChannelQuads,
             _ => Layout::Rows,
         }
     }

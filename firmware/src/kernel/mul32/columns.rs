@@ -1,0 +1,177 @@
+//! The activations under two windows, as the inner loops of either instruction set take them.
+
+use super::window::{Piece, pieces};
+use tinyhero_common::kernel::Convolution;
+
+use super::core_loops;
+use super::quads::{PAIR_SUMS, Quads};
+
+/// `Σ x`.
+pub fn total(values: &[i8]) -> i32 {
+    let (chunks, rest) = values.as_chunks::<8>();
+    let mut sum = 0i32;
+    for &[a, b, c, d, e, f, g, h] in chunks {
+        for value in [a, b, c, d, e, f, g, h] {
+            sum = sum.wrapping_add(i32::from(value));
+        }
+    }
+    for &value in rest {
+        sum = sum.wrapping_add(i32::from(value));
+    }
+    sum
+}
+
+/// ARMv7-M: two columns of bytes, or two pixels of the input as it lies where a window is one pixel.
+#[cfg(target_has_atomic = "32")]
+pub struct Columns<'a> {
+    /// Both columns in the scratch memory; empty if the input itself is read.
+    gathered: Option<[&'a mut [i8]; 2]>,
+    /// Where in the input the two pixels begin.
+    places: [usize; 2],
+    /// Weights of a row.
+    depth: usize,
+}
+
+#[cfg(target_has_atomic = "32")]
+impl<'a> Columns<'a> {
+    /// `None` if the scratch memory is too small.
+    pub fn new(job: &Convolution<'_>, quads: &Quads, scratch: &'a mut [i8]) -> Option<Self> {
+        let depth = job.weights.row_length;
+        let gathered = if job.window.taps() == 1 && depth == quads.depth {
+            None
+        } else {
+            let (first, rest) = scratch.split_at_mut_checked(quads.depth)?;
+            Some([first, rest.get_mut(..quads.depth)?])
+        };
+        Some(Self { gathered, places: [0; 2], depth })
+    }
+
+    /// Takes the windows of two output pixels; returns the sums of their activations.
+    pub fn gather(
+        &mut self,
+        job: &Convolution<'_>,
+        input: &[i8],
+        first: (usize, usize),
+        second: (usize, usize),
+    ) -> [i32; 2] {
+        if let Some(columns) = &mut self.gathered {
+            let [one, two] = columns;
+            return [fill(one, job, input, first), fill(two, job, input, second)];
+        }
+        let window = job.window;
+        let place = |(y, x): (usize, usize)| {
+            let row = y * usize::from(window.stride_height);
+            let column = x * usize::from(window.stride_width);
+            (row * usize::from(job.input.width) + column) * self.depth
+        };
+        self.places = [place(first), place(second)];
+        self.places.map(|place| {
+            total(input.get(place..).and_then(|rest| rest.get(..self.depth)).unwrap_or(&[]))
+        })
+    }
+
+    /// The sums of a quad of channels.
+    pub fn dot(&self, quads: &Quads, input: &[i8], weights: &[u8], sums: &mut [i32; PAIR_SUMS]) {
+        let columns: [&[i8]; 2] = match &self.gathered {
+            Some([one, two]) => [one, two],
+            None => self.places.map(|place| input.get(place..).unwrap_or(&[])),
+        };
+        core_loops::dot_pair(quads, columns, weights, sums);
+    }
+}
+
+/// Copies a window into a column; returns the sum of its activations.
+#[cfg(target_has_atomic = "32")]
+fn fill(column: &mut [i8], job: &Convolution<'_>, input: &[i8], (y, x): (usize, usize)) -> i32 {
+    let mut rest = column;
+    let mut sum = 0i32;
+    pieces(job, input, y, x, |piece| {
+        let length = match piece {
+            Piece::Inside(values) => values.len(),
+            Piece::Padding(count) => count,
+        };
+        let Some((room, tail)) = core::mem::take(&mut rest).split_at_mut_checked(length) else {
+            return;
+        };
+        rest = tail;
+        match piece {
+            Piece::Inside(values) => {
+                for (place, &value) in room.iter_mut().zip(values) {
+                    *place = value;
+                }
+                sum = sum.wrapping_add(total(values));
+            }
+            Piece::Padding(count) => {
+                room.fill(job.input_zero_point);
+                let zero_point = i32::from(job.input_zero_point);
+                sum = sum.wrapping_add(zero_point.wrapping_mul(count as i32));
+            }
+        }
+    });
+    sum
+}
+
+/// ARMv6-M: one column of words, each an activation of the first pixel plus `2^16` times that of the second.
+#[cfg(not(target_has_atomic = "32"))]
+pub struct Columns<'a> {
+    words: &'a mut [i32],
+}
+
+#[cfg(not(target_has_atomic = "32"))]
+impl<'a> Columns<'a> {
+    /// `None` if the scratch memory is too small or does not begin at a whole word.
+    pub fn new(_job: &Convolution<'_>, quads: &Quads, scratch: &'a mut [i8]) -> Option<Self> {
+        Some(Self { words: super::words(scratch)?.get_mut(..quads.depth)? })
+    }
+
+    /// Takes the windows of two output pixels; returns the sums of their activations.
+    pub fn gather(
+        &mut self,
+        job: &Convolution<'_>,
+        input: &[i8],
+        first: (usize, usize),
+        second: (usize, usize),
+    ) -> [i32; 2] {
+        let one = fill(self.words, job, input, first, |_, value| value);
+        let two = fill(self.words, job, input, second, |word, value| {
+            word.wrapping_add(value.wrapping_shl(16))
+        });
+        [one, two]
+    }
+
+    /// The sums of a quad of channels.
+    pub fn dot(&self, quads: &Quads, _input: &[i8], weights: &[u8], sums: &mut [i32; PAIR_SUMS]) {
+        core_loops::dot_pair(quads, self.words, weights, sums);
+    }
+}
+
+/// Puts every activation of a window into its word; returns their sum.
+#[cfg(not(target_has_atomic = "32"))]
+#[inline(always)]
+fn fill(
+    words: &mut [i32],
+    job: &Convolution<'_>,
+    input: &[i8],
+    (y, x): (usize, usize),
+    put: impl Fn(i32, i32) -> i32,
+) -> i32 {
+    let mut words = words.iter_mut();
+    let mut sum = 0i32;
+    pieces(job, input, y, x, |piece| match piece {
+        Piece::Inside(values) => {
+            for (&value, word) in values.iter().zip(&mut words) {
+                let value = i32::from(value);
+                *word = put(*word, value);
+                sum = sum.wrapping_add(value);
+            }
+        }
+        Piece::Padding(count) => {
+            let value = i32::from(job.input_zero_point);
+            for word in (&mut words).take(count) {
+                *word = put(*word, value);
+            }
+            sum = sum.wrapping_add(value.wrapping_mul(count as i32));
+        }
+    });
+    sum
+}

@@ -1,0 +1,78 @@
+//! The pieces of a window: runs of neighbouring activations, and padding.
+
+use tinyhero_common::kernel::Convolution;
+
+/// A stretch of a window in the order of its weights.
+pub enum Piece<'a> {
+    /// Activations of the input.
+    Inside(&'a [i8]),
+    /// That many times the input's zero point.
+    Padding(usize),
+}
+
+/// Calls `take` with the pieces of the window of output pixel `(y, x)`, all input channels.
+#[inline(always)]
+pub fn pieces<'a>(
+    job: &Convolution<'_>,
+    input: &'a [i8],
+    y: usize,
+    x: usize,
+    mut take: impl FnMut(Piece<'a>),
+) {
+    let window = job.window;
+    let (height, width) = (usize::from(job.input.height), usize::from(job.input.width));
+    let depth = usize::from(job.input.channels);
+    let columns = usize::from(window.kernel_width);
+    let top = y * usize::from(window.stride_height);
+    let start = x * usize::from(window.stride_width);
+    let padding = usize::from(window.padding_left);
+    // Taps left of the image, then those inside it.
+    let before = padding.saturating_sub(start).min(columns);
+    let first = start.saturating_sub(padding);
+    let inside = (columns - before).min(width.saturating_sub(first));
+    let after = columns - before - inside;
+    for tap in 0..usize::from(window.kernel_height) {
+        let row = (top + tap).wrapping_sub(usize::from(window.padding_top));
+        // Rows above the image have wrapped to the far end.
+        let line = if row < height {
+            input.get((row * width + first) * depth..).and_then(|rest| rest.get(..inside * depth))
+        } else {
+            None
+        };
+        match line {
+            Some(line) => {
+                if before > 0 {
+                    take(Piece::Padding(before * depth));
+                }
+                take(Piece::Inside(line));
+                if after > 0 {
+                    take(Piece::Padding(after * depth));
+                }
+            }
+            None => take(Piece::Padding(columns * depth)),
+        }
+    }
+}
+
+/// What `dot_strip` of the inner loops computes, for windows of any shape.
+pub fn dot_strip(
+    strip: &[i32],
+    lane: usize,
+    rows: usize,
+    step: usize,
+    weights: &[i32],
+    sums: &mut [i32],
+) {
+    let columns = weights.len().checked_div(rows).unwrap_or(0);
+    let windows = (0..).step_by((step >> 2).max(1)).map_while(|start| strip.get(start..));
+    for (sum, window) in sums.iter_mut().zip(windows) {
+        *sum = 0;
+        for (row, weights) in weights.chunks_exact(columns.max(1)).enumerate() {
+            let words = window.iter().skip(row).step_by(rows.max(1));
+            for (&weight, &word) in weights.iter().zip(words) {
+                let value = (word.cast_unsigned() >> (8 * lane as u32)) & 0xFF;
+                *sum = sum.wrapping_add(weight.wrapping_mul(value as i32));
+            }
+        }
+    }
+}
