@@ -8,6 +8,7 @@
 use core::arch::naked_asm;
 
 use super::quads::{PAIR_SUMS, QUAD, Quads};
+use super::rescaled::{Destination, Rescaled};
 
 /// The sums of one quad of channels over two columns, `Σ field · x`, in the order channel pair, pixel, channel of the pair. A word
 /// of the column is `first + second · 2^16`.
@@ -619,6 +620,194 @@ unsafe extern "C" fn nine_taps(
         "adds r0, r0, r7",
         "subs r5, #1",
         "bne 1b",
+        "pop {{r4-r7, pc}}",
+    )
+}
+
+/// Turns sums into every `step`th value of the output, as many as both have.
+pub fn finish_row(rescaled: &Rescaled, sums: &[i32], output: &mut [i8], step: usize) {
+    // The last value must lie inside the output.
+    let end = sums.len().saturating_sub(1) * step;
+    if !sums.is_empty() && end < output.len() {
+        // SAFETY: there is at least one sum, and a place for the value of each, as just checked.
+        unsafe { rescale_row(sums.as_ptr(), sums.len(), output.as_mut_ptr(), step, rescaled) };
+    }
+}
+
+/// Copies the first four activations of `count` pixels, `step` bytes apart, plus 128 each, into words `distance` words apart.
+/// False, and nothing is done, where words cannot be loaded.
+pub fn copy_quads(
+    pixels: &[i8],
+    step: usize,
+    words: &mut [i32],
+    distance: usize,
+    count: usize,
+) -> bool {
+    let last = count.wrapping_sub(1);
+    let fits = count > 0 && last * step + 4 <= pixels.len() && last * distance < words.len();
+    let aligned = pixels.as_ptr().cast::<i32>().is_aligned() && step & 3 == 0;
+    if fits && aligned {
+        // SAFETY: there is at least one pixel; the last one's four bytes and the last word lie inside their slices, as just checked.
+        unsafe { copy_words(pixels.as_ptr(), step, words.as_mut_ptr(), 4 * distance, count) };
+    }
+    fits && aligned
+}
+
+/// The sum in r4 becomes an activation in r3, by the multiplier r5, the addend r6 and the shift r7.
+macro_rules! rescale {
+    () => {
+        concat!(
+            "asrs r3, r4, #16\n",
+            "muls r3, r5, r3\n",
+            "uxth r4, r4\n",
+            "muls r4, r5, r4\n",
+            "lsrs r4, r4, #16\n",
+            "adds r3, r3, r4\n",
+            "adds r3, r3, r6\n",
+            "asrs r3, r7\n",
+            // Saturation: nearly always there is nothing to do.
+            "sxtb r4, r3\n",
+            "cmp r4, r3\n",
+            "beq 7f\n",
+            "asrs r3, r3, #31\n",
+            "movs r4, #127\n",
+            "eors r3, r4\n",
+            "7:",
+        )
+    };
+}
+
+/// # Safety
+/// There are `count` sums, at least one, and a place for the value of each, `step` bytes apart.
+#[unsafe(naked)]
+unsafe extern "C" fn rescale_row(
+    sums: *const i32,
+    count: usize,
+    output: *mut i8,
+    step: usize,
+    rescaled: &Rescaled,
+) {
+    naked_asm!(
+        "push {{r4-r7, lr}}",
+        "mov r12, r3",
+        "ldr r4, [sp, #20]",
+        "ldmia r4!, {{r3, r5, r6, r7}}",
+        "mov lr, r3",
+        "lsrs r5, r5, #16",
+        "1:",
+        "ldmia r0!, {{r4}}",
+        "add r4, lr",
+        rescale!(),
+        "strb r3, [r2]",
+        "add r2, r12",
+        "subs r1, #1",
+        "bne 1b",
+        "pop {{r4-r7, pc}}",
+    )
+}
+
+/// # Safety
+/// There are `count` pixels of four readable bytes, at least one, `step` bytes apart, and as many words, `distance` bytes apart; both
+/// begin at whole words.
+#[unsafe(naked)]
+unsafe extern "C" fn copy_words(
+    pixels: *const i8,
+    step: usize,
+    words: *mut i32,
+    distance: usize,
+    count: usize,
+) {
+    naked_asm!(
+        "push {{r4-r6, lr}}",
+        "ldr r4, [sp, #16]",
+        "movs r5, #0x80",
+        "lsls r6, r5, #8",
+        "orrs r5, r6",
+        "lsls r6, r5, #16",
+        "orrs r5, r6",
+        "1:",
+        "ldr r6, [r0]",
+        "adds r0, r0, r1",
+        "eors r6, r5",
+        "str r6, [r2]",
+        "adds r2, r2, r3",
+        "subs r4, #1",
+        "bne 1b",
+        "pop {{r4-r6, pc}}",
+    )
+}
+
+/// The sum at `$sum` becomes an activation: minus the correction at `$correction`, plus the bias in r2, to output `$lane` of the
+/// pixel at `$output`.
+macro_rules! finish_sum {
+    ($sum:literal, $correction:literal, $output:literal, $lane:literal) => {
+        concat!(
+            "ldr r4, [r1, #",
+            $sum,
+            "]\n",
+            "adds r4, r4, r2\n",
+            "ldr r3, [r0, #",
+            $correction,
+            "]\n",
+            "subs r4, r4, r3\n",
+            rescale!(),
+            "\n",
+            "ldr r4, [r0, #",
+            $output,
+            "]\n",
+            "strb r3, [r4, #",
+            $lane,
+            "]",
+        )
+    };
+}
+
+/// One channel: its constants, then the sums of either pixel, which are at `$first` and `$second`.
+macro_rules! finish_channel {
+    ($lane:literal, $bias:literal, $multiplier:literal, $first:literal, $second:literal) => {
+        concat!(
+            "ldr r2, [r0, #8]\n",
+            "ldr r2, [r2, #",
+            $bias,
+            "]\n",
+            "ldr r5, [r0, #12]\n",
+            "ldrh r5, [r5, #",
+            $multiplier,
+            "]\n",
+            "ldr r7, [r0, #16]\n",
+            "ldrb r7, [r7, #",
+            $lane,
+            "]\n",
+            "ldr r6, [r0, #28]\n",
+            "lsls r6, r7\n",
+            "asrs r6, r6, #1\n",
+            finish_sum!($first, "20", "0", $lane),
+            "\n",
+            finish_sum!($second, "24", "4", $lane),
+        )
+    };
+}
+
+/// Rescales and stores the sums of four channels and two pixels, and moves the destination on.
+///
+/// # Safety
+/// Everything that the destination points to has four more channels; biases are aligned, and so are multipliers.
+#[unsafe(naked)]
+pub unsafe extern "C" fn finish_pair(destination: &mut Destination, sums: &[i32; PAIR_SUMS]) {
+    naked_asm!(
+        "push {{r4-r7, lr}}",
+        finish_channel!("0", "0", "0", "0", "8"),
+        finish_channel!("1", "4", "2", "4", "12"),
+        finish_channel!("2", "8", "4", "16", "24"),
+        finish_channel!("3", "12", "6", "20", "28"),
+        "ldmia r0!, {{r2-r6}}",
+        "adds r2, #4",
+        "adds r3, #4",
+        "adds r4, #16",
+        "adds r5, #8",
+        "adds r6, #4",
+        "subs r0, #20",
+        "stmia r0!, {{r2-r6}}",
         "pop {{r4-r7, pc}}",
     )
 }

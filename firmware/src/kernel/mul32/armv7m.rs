@@ -8,6 +8,7 @@
 use core::arch::naked_asm;
 
 use super::quads::{PAIR_SUMS, QUAD, Quads};
+use super::rescaled::{Destination, Rescaled};
 
 /// The sums of one quad of channels over two columns, `Σ field · x`, in the order channel pair, pixel, channel of the pair.
 pub fn dot_pair(quads: &Quads, columns: [&[i8]; 2], weights: &[u8], sums: &mut [i32; PAIR_SUMS]) {
@@ -359,6 +360,144 @@ unsafe extern "C" fn nine_taps(
         "add r0, r0, r1",
         "subs r2, r2, #1",
         "bne 1b",
+        "pop {{r4-r11, pc}}",
+    )
+}
+
+/// Turns sums into every `step`th value of the output, as many as both have.
+pub fn finish_row(rescaled: &Rescaled, sums: &[i32], output: &mut [i8], step: usize) {
+    // The last value must lie inside the output.
+    let end = sums.len().saturating_sub(1) * step;
+    if !sums.is_empty() && end < output.len() {
+        // SAFETY: there is at least one sum, and a place for the value of each, as just checked.
+        unsafe { rescale_row(sums.as_ptr(), sums.len(), output.as_mut_ptr(), step, rescaled) };
+    }
+}
+
+/// Copies the first four activations of `count` pixels, `step` bytes apart, plus 128 each, into words `distance` words apart.
+/// False, and nothing is done, where words cannot be loaded.
+pub fn copy_quads(
+    pixels: &[i8],
+    step: usize,
+    words: &mut [i32],
+    distance: usize,
+    count: usize,
+) -> bool {
+    let last = count.wrapping_sub(1);
+    let fits = count > 0 && last * step + 4 <= pixels.len() && last * distance < words.len();
+    let aligned = pixels.as_ptr().cast::<i32>().is_aligned() && step & 3 == 0;
+    if fits && aligned {
+        // SAFETY: there is at least one pixel; the last one's four bytes and the last word lie inside their slices, as just checked.
+        unsafe { copy_words(pixels.as_ptr(), step, words.as_mut_ptr(), 4 * distance, count) };
+    }
+    fits && aligned
+}
+
+/// # Safety
+/// There are `count` sums, at least one, and a place for the value of each, `step` bytes apart.
+#[unsafe(naked)]
+unsafe extern "C" fn rescale_row(
+    sums: *const i32,
+    count: usize,
+    output: *mut i8,
+    step: usize,
+    rescaled: &Rescaled,
+) {
+    naked_asm!(
+        "push {{r4-r9, lr}}",
+        "ldr r4, [sp, #28]",
+        "ldm r4, {{r4-r7}}",
+        "1:",
+        "ldr r8, [r0], #4",
+        "add r8, r8, r4",
+        "smull r9, r8, r8, r5",
+        "add r8, r8, r6",
+        "asr r8, r8, r7",
+        "ssat r8, #8, r8",
+        "strb r8, [r2]",
+        "add r2, r2, r3",
+        "subs r1, r1, #1",
+        "bne 1b",
+        "pop {{r4-r9, pc}}",
+    )
+}
+
+/// # Safety
+/// There are `count` pixels of four readable bytes, at least one, `step` bytes apart, and as many words, `distance` bytes apart.
+#[unsafe(naked)]
+unsafe extern "C" fn copy_words(
+    pixels: *const i8,
+    step: usize,
+    words: *mut i32,
+    distance: usize,
+    count: usize,
+) {
+    naked_asm!(
+        "push {{r4, lr}}",
+        "ldr r4, [sp, #8]",
+        "1:",
+        "ldr r12, [r0]",
+        "add r0, r0, r1",
+        "eor r12, r12, #0x80808080",
+        "str r12, [r2]",
+        "add r2, r2, r3",
+        "subs r4, r4, #1",
+        "bne 1b",
+        "pop {{r4, pc}}",
+    )
+}
+
+/// One channel: its constants, then the sums of either pixel, which are at `$first` and `$second`.
+macro_rules! finish_channel {
+    ($first:literal, $second:literal) => {
+        concat!(
+            "ldr r10, [r4], #4\n",
+            "ldrh r11, [r5], #2\n",
+            "ldrsb r12, [r6], #1\n",
+            "lsl r11, r11, #16\n",
+            "lsl lr, r9, r12\n",
+            "asr lr, lr, #1\n",
+            "ldr r7, [r1, #",
+            $first,
+            "]\n",
+            "ldr r8, [r0, #20]\n",
+            "add r7, r7, r10\n",
+            "sub r7, r7, r8\n",
+            "smull r8, r7, r7, r11\n",
+            "add r7, r7, lr\n",
+            "asr r7, r7, r12\n",
+            "ssat r7, #8, r7\n",
+            "strb r7, [r2], #1\n",
+            "ldr r7, [r1, #",
+            $second,
+            "]\n",
+            "ldr r8, [r0, #24]\n",
+            "add r7, r7, r10\n",
+            "sub r7, r7, r8\n",
+            "smull r8, r7, r7, r11\n",
+            "add r7, r7, lr\n",
+            "asr r7, r7, r12\n",
+            "ssat r7, #8, r7\n",
+            "strb r7, [r3], #1",
+        )
+    };
+}
+
+/// Rescales and stores the sums of four channels and two pixels, and moves the destination on.
+///
+/// # Safety
+/// Everything that the destination points to has four more channels; biases are aligned, and so are multipliers.
+#[unsafe(naked)]
+pub unsafe extern "C" fn finish_pair(destination: &mut Destination, sums: &[i32; PAIR_SUMS]) {
+    naked_asm!(
+        "push {{r4-r11, lr}}",
+        "ldm r0, {{r2-r6}}",
+        "ldr r9, [r0, #28]",
+        finish_channel!("0", "8"),
+        finish_channel!("4", "12"),
+        finish_channel!("16", "24"),
+        finish_channel!("20", "28"),
+        "stm r0, {{r2-r6}}",
         "pop {{r4-r11, pc}}",
     )
 }

@@ -9,7 +9,7 @@ use tinyhero_common::kernel::{Convolution, Kernels, Portable};
 
 use super::core_loops;
 use super::quads::{QUAD, Quads};
-use super::rescaled::Rescaled;
+use super::rescaled::{RowChannel, clamp};
 
 /// What the strip adds to an activation.
 const OFFSET: i32 = 128;
@@ -63,7 +63,7 @@ pub fn depthwise_convolution_2d(
             *channel = table.next().map(|mut entry| {
                 let total = unpack(packed, quads.field_bits, lane, words);
                 entry.bias = entry.bias.wrapping_sub(total.wrapping_mul(OFFSET));
-                Rescaled::new(entry, job.output_zero_point, job.activation)
+                RowChannel::new(entry, job.output_zero_point)
             });
         }
         for (y, values) in output.chunks_exact_mut(row).enumerate() {
@@ -80,13 +80,11 @@ pub fn depthwise_convolution_2d(
                     memory.sums,
                 );
                 let values = values.get_mut(first + lane..).unwrap_or(&mut []);
-                for (value, &sum) in values.iter_mut().step_by(depth.max(1)).zip(memory.sums.iter())
-                {
-                    *value = channel.apply(sum);
-                }
+                channel.apply(memory.sums, job.output_zero_point, values, depth);
             }
         }
     }
+    clamp(job.activation, output);
 }
 
 /// Turns the fields of a quad's channel into weights; returns their sum.
@@ -134,18 +132,24 @@ fn fill(
     let padding = i32::from_le_bytes([padding; 4]) ^ OFFSETS;
     for row in 0..measures.rows {
         let line = (top + row).wrapping_sub(usize::from(job.window.padding_top));
-        let mut words = strip.iter_mut().skip(row).step_by(measures.rows.max(1));
         // Rows above the image have wrapped to the far end.
-        if line >= height {
-            words.for_each(|word| *word = padding);
+        let inside = if line < height { inside } else { 0 };
+        let words = strip.get_mut(row..).unwrap_or(&mut []);
+        let end = before + inside;
+        let edges = words.iter_mut().step_by(measures.rows.max(1)).enumerate();
+        for (_, word) in edges.filter(|(column, _)| *column < before || *column >= end) {
+            *word = padding;
+        }
+        let words = words.get_mut(before * measures.rows..).unwrap_or(&mut []);
+        let pixels = input.get(line.wrapping_mul(width * depth).wrapping_add(first)..);
+        let pixels = pixels.unwrap_or(&[]);
+        if inside == 0 || core_loops::copy_quads(pixels, depth, words, measures.rows, inside) {
             continue;
         }
-        words.by_ref().take(before).for_each(|word| *word = padding);
-        let pixels = input.get(line * width * depth + first..).unwrap_or(&[]);
-        for (word, pixel) in words.by_ref().take(inside).zip(pixels.chunks(depth.max(1))) {
+        let words = words.iter_mut().step_by(measures.rows.max(1)).take(inside);
+        for (word, pixel) in words.zip(pixels.chunks(depth.max(1))) {
             *word = quad(pixel) ^ OFFSETS;
         }
-        words.for_each(|word| *word = padding);
     }
 }
 
