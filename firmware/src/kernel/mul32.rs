@@ -14,6 +14,8 @@ mod depthwise_convolution_2d;
 mod fully_connected;
 mod quads;
 mod rescaled;
+mod strip;
+mod tile;
 mod window;
 
 // ARMv7-M has exclusive loads, ARMv6-M has not: that tells one instruction set from the other at compile time.

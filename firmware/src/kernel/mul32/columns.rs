@@ -3,8 +3,8 @@
 use super::window::{Piece, pieces};
 use tinyhero_common::kernel::Convolution;
 
-use super::core_loops;
-use super::quads::{PAIR_SUMS, Quads};
+use super::quads::Quads;
+use super::tile::Column;
 
 /// `Σ x`.
 pub fn total(values: &[i8]) -> i32 {
@@ -26,8 +26,6 @@ pub fn total(values: &[i8]) -> i32 {
 pub struct Columns<'a> {
     /// Both columns in the scratch memory; empty if the input itself is read.
     gathered: Option<[&'a mut [i8]; 2]>,
-    /// Where in the input the two pixels begin.
-    places: [usize; 2],
     /// Weights of a row.
     depth: usize,
 }
@@ -35,7 +33,7 @@ pub struct Columns<'a> {
 #[cfg(target_has_atomic = "32")]
 impl<'a> Columns<'a> {
     /// `None` if the scratch memory is too small.
-    pub fn new(job: &Convolution<'_>, quads: &Quads, scratch: &'a mut [i8]) -> Option<Self> {
+    pub fn new(job: &Convolution<'_>, quads: &Quads<'_>, scratch: &'a mut [i8]) -> Option<Self> {
         let depth = job.weights.row_length;
         let gathered = if job.window.taps() == 1 && depth == quads.depth {
             None
@@ -43,40 +41,35 @@ impl<'a> Columns<'a> {
             let (first, rest) = scratch.split_at_mut_checked(quads.depth)?;
             Some([first, rest.get_mut(..quads.depth)?])
         };
-        Some(Self { gathered, places: [0; 2], depth })
+        Some(Self { gathered, depth })
     }
 
-    /// Takes the windows of two output pixels; returns the sums of their activations.
+    /// Takes the windows of two output pixels: both columns, and the sums of their activations.
     pub fn gather(
         &mut self,
         job: &Convolution<'_>,
         input: &[i8],
         first: (usize, usize),
         second: (usize, usize),
-    ) -> [i32; 2] {
-        if let Some(columns) = &mut self.gathered {
-            let [one, two] = columns;
-            return [fill(one, job, input, first), fill(two, job, input, second)];
+    ) -> Option<([Column; 2], [i32; 2])> {
+        if let Some([one, two]) = &mut self.gathered {
+            let totals = [fill(one, job, input, first), fill(two, job, input, second)];
+            // SAFETY: `new` has made both as long as a row of weights with its padding.
+            let columns = unsafe { [Column::new(one.as_ptr()), Column::new(two.as_ptr())] };
+            return Some((columns, totals));
         }
         let window = job.window;
-        let place = |(y, x): (usize, usize)| {
+        let depth = self.depth;
+        let pixel = |(y, x): (usize, usize)| {
             let row = y * usize::from(window.stride_height);
             let column = x * usize::from(window.stride_width);
-            (row * usize::from(job.input.width) + column) * self.depth
+            let place = (row * usize::from(job.input.width) + column) * depth;
+            input.get(place..)?.get(..depth)
         };
-        self.places = [place(first), place(second)];
-        self.places.map(|place| {
-            total(input.get(place..).and_then(|rest| rest.get(..self.depth)).unwrap_or(&[]))
-        })
-    }
-
-    /// The sums of a quad of channels.
-    pub fn dot(&self, quads: &Quads, input: &[i8], weights: &[u8], sums: &mut [i32; PAIR_SUMS]) {
-        let columns: [&[i8]; 2] = match &self.gathered {
-            Some([one, two]) => [one, two],
-            None => self.places.map(|place| input.get(place..).unwrap_or(&[])),
-        };
-        core_loops::dot_pair(quads, columns, weights, sums);
+        let (one, two) = (pixel(first)?, pixel(second)?);
+        // SAFETY: both are as long as a row of weights, which has no padding (`new`).
+        let columns = unsafe { [Column::new(one.as_ptr()), Column::new(two.as_ptr())] };
+        Some((columns, [total(one), total(two)]))
     }
 }
 
@@ -120,28 +113,26 @@ pub struct Columns<'a> {
 #[cfg(not(target_has_atomic = "32"))]
 impl<'a> Columns<'a> {
     /// `None` if the scratch memory is too small or does not begin at a whole word.
-    pub fn new(_job: &Convolution<'_>, quads: &Quads, scratch: &'a mut [i8]) -> Option<Self> {
+    pub fn new(_job: &Convolution<'_>, quads: &Quads<'_>, scratch: &'a mut [i8]) -> Option<Self> {
         Some(Self { words: super::words(scratch)?.get_mut(..quads.depth)? })
     }
 
-    /// Takes the windows of two output pixels; returns the sums of their activations.
+    /// Takes the windows of two output pixels: both columns, and the sums of their activations.
     pub fn gather(
         &mut self,
         job: &Convolution<'_>,
         input: &[i8],
         first: (usize, usize),
         second: (usize, usize),
-    ) -> [i32; 2] {
+    ) -> Option<([Column; 2], [i32; 2])> {
         let one = fill(self.words, job, input, first, |_, value| value);
         let two = fill(self.words, job, input, second, |word, value| {
             word.wrapping_add(value.wrapping_shl(16))
         });
-        [one, two]
-    }
-
-    /// The sums of a quad of channels.
-    pub fn dot(&self, quads: &Quads, _input: &[i8], weights: &[u8], sums: &mut [i32; PAIR_SUMS]) {
-        core_loops::dot_pair(quads, self.words, weights, sums);
+        let start = self.words.as_ptr().cast();
+        // SAFETY: `new` has made the words as many as a row of weights has with its padding.
+        let column = unsafe { Column::new(start) };
+        Some(([column; 2], [one, two]))
     }
 }
 

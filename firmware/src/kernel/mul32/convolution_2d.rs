@@ -3,18 +3,19 @@
 use tinyhero_common::kernel::{Convolution, Kernels, Portable};
 
 use super::columns::Columns;
-use super::quads::{PAIR_SUMS, Quads};
-use super::rescaled::{PairFinisher, clamp, is_fast};
+use super::quads::Quads;
+use super::rescaled::{clamp, is_fast};
+use super::tile;
 
 pub fn convolution_2d(job: &Convolution<'_>, input: &[i8], scratch: &mut [i8], output: &mut [i8]) {
-    let quads = Quads::new(&job.weights);
     let channels = usize::from(job.output.channels);
-    if quads.bytes == 0 || channels == 0 {
-        return;
-    }
+    let Some(quads) = Quads::new(&job.weights, channels) else {
+        return Portable.convolution_2d(job, input, scratch, output);
+    };
     let Some(mut columns) = Columns::new(job, &quads, scratch) else {
         return Portable.convolution_2d(job, input, scratch, output);
     };
+    let fast = is_fast(job.channels, channels);
     let width = usize::from(job.output.width);
     let (mut y, mut x) = (0, 0);
     let mut next = || {
@@ -25,19 +26,13 @@ pub fn convolution_2d(job: &Convolution<'_>, input: &[i8], scratch: &mut [i8], o
         }
         pixel
     };
-    let fast = is_fast(job.channels);
-    let mut sums = [0; PAIR_SUMS];
-    for pair in output.chunks_mut(2 * channels) {
+    for pair in output.chunks_mut((2 * channels).max(1)) {
         let first = next();
-        // A last pixel without a neighbour is computed twice.
         let second = if pair.len() > channels { next() } else { first };
-        let totals = columns.gather(job, input, first, second);
+        let Some((pointers, totals)) = columns.gather(job, input, first, second) else { return };
         let corrections = totals.map(|total| total.wrapping_mul(quads.offset));
-        let mut finisher = PairFinisher::new(job, pair, corrections, fast);
-        for weights in job.weights.bytes.chunks_exact(quads.bytes) {
-            columns.dot(&quads, input, weights, &mut sums);
-            finisher.take(&sums);
-        }
+        // SAFETY: the columns are made of this layer's weights' measures, and nothing changes them before they are used.
+        unsafe { tile::run(job, &quads, pointers, corrections, pair, fast) };
     }
     clamp(job.activation, output);
 }

@@ -1,20 +1,13 @@
-//! Depthwise convolution: a strip of four channels under a row of windows, then one channel after the other.
-//!
-//! The strip holds, column after column, a word for each row of the window: the activations of four channels, plus 128 so that they
-//! load without a sign. The window of an output is then a run of neighbouring words, whatever the image's width, and padding is
-//! written like anything else. A channel's weights are words while its row of outputs is computed.
+//! Depthwise convolution: four channels at a time, row by row of the output.
 
 use tinyhero_common::kernel::scratch::QuadStrip;
 use tinyhero_common::kernel::{Convolution, Kernels, Portable};
+use tinyhero_common::requantize::requantize;
 
-use super::core_loops;
+use super::core_loops::strip::OFFSET;
 use super::quads::{QUAD, Quads};
-use super::rescaled::{RowChannel, clamp};
-
-/// What the strip adds to an activation.
-const OFFSET: i32 = 128;
-/// The same in every byte of a word.
-const OFFSETS: i32 = i32::from_le_bytes([0x80; 4]);
+use super::rescaled::{Rescaled, clamp, is_fast};
+use super::strip::Strip;
 
 /// The parts of the scratch memory.
 struct Memory<'a> {
@@ -43,44 +36,49 @@ pub fn depthwise_convolution_2d(
     scratch: &mut [i8],
     output: &mut [i8],
 ) {
+    let depth = usize::from(job.output.channels);
     let measures = QuadStrip::new(job.window, job.output);
-    let Some(memory) = Memory::new(&measures, scratch) else {
+    let parts = (Quads::new(&job.weights, depth), Memory::new(&measures, scratch));
+    let (Some(quads), Some(Memory { weights, sums, strip })) = parts else {
         return Portable.depthwise_convolution_2d(job, input, scratch, output);
     };
-    let quads = Quads::new(&job.weights);
-    let depth = usize::from(job.output.channels);
-    let row = usize::from(job.output.width) * depth;
-    let step = usize::from(job.window.stride_width) * measures.rows * QUAD;
-    if measures.taps == 0 || quads.bytes == 0 || row == 0 {
-        return;
-    }
+    let row = (usize::from(job.output.width) * depth).max(1);
+    let taps = measures.taps.max(1);
+    let fast = is_fast(job.channels, depth);
+    let mut strip = Strip::new(job, measures, strip);
     let mut table = job.channels.iter();
-    for (quad, packed) in job.weights.bytes.chunks_exact(quads.bytes).enumerate() {
+    for (quad, packed) in quads.iter().enumerate() {
         let first = quad * QUAD;
+        let mut rescaled = [Rescaled::default(); QUAD];
         let mut channels = [None; QUAD];
-        let rows = memory.weights.chunks_exact_mut(measures.taps).enumerate();
-        for (channel, (lane, words)) in channels.iter_mut().zip(rows) {
-            *channel = table.next().map(|mut entry| {
+        let lanes = weights.chunks_exact_mut(taps).enumerate();
+        for (((lane, words), rescaled), entry) in lanes.zip(&mut rescaled).zip(&mut channels) {
+            *entry = table.next();
+            if let Some(channel) = *entry {
                 let total = unpack(packed, quads.field_bits, lane, words);
-                entry.bias = entry.bias.wrapping_sub(total.wrapping_mul(OFFSET));
-                RowChannel::new(entry, job.output_zero_point)
-            });
+                let excess = total.wrapping_mul(OFFSET);
+                *rescaled = Rescaled::new(channel, job.output_zero_point, excess);
+            }
         }
+        let count = (depth - first).min(QUAD);
+        let rescaled = rescaled.get(..count).unwrap_or(&[]);
         for (y, values) in output.chunks_exact_mut(row).enumerate() {
-            fill(memory.strip, &measures, job, input, first, y);
-            let rows = memory.weights.chunks_exact(measures.taps);
-            for (lane, (channel, weights)) in channels.iter().zip(rows).enumerate() {
+            strip.fill(job, input, first, y);
+            let values = values.get_mut(first..).unwrap_or(&mut []);
+            if fast && strip.three_by_three(weights, rescaled, sums, values, depth) {
+                continue;
+            }
+            for (lane, (channel, weights)) in
+                channels.iter().zip(weights.chunks_exact(taps)).enumerate()
+            {
                 let Some(channel) = channel else { break };
-                core_loops::dot_strip(
-                    memory.strip,
-                    lane,
-                    measures.rows,
-                    step,
-                    weights,
-                    memory.sums,
-                );
-                let values = values.get_mut(first + lane..).unwrap_or(&mut []);
-                channel.apply(memory.sums, job.output_zero_point, values, depth);
+                strip.sums(lane, weights, sums);
+                let values = values.get_mut(lane..).unwrap_or(&mut []);
+                for (value, &sum) in values.iter_mut().step_by(depth.max(1)).zip(sums.iter()) {
+                    let (zero_point, activation) = (job.output_zero_point, job.activation);
+                    let sum = sum.wrapping_add(channel.bias);
+                    *value = requantize(sum, channel.rescale, zero_point, activation);
+                }
             }
         }
     }
@@ -112,52 +110,4 @@ fn unpack(packed: &[u8], field_bits: u32, lane: usize, weights: &mut [i32]) -> i
         }
     }
     total
-}
-
-/// Fills the strip for row `y` of the output and the four channels from `first` on.
-fn fill(
-    strip: &mut [i32],
-    measures: &QuadStrip,
-    job: &Convolution<'_>,
-    input: &[i8],
-    first: usize,
-    y: usize,
-) {
-    let depth = usize::from(job.input.channels);
-    let (height, width) = (usize::from(job.input.height), usize::from(job.input.width));
-    let before = usize::from(job.window.padding_left).min(measures.columns);
-    let inside = (measures.columns - before).min(width);
-    let top = y * usize::from(job.window.stride_height);
-    let [padding, ..] = job.input_zero_point.to_le_bytes();
-    let padding = i32::from_le_bytes([padding; 4]) ^ OFFSETS;
-    for row in 0..measures.rows {
-        let line = (top + row).wrapping_sub(usize::from(job.window.padding_top));
-        // Rows above the image have wrapped to the far end.
-        let inside = if line < height { inside } else { 0 };
-        let words = strip.get_mut(row..).unwrap_or(&mut []);
-        let end = before + inside;
-        let edges = words.iter_mut().step_by(measures.rows.max(1)).enumerate();
-        for (_, word) in edges.filter(|(column, _)| *column < before || *column >= end) {
-            *word = padding;
-        }
-        let words = words.get_mut(before * measures.rows..).unwrap_or(&mut []);
-        let pixels = input.get(line.wrapping_mul(width * depth).wrapping_add(first)..);
-        let pixels = pixels.unwrap_or(&[]);
-        if inside == 0 || core_loops::copy_quads(pixels, depth, words, measures.rows, inside) {
-            continue;
-        }
-        let words = words.iter_mut().step_by(measures.rows.max(1)).take(inside);
-        for (word, pixel) in words.zip(pixels.chunks(depth.max(1))) {
-            *word = quad(pixel) ^ OFFSETS;
-        }
-    }
-}
-
-/// The first four activations as a word; what is missing is zero.
-fn quad(pixel: &[i8]) -> i32 {
-    let mut bytes = [0; QUAD];
-    for (byte, &value) in bytes.iter_mut().zip(pixel) {
-        *byte = value.cast_unsigned();
-    }
-    i32::from_le_bytes(bytes)
 }

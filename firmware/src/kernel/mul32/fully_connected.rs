@@ -4,7 +4,6 @@ use tinyhero_common::kernel::{FullyConnected, Kernels, Portable};
 use tinyhero_common::requantize::requantize;
 
 use super::columns::total;
-use super::core_loops::dot_single;
 use super::quads::{QUAD, Quads};
 
 pub fn fully_connected(
@@ -13,17 +12,14 @@ pub fn fully_connected(
     scratch: &mut [i8],
     output: &mut [i8],
 ) {
-    let quads = Quads::new(&job.weights);
-    if quads.bytes == 0 {
-        return;
-    }
-    let correction = total(input).wrapping_mul(quads.offset);
+    let Some(quads) = Quads::new(&job.weights, output.len()) else {
+        return Portable.fully_connected(job, input, scratch, output);
+    };
     let column = if input.len() >= quads.depth {
         input
     } else {
         // The inner loops take whole groups; what lies behind the input is multiplied with empty fields.
-        let (Some(column), true) = (scratch.get_mut(..quads.depth), input.len() <= quads.depth)
-        else {
+        let Some(column) = scratch.get_mut(..quads.depth) else {
             return Portable.fully_connected(job, input, scratch, output);
         };
         for (place, &value) in column.iter_mut().zip(input) {
@@ -31,11 +27,9 @@ pub fn fully_connected(
         }
         column
     };
+    let correction = total(input).wrapping_mul(quads.offset);
     let mut table = job.channels.iter();
-    let tiles = job.weights.bytes.chunks_exact(quads.bytes);
-    for (weights, values) in tiles.zip(output.chunks_mut(QUAD)) {
-        let mut sums = [0; QUAD];
-        dot_single(&quads, column, weights, &mut sums);
+    for (sums, values) in quads.sums(column).zip(output.chunks_mut(QUAD)) {
         for ((value, sum), channel) in values.iter_mut().zip(sums).zip(&mut table) {
             let sum = sum.wrapping_add(channel.bias).wrapping_sub(correction);
             *value = requantize(sum, channel.rescale, job.output_zero_point, job.activation);

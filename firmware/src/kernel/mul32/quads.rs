@@ -1,43 +1,110 @@
-//! Packed quads of channels: their measures.
+//! Packed quads of channels: their measures, and the inner loops that read them.
 
 use tinyhero_common::kernel::PackedWeights;
 use tinyhero_common::packing::channel_pairs::{depth_multiple, field_bits, padded_depth};
 use tinyhero_common::packing::channel_quads::{field_offset, quad_bytes};
 
+use super::core_loops::{bytes, fields};
+
 /// Channels of a quad.
 pub const QUAD: usize = tinyhero_common::packing::channel_quads::QUAD;
-/// Sums of a quad over two pixels.
+/// Sums of a quad over two pixels, in the order channel pair, pixel, channel of the pair.
 pub const PAIR_SUMS: usize = 2 * QUAD;
 
-/// The measures of a layer's quads.
+/// An inner loop over two pixels: both columns, the weights of a quad, how many groups they are, and where the sums go.
+pub type PairLoop = unsafe extern "C" fn(
+    first: *const i8,
+    second: *const i8,
+    weights: *const u8,
+    groups: usize,
+    sums: *mut [i32; PAIR_SUMS],
+);
+
+/// An inner loop over one pixel.
+type SingleLoop = unsafe extern "C" fn(
+    column: *const i8,
+    weights: *const u8,
+    groups: usize,
+    sums: *mut [i32; QUAD],
+);
+
+/// The weights of a layer, quad by quad.
 #[derive(Clone, Copy)]
-pub struct Quads {
-    /// Bits of a field: 2, 4 or 8.
-    pub field_bits: u32,
+pub struct Quads<'a> {
+    /// All of them, as long as `count` says, at a whole word.
+    bytes: &'a [u8],
+    /// Quads, the last of which may have fewer channels.
+    pub count: usize,
     /// What a field is above its weight.
     pub offset: i32,
     /// Weights of a channel, padding included.
     pub depth: usize,
-    /// Groups of a quad: 16 bytes with 8-bit fields, otherwise 8; `depth` is 4 weights a group, with 2-bit fields 8.
+    /// Groups of a quad, at least one: 16 bytes with 8-bit fields, otherwise 8; `depth` is 4 weights a group, with 2-bit fields 8.
     pub groups: usize,
     /// Bytes of a quad.
-    pub bytes: usize,
+    pub quad_bytes: usize,
+    /// Bits of a field: 2, 4 or 8.
+    pub field_bits: u32,
 }
 
-impl Quads {
-    pub fn new(weights: &PackedWeights<'_>) -> Self {
+impl<'a> Quads<'a> {
+    /// The quads of a layer with that many channels; `None` if there are too few bytes, none at all, or they do not begin at a
+    /// whole word, none of which a validated model has.
+    pub fn new(weights: &PackedWeights<'a>, channels: usize) -> Option<Self> {
         let bit_width = weights.bit_width;
         let depth = padded_depth(bit_width, weights.row_length);
         let groups = match depth_multiple(bit_width) {
             8 => depth >> 3,
             _ => depth >> 2,
         };
-        Self {
-            field_bits: field_bits(bit_width),
+        let quad_bytes = quad_bytes(bit_width, weights.row_length);
+        let count = channels.div_ceil(QUAD);
+        let bytes = weights.bytes.get(..quad_bytes.checked_mul(count)?)?;
+        let aligned = bytes.as_ptr().cast::<u32>().is_aligned();
+        (groups > 0 && count > 0 && aligned).then_some(Self {
+            bytes,
+            count,
             offset: field_offset(bit_width),
             depth,
             groups,
-            bytes: quad_bytes(bit_width, weights.row_length),
+            quad_bytes,
+            field_bits: field_bits(bit_width),
+        })
+    }
+
+    /// The bytes of each quad.
+    pub fn iter(&self) -> impl Iterator<Item = &'a [u8]> + use<'a> {
+        self.bytes.chunks_exact(self.quad_bytes.max(1))
+    }
+
+    /// Where the first quad begins.
+    pub const fn start(&self) -> *const u8 {
+        self.bytes.as_ptr()
+    }
+
+    /// The inner loop over two pixels.
+    pub fn pair_loop(&self) -> PairLoop {
+        match self.field_bits {
+            2 => fields::pair_2,
+            4 => fields::pair_4,
+            _ => bytes::pair,
         }
+    }
+
+    /// The sums of every quad over one column, in order; fewer if the column is too short.
+    pub fn sums(&self, column: &[i8]) -> impl Iterator<Item = [i32; QUAD]> {
+        let inner: SingleLoop = match self.field_bits {
+            2 => fields::single_2,
+            4 => fields::single_4,
+            _ => bytes::single,
+        };
+        let fits = column.len() >= self.depth;
+        self.iter().take(if fits { self.count } else { 0 }).map(move |quad| {
+            let mut sums = [0; QUAD];
+            // SAFETY: the quad is as many bytes as `groups` groups take, aligned, and there is at least one (`new`); the column has
+            // `depth` activations, which is what they multiply.
+            unsafe { inner(column.as_ptr(), quad.as_ptr(), self.groups, &mut sums) };
+            sums
+        })
     }
 }

@@ -53,26 +53,3 @@ pub fn pieces<'a>(
         }
     }
 }
-
-/// What `dot_strip` of the inner loops computes, for windows of any shape.
-pub fn dot_strip(
-    strip: &[i32],
-    lane: usize,
-    rows: usize,
-    step: usize,
-    weights: &[i32],
-    sums: &mut [i32],
-) {
-    let columns = weights.len().checked_div(rows).unwrap_or(0);
-    let windows = (0..).step_by((step >> 2).max(1)).map_while(|start| strip.get(start..));
-    for (sum, window) in sums.iter_mut().zip(windows) {
-        *sum = 0;
-        for (row, weights) in weights.chunks_exact(columns.max(1)).enumerate() {
-            let words = window.iter().skip(row).step_by(rows.max(1));
-            for (&weight, &word) in weights.iter().zip(words) {
-                let value = (word.cast_unsigned() >> (8 * lane as u32)) & 0xFF;
-                *sum = sum.wrapping_add(weight.wrapping_mul(value as i32));
-            }
-        }
-    }
-}

@@ -1,0 +1,93 @@
+//! From sums to activations.
+
+use core::arch::naked_asm;
+
+use crate::kernel::mul32::quads::PAIR_SUMS;
+use crate::kernel::mul32::rescaled::Destination;
+
+/// The sum in r4 becomes an activation in r3, by the multiplier r5, the addend r6 and the shift r7.
+#[rustfmt::skip]
+macro_rules! rescale {
+    () => {
+        concat!(
+            "asrs r3, r4, #16\n",
+            "muls r3, r5, r3\n",
+            "uxth r4, r4\n",
+            "muls r4, r5, r4\n",
+            "lsrs r4, r4, #16\n",
+            "adds r3, r3, r4\n",
+            "adds r3, r3, r6\n",
+            "asrs r3, r7\n",
+            // Saturation: nearly always there is nothing to do.
+            "sxtb r4, r3\n",
+            "cmp r4, r3\n",
+            "beq 7f\n",
+            "asrs r3, r3, #31\n",
+            "movs r4, #127\n",
+            "eors r3, r4\n",
+            "7:\n",
+        )
+    };
+}
+pub(super) use rescale;
+
+/// The sum at `$sum` becomes an activation: minus the correction at `$correction`, plus the bias in r2, to output `$lane` of the
+/// pixel at `$output`.
+#[rustfmt::skip]
+macro_rules! finish_sum {
+    ($sum:literal, $correction:literal, $output:literal, $lane:literal) => {
+        concat!(
+            "ldr r4, [r1, #", $sum, "]\n",
+            "adds r4, r4, r2\n",
+            "ldr r3, [r0, #", $correction, "]\n",
+            "subs r4, r4, r3\n",
+            rescale!(),
+            "ldr r4, [r0, #", $output, "]\n",
+            "strb r3, [r4, #", $lane, "]\n",
+        )
+    };
+}
+
+/// One channel: its constants, then the sums of either pixel, which are at `$first` and `$second`.
+#[rustfmt::skip]
+macro_rules! finish_channel {
+    ($lane:literal, $bias:literal, $multiplier:literal, $first:literal, $second:literal) => {
+        concat!(
+            "ldr r2, [r0, #8]\n",
+            "ldr r2, [r2, #", $bias, "]\n",
+            "ldr r5, [r0, #12]\n",
+            "ldrh r5, [r5, #", $multiplier, "]\n",
+            "ldr r7, [r0, #16]\n",
+            "ldrb r7, [r7, #", $lane, "]\n",
+            "ldr r6, [r0, #28]\n",
+            "lsls r6, r7\n",
+            "asrs r6, r6, #1\n",
+            finish_sum!($first, "20", "0", $lane),
+            finish_sum!($second, "24", "4", $lane),
+        )
+    };
+}
+
+/// Rescales and stores the sums of four channels and two pixels, and moves the destination on.
+///
+/// # Safety
+/// Everything that the destination points to has four more channels; biases are aligned, and so are multipliers.
+#[unsafe(naked)]
+pub unsafe extern "C" fn pair(destination: &mut Destination, sums: &[i32; PAIR_SUMS]) {
+    naked_asm!(
+        "push {{r4-r7, lr}}",
+        finish_channel!("0", "0", "0", "0", "8"),
+        finish_channel!("1", "4", "2", "4", "12"),
+        finish_channel!("2", "8", "4", "16", "24"),
+        finish_channel!("3", "12", "6", "20", "28"),
+        "ldmia r0!, {{r2-r6}}",
+        "adds r2, #4",
+        "adds r3, #4",
+        "adds r4, #16",
+        "adds r5, #8",
+        "adds r6, #4",
+        "subs r0, #20",
+        "stmia r0!, {{r2-r6}}",
+        "pop {{r4-r7, pc}}",
+    )
+}
