@@ -59,17 +59,23 @@ impl InputMap {
 
 /// Quantizes a raw input. `maps` holds one map for all channels, or one per channel in turn.
 pub(crate) fn quantize_input(maps: &[u8], sample_type: SampleType, raw: &[u8], input: &mut [i8]) {
-    let maps = maps.as_chunks::<{ InputMap::BYTES }>().0.iter().cycle();
-    match sample_type {
-        SampleType::U8 => {
-            for ((&sample, map), value) in raw.iter().zip(maps).zip(input) {
-                *value = InputMap::from_bytes(*map).apply(i32::from(sample));
+    let maps = maps.as_chunks::<{ InputMap::BYTES }>().0;
+    // Map by map, so that each is read once: those of a channel are as many values apart as there are maps.
+    for (first, map) in maps.iter().enumerate() {
+        let map = InputMap::from_bytes(*map);
+        let values = input.iter_mut().skip(first).step_by(maps.len().max(1));
+        match sample_type {
+            SampleType::U8 => {
+                let samples = raw.iter().skip(first).step_by(maps.len().max(1));
+                for (&sample, value) in samples.zip(values) {
+                    *value = map.apply(i32::from(sample));
+                }
             }
-        }
-        SampleType::I16 => {
-            let samples = raw.as_chunks::<2>().0.iter();
-            for ((&sample, map), value) in samples.zip(maps).zip(input) {
-                *value = InputMap::from_bytes(*map).apply(i32::from(i16::from_le_bytes(sample)));
+            SampleType::I16 => {
+                let samples = raw.as_chunks::<2>().0.iter().skip(first);
+                for (&sample, value) in samples.step_by(maps.len().max(1)).zip(values) {
+                    *value = map.apply(i32::from(i16::from_le_bytes(sample)));
+                }
             }
         }
     }

@@ -4,7 +4,7 @@ use tinyhero_common::kernel::{Convolution, Kernels, Portable};
 
 use super::columns::Columns;
 use super::quads::Quads;
-use super::rescaled::{clamp, is_fast};
+use super::rescaled::{clamp, is_readable};
 use super::tile;
 
 pub fn convolution_2d(job: &Convolution<'_>, input: &[i8], scratch: &mut [i8], output: &mut [i8]) {
@@ -15,7 +15,7 @@ pub fn convolution_2d(job: &Convolution<'_>, input: &[i8], scratch: &mut [i8], o
     let Some(mut columns) = Columns::new(job, &quads, scratch) else {
         return Portable.convolution_2d(job, input, scratch, output);
     };
-    let fast = is_fast(job.channels, channels);
+    let readable = is_readable(job.channels, channels);
     let width = usize::from(job.output.width);
     let (mut y, mut x) = (0, 0);
     let mut next = || {
@@ -32,7 +32,7 @@ pub fn convolution_2d(job: &Convolution<'_>, input: &[i8], scratch: &mut [i8], o
         let Some((pointers, totals)) = columns.gather(job, input, first, second) else { return };
         let corrections = totals.map(|total| total.wrapping_mul(quads.offset));
         // SAFETY: the columns are made of this layer's weights' measures, and nothing changes them before they are used.
-        unsafe { tile::run(job, &quads, pointers, corrections, pair, fast) };
+        unsafe { tile::run(job, &quads, pointers, corrections, pair, readable) };
     }
     clamp(job.activation, output);
 }

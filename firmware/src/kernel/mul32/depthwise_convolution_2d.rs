@@ -2,11 +2,11 @@
 
 use tinyhero_common::kernel::scratch::QuadStrip;
 use tinyhero_common::kernel::{Convolution, Kernels, Portable};
-use tinyhero_common::requantize::requantize;
+use tinyhero_common::requantize::{Rescale, requantize};
 
 use super::core_loops::strip::OFFSET;
 use super::quads::{QUAD, Quads};
-use super::rescaled::{Rescaled, clamp, is_fast};
+use super::rescaled::{Rescaled, clamp, is_readable, left_shift};
 use super::strip::Strip;
 
 /// The parts of the scratch memory.
@@ -44,7 +44,7 @@ pub fn depthwise_convolution_2d(
     };
     let row = (usize::from(job.output.width) * depth).max(1);
     let taps = measures.taps.max(1);
-    let fast = is_fast(job.channels, depth);
+    let readable = is_readable(job.channels, depth);
     let mut strip = Strip::new(job, measures, strip);
     let mut table = job.channels.iter();
     for (quad, packed) in quads.iter().enumerate() {
@@ -55,7 +55,7 @@ pub fn depthwise_convolution_2d(
         for (((lane, words), rescaled), entry) in lanes.zip(&mut rescaled).zip(&mut channels) {
             *entry = table.next();
             if let Some(channel) = *entry {
-                let total = unpack(packed, quads.field_bits, lane, words);
+                let total = unpack(packed, quads.field_bits, lane, left_shift(channel), words);
                 let excess = total.wrapping_mul(OFFSET);
                 *rescaled = Rescaled::new(channel, job.output_zero_point, excess);
             }
@@ -65,7 +65,7 @@ pub fn depthwise_convolution_2d(
         for (y, values) in output.chunks_exact_mut(row).enumerate() {
             strip.fill(job, input, first, y);
             let values = values.get_mut(first..).unwrap_or(&mut []);
-            if fast && strip.three_by_three(weights, rescaled, sums, values, depth) {
+            if readable && strip.three_by_three(weights, rescaled, sums, values, depth) {
                 continue;
             }
             for (lane, (channel, weights)) in
@@ -75,9 +75,11 @@ pub fn depthwise_convolution_2d(
                 strip.sums(lane, weights, sums);
                 let values = values.get_mut(lane..).unwrap_or(&mut []);
                 for (value, &sum) in values.iter_mut().step_by(depth.max(1)).zip(sums.iter()) {
-                    let (zero_point, activation) = (job.output_zero_point, job.activation);
-                    let sum = sum.wrapping_add(channel.bias);
-                    *value = requantize(sum, channel.rescale, zero_point, activation);
+                    let bias = channel.bias.wrapping_shl(left_shift(*channel));
+                    let sum = sum.wrapping_add(bias);
+                    let shift = channel.rescale.shift.max(1);
+                    let rescale = Rescale { shift, ..channel.rescale };
+                    *value = requantize(sum, rescale, job.output_zero_point, job.activation);
                 }
             }
         }
@@ -85,11 +87,11 @@ pub fn depthwise_convolution_2d(
     clamp(job.activation, output);
 }
 
-/// Turns the fields of a quad's channel into weights; returns their sum.
-fn unpack(packed: &[u8], field_bits: u32, lane: usize, weights: &mut [i32]) -> i32 {
+/// Turns the fields of a quad's channel into weights, `left` bits to the left; returns their sum.
+fn unpack(packed: &[u8], field_bits: u32, lane: usize, left: u32, weights: &mut [i32]) -> i32 {
     let mut total = 0i32;
     let mut put = |weight: &mut i32, field: u32| {
-        *weight = (field as i32).wrapping_sub(1 << (field_bits - 1));
+        *weight = (field as i32).wrapping_sub(1 << (field_bits - 1)).wrapping_shl(left);
         total = total.wrapping_add(*weight);
     };
     if field_bits == 8 {

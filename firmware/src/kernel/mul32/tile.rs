@@ -34,7 +34,7 @@ impl Column {
     }
 }
 
-/// Computes all channels of one or two pixels, `pair`. `fast` is what `is_fast` says of the layer; `corrections` are subtracted from the
+/// Computes all channels of one or two pixels, `pair`. `readable` is what `is_readable` says of the layer; `corrections` are subtracted from the
 /// sums of either pixel.
 ///
 /// # Safety
@@ -45,14 +45,14 @@ pub unsafe fn run(
     columns: [Column; 2],
     corrections: [i32; 2],
     pair: &mut [i8],
-    fast: bool,
+    readable: bool,
 ) {
     let channels = usize::from(job.output.channels);
     let [Column(first), Column(second)] = columns;
     if pair.len() < channels {
         return;
     }
-    let whole = if fast { channels / QUAD } else { 0 };
+    let whole = if readable { channels / QUAD } else { 0 };
     let (biases, multipliers, shifts) = job.channels.parts();
     // A pixel without a neighbour is computed twice.
     let other = if pair.len() >= 2 * channels { channels } else { 0 };
@@ -74,7 +74,7 @@ pub unsafe fn run(
             },
         };
         // SAFETY: there are at least `whole` quads of weights, made of `groups` groups (`Quads::new`), and the columns are this layer's.
-        // The table has all channels and begins at a whole word (`is_fast`), and both pixels lie in `pair`.
+        // The table has all channels and begins at a whole word (`is_readable`), and both pixels lie in `pair`.
         unsafe { run_quads(quads.pair_loop(), &mut tile) };
     }
     let mut table = job.channels.iter().skip(whole * QUAD);

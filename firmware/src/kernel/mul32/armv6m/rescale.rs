@@ -55,10 +55,16 @@ macro_rules! finish_channel {
         concat!(
             "ldr r2, [r0, #8]\n",
             "ldr r2, [r2, #", $bias, "]\n",
-            "ldr r5, [r0, #12]\n",
-            "ldrh r5, [r5, #", $multiplier, "]\n",
             "ldr r7, [r0, #16]\n",
             "ldrb r7, [r7, #", $lane, "]\n",
+            "sxtb r7, r7\n",
+            "cmp r7, #1\n",
+            "bge 3f\n",
+            "movs r6, #", $first, "\n",
+            "bl 2f\n",
+            "3:\n",
+            "ldr r5, [r0, #12]\n",
+            "ldrh r5, [r5, #", $multiplier, "]\n",
             "ldr r6, [r0, #28]\n",
             "lsls r6, r7\n",
             "asrs r6, r6, #1\n",
@@ -73,7 +79,7 @@ macro_rules! finish_channel {
 /// # Safety
 /// Everything that the destination points to has four more channels; biases are aligned, and so are multipliers.
 #[unsafe(naked)]
-pub unsafe extern "C" fn pair(destination: &mut Destination, sums: &[i32; PAIR_SUMS]) {
+pub unsafe extern "C" fn pair(destination: &mut Destination, sums: &mut [i32; PAIR_SUMS]) {
     naked_asm!(
         "push {{r4-r7, lr}}",
         finish_channel!("0", "0", "0", "0", "8"),
@@ -89,5 +95,27 @@ pub unsafe extern "C" fn pair(destination: &mut Destination, sums: &[i32; PAIR_S
         "subs r0, #20",
         "stmia r0!, {{r2-r6}}",
         "pop {{r4-r7, pc}}",
+        // A shift below 1 moves the sum to the left instead, and 1 remains. The sums of both pixels, at r1 + r6, become what gives
+        // that sum once bias and correction are applied.
+        "2:",
+        "adds r6, r1, r6",
+        "rsbs r7, r7, #0",
+        "adds r7, #1",
+        "ldr r5, [r0, #20]",
+        "subs r5, r2, r5",
+        "ldr r4, [r6, #0]",
+        "adds r4, r4, r5",
+        "lsls r4, r7",
+        "subs r4, r4, r5",
+        "str r4, [r6, #0]",
+        "ldr r5, [r0, #24]",
+        "subs r5, r2, r5",
+        "ldr r4, [r6, #8]",
+        "adds r4, r4, r5",
+        "lsls r4, r7",
+        "subs r4, r4, r5",
+        "str r4, [r6, #8]",
+        "movs r7, #1",
+        "bx lr",
     )
 }

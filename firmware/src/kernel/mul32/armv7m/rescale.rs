@@ -29,8 +29,13 @@ macro_rules! finish_channel {
     ($first:literal, $second:literal) => {
         concat!(
             "ldr r10, [r4], #4\n",
+            "ldrsb r12, [r6], #1\n",
+            "cmp r12, #1\n",
+            "bge 3f\n",
+            "add r8, r1, #", $first, "\n",
+            "bl 2f\n",
+            "3:\n",
             "ldrh r11, [r5], #2\n",
-            "ldrb r12, [r6], #1\n",
             "lsl r11, r11, #16\n",
             "lsl lr, r9, r12\n",
             "asr lr, lr, #1\n",
@@ -45,7 +50,7 @@ macro_rules! finish_channel {
 /// # Safety
 /// Everything that the destination points to has four more channels; biases are aligned, and so are multipliers.
 #[unsafe(naked)]
-pub unsafe extern "C" fn pair(destination: &mut Destination, sums: &[i32; PAIR_SUMS]) {
+pub unsafe extern "C" fn pair(destination: &mut Destination, sums: &mut [i32; PAIR_SUMS]) {
     naked_asm!(
         "push {{r4-r11, lr}}",
         "ldm r0, {{r2-r6}}",
@@ -56,5 +61,25 @@ pub unsafe extern "C" fn pair(destination: &mut Destination, sums: &[i32; PAIR_S
         finish_channel!("20", "28"),
         "stm r0, {{r2-r6}}",
         "pop {{r4-r11, pc}}",
+        // A shift below 1 moves the sum to the left instead, and 1 remains. The sums of both pixels, at r8, become what gives
+        // that sum once bias and correction are applied.
+        "2:",
+        "rsb r12, r12, #1",
+        "ldr r11, [r0, #20]",
+        "sub r11, r10, r11",
+        "ldr r7, [r8]",
+        "add r7, r7, r11",
+        "lsl r7, r7, r12",
+        "sub r7, r7, r11",
+        "str r7, [r8]",
+        "ldr r11, [r0, #24]",
+        "sub r11, r10, r11",
+        "ldr r7, [r8, #8]",
+        "add r7, r7, r11",
+        "lsl r7, r7, r12",
+        "sub r7, r7, r11",
+        "str r7, [r8, #8]",
+        "mov r12, #1",
+        "bx lr",
     )
 }
