@@ -6,6 +6,7 @@
 //! channels stand 16 bits apart instead, where they have at most 4 bits.
 
 pub mod bytes;
+pub mod column;
 pub mod fields;
 pub mod rescale;
 pub mod strip;

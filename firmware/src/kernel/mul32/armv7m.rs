@@ -6,6 +6,7 @@
 //! a total and its upper half to a total of the upper lane, so that the lower lane is what remains.
 
 pub mod bytes;
+pub mod column;
 pub mod fields;
 pub mod rescale;
 pub mod strip;

@@ -3,6 +3,7 @@
 use super::window::{Piece, pieces};
 use tinyhero_common::kernel::Convolution;
 
+use super::core_loops::column;
 use super::quads::Quads;
 use super::tile::Column;
 
@@ -89,10 +90,12 @@ fn fill(column: &mut [i8], job: &Convolution<'_>, input: &[i8], (y, x): (usize, 
         rest = tail;
         match piece {
             Piece::Inside(values) => {
-                for (place, &value) in room.iter_mut().zip(values) {
-                    *place = value;
+                // 512 at a time, as many as the inner loop can sum up.
+                for (from, to) in values.chunks(512).zip(room.chunks_mut(512)) {
+                    // SAFETY: `room` is as long as `values`, so each piece is as long as the other.
+                    let part = unsafe { column::copy(from.as_ptr(), from.len(), to.as_mut_ptr()) };
+                    sum = sum.wrapping_add(part);
                 }
-                sum = sum.wrapping_add(total(values));
             }
             Piece::Padding(count) => {
                 room.fill(job.input_zero_point);
@@ -125,8 +128,8 @@ impl<'a> Columns<'a> {
         first: (usize, usize),
         second: (usize, usize),
     ) -> Option<([Column; 2], [i32; 2])> {
-        let one = fill(self.words, job, input, first, |_, value| value);
-        let two = fill(self.words, job, input, second, |word, value| {
+        let one = fill(self.words, job, input, first, column::put, |_, value| value);
+        let two = fill(self.words, job, input, second, column::put_above, |word, value| {
             word.wrapping_add(value.wrapping_shl(16))
         });
         let start = self.words.as_ptr().cast();
@@ -136,32 +139,41 @@ impl<'a> Columns<'a> {
     }
 }
 
-/// Puts every activation of a window into its word; returns their sum.
+/// Puts every activation of a window into its word, those inside the image by the inner loop `put_all`; returns their sum.
 #[cfg(not(target_has_atomic = "32"))]
-#[inline(always)]
 fn fill(
     words: &mut [i32],
     job: &Convolution<'_>,
     input: &[i8],
     (y, x): (usize, usize),
+    put_all: unsafe extern "C" fn(*const i8, usize, *mut i32) -> i32,
     put: impl Fn(i32, i32) -> i32,
 ) -> i32 {
-    let mut words = words.iter_mut();
+    let mut rest = words;
     let mut sum = 0i32;
-    pieces(job, input, y, x, |piece| match piece {
-        Piece::Inside(values) => {
-            for (&value, word) in values.iter().zip(&mut words) {
-                let value = i32::from(value);
-                *word = put(*word, value);
-                sum = sum.wrapping_add(value);
+    pieces(job, input, y, x, |piece| {
+        let length = match piece {
+            Piece::Inside(values) => values.len(),
+            Piece::Padding(count) => count,
+        };
+        let Some((room, tail)) = core::mem::take(&mut rest).split_at_mut_checked(length) else {
+            return;
+        };
+        rest = tail;
+        match piece {
+            Piece::Inside(values) if !values.is_empty() => {
+                // SAFETY: there is at least one activation, and `room` has as many words.
+                let part = unsafe { put_all(values.as_ptr(), values.len(), room.as_mut_ptr()) };
+                sum = sum.wrapping_add(part);
             }
-        }
-        Piece::Padding(count) => {
-            let value = i32::from(job.input_zero_point);
-            for word in (&mut words).take(count) {
-                *word = put(*word, value);
+            Piece::Inside(_) => {}
+            Piece::Padding(count) => {
+                let value = i32::from(job.input_zero_point);
+                for word in room {
+                    *word = put(*word, value);
+                }
+                sum = sum.wrapping_add(value.wrapping_mul(count as i32));
             }
-            sum = sum.wrapping_add(value.wrapping_mul(count as i32));
         }
     });
     sum
