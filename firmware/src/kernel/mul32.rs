@@ -16,7 +16,6 @@ mod quads;
 mod rescaled;
 mod strip;
 mod tile;
-mod window;
 
 // ARMv7-M has exclusive loads, ARMv6-M has not: that tells one instruction set from the other at compile time.
 #[cfg(not(target_has_atomic = "32"))]

@@ -7,6 +7,7 @@ use super::quads::Quads;
 use super::rescaled::{clamp, is_readable};
 use super::tile;
 
+#[inline(never)]
 pub fn convolution_2d(job: &Convolution<'_>, input: &[i8], scratch: &mut [i8], output: &mut [i8]) {
     let channels = usize::from(job.output.channels);
     let Some(quads) = Quads::new(&job.weights, channels) else {
@@ -29,7 +30,7 @@ pub fn convolution_2d(job: &Convolution<'_>, input: &[i8], scratch: &mut [i8], o
     for pair in output.chunks_mut((2 * channels).max(1)) {
         let first = next();
         let second = if pair.len() > channels { next() } else { first };
-        let Some((pointers, totals)) = columns.gather(job, input, first, second) else { return };
+        let Some((pointers, totals)) = columns.gather(input, first, second) else { return };
         let corrections = totals.map(|total| total.wrapping_mul(quads.offset));
         // SAFETY: the columns are made of this layer's weights' measures, and nothing changes them before they are used.
         unsafe { tile::run(job, &quads, pointers, corrections, pair, readable) };

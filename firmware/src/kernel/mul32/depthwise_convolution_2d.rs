@@ -30,6 +30,7 @@ impl<'a> Memory<'a> {
     }
 }
 
+#[inline(never)]
 pub fn depthwise_convolution_2d(
     job: &Convolution<'_>,
     input: &[i8],

@@ -6,6 +6,7 @@ use tinyhero_common::requantize::requantize;
 use super::columns::total;
 use super::quads::{QUAD, Quads};
 
+#[inline(never)]
 pub fn fully_connected(
     job: &FullyConnected<'_>,
     input: &[i8],
