@@ -7,7 +7,7 @@
 //! module of its own.
 
 pub mod channel_pairs;
-pub mod channel_quads;
+pub mod field_quads;
 
 use serde::{Deserialize, Serialize};
 

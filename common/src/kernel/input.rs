@@ -60,23 +60,34 @@ impl InputMap {
 /// Quantizes a raw input. `maps` holds one map for all channels, or one per channel in turn.
 pub(crate) fn quantize_input(maps: &[u8], sample_type: SampleType, raw: &[u8], input: &mut [i8]) {
     let maps = maps.as_chunks::<{ InputMap::BYTES }>().0;
-    // Map by map, so that each is read once: those of a channel are as many values apart as there are maps.
-    for (first, map) in maps.iter().enumerate() {
+    match sample_type {
+        SampleType::U8 => quantize(maps, raw, input, |&sample| i32::from(sample)),
+        SampleType::I16 => quantize(maps, raw.as_chunks::<2>().0, input, |&sample| {
+            i32::from(i16::from_le_bytes(sample))
+        }),
+    }
+}
+
+/// The loop for one kind of sample. A single map is read once, since decoding one takes longer than applying it.
+#[inline(always)]
+fn quantize<Sample>(
+    maps: &[[u8; InputMap::BYTES]],
+    samples: &[Sample],
+    input: &mut [i8],
+    integer: impl Fn(&Sample) -> i32,
+) {
+    if let [map] = maps {
         let map = InputMap::from_bytes(*map);
-        let values = input.iter_mut().skip(first).step_by(maps.len().max(1));
-        match sample_type {
-            SampleType::U8 => {
-                let samples = raw.iter().skip(first).step_by(maps.len().max(1));
-                for (&sample, value) in samples.zip(values) {
-                    *value = map.apply(i32::from(sample));
-                }
-            }
-            SampleType::I16 => {
-                let samples = raw.as_chunks::<2>().0.iter().skip(first);
-                for (&sample, value) in samples.step_by(maps.len().max(1)).zip(values) {
-                    *value = map.apply(i32::from(i16::from_le_bytes(sample)));
-                }
-            }
+        for (sample, value) in samples.iter().zip(input) {
+            *value = map.apply(integer(sample));
+        }
+        return;
+    }
+    for (channel, map) in maps.iter().enumerate() {
+        let map = InputMap::from_bytes(*map);
+        let samples = samples.iter().skip(channel).step_by(maps.len());
+        for (sample, value) in samples.zip(input.iter_mut().skip(channel).step_by(maps.len())) {
+            *value = map.apply(integer(sample));
         }
     }
 }

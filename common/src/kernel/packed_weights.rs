@@ -1,7 +1,7 @@
 //! The weights of a layer in any layout, and the one way to read a row of them.
 
 use crate::model::Layout;
-use crate::packing::{BitWidth, channel_pairs, channel_quads, pack_row, unpack_row};
+use crate::packing::{BitWidth, channel_pairs, field_quads, pack_row, unpack_row};
 
 /// The packed weights of a layer, one row an output channel.
 #[derive(Clone, Copy, Debug)]
@@ -28,9 +28,11 @@ impl PackedWeights<'_> {
         row_length: usize,
     ) -> usize {
         match layout {
-            Layout::Rows => bit_width.row_bytes(row_length).saturating_mul(rows),
+            Layout::Rows | Layout::ChannelQuads => {
+                bit_width.row_bytes(row_length).saturating_mul(rows)
+            }
             Layout::ChannelPairs => channel_pairs::bytes(bit_width, rows, row_length),
-            Layout::ChannelQuads => channel_quads::bytes(bit_width, rows, row_length),
+            Layout::FieldQuads => field_quads::bytes(bit_width, rows, row_length),
         }
     }
 
@@ -45,7 +47,7 @@ impl PackedWeights<'_> {
         packed: &mut [u8],
     ) -> Option<()> {
         match layout {
-            Layout::Rows => {
+            Layout::Rows | Layout::ChannelQuads => {
                 let row_bytes = bit_width.row_bytes(row_length).max(1);
                 let mut rows = packed.chunks_exact_mut(row_bytes);
                 weights
@@ -53,7 +55,7 @@ impl PackedWeights<'_> {
                     .try_for_each(|row| pack_row(row, bit_width, rows.next()?))
             }
             Layout::ChannelPairs => channel_pairs::pack(weights, row_length, bit_width, packed),
-            Layout::ChannelQuads => channel_quads::pack(weights, row_length, bit_width, packed),
+            Layout::FieldQuads => field_quads::pack(weights, row_length, bit_width, packed),
         }
     }
 
@@ -63,7 +65,7 @@ impl PackedWeights<'_> {
     /// Weights beyond the row's end hold nothing of use afterwards.
     pub fn unpack(&self, row: usize, first: usize, weights: &mut [i8]) {
         match self.layout {
-            Layout::Rows => {
+            Layout::Rows | Layout::ChannelQuads => {
                 let start = self.bit_width.row_bytes(self.row_length).saturating_mul(row);
                 let start = start.saturating_add(self.bit_width.row_bytes(first));
                 unpack_row(self.bytes.get(start..).unwrap_or(&[]), self.bit_width, weights);
@@ -76,7 +78,7 @@ impl PackedWeights<'_> {
                 first,
                 weights,
             ),
-            Layout::ChannelQuads => channel_quads::unpack(
+            Layout::FieldQuads => field_quads::unpack(
                 self.bytes,
                 self.row_length,
                 self.bit_width,

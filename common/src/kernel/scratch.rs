@@ -16,18 +16,15 @@ pub const fn bytes(operator: &Operator, input: Shape, output: Shape) -> usize {
             let row = window.taps().saturating_mul(input.channels as usize);
             larger(row, convolution(*window, *weights, input, output))
         }
-        Operator::DepthwiseConvolution2d { window, weights } => match weights.layout {
-            Layout::ChannelQuads => {
-                larger(window.taps(), QuadStrip::new(*window, output).scratch_bytes())
-            }
-            _ => window.taps(),
-        },
+        Operator::DepthwiseConvolution2d { window, weights } => {
+            larger(window.taps(), depthwise(*window, *weights, input, output))
+        }
         Operator::FullyConnected { weights } => match weights.layout {
-            Layout::Rows => 0,
+            Layout::Rows | Layout::ChannelQuads => 0,
             Layout::ChannelPairs => {
                 2 * channel_pairs::padded_depth(weights.bit_width, input.elements())
             }
-            Layout::ChannelQuads => quad_column(weights.bit_width, input.elements()),
+            Layout::FieldQuads => quad_column(weights.bit_width, input.elements()),
         },
         _ => 0,
     }
@@ -35,8 +32,8 @@ pub const fn bytes(operator: &Operator, input: Shape, output: Shape) -> usize {
 
 const fn convolution(window: Window, weights: Weights, input: Shape, output: Shape) -> usize {
     match weights.layout {
-        Layout::Rows => 0,
-        Layout::ChannelQuads => {
+        Layout::Rows | Layout::ChannelQuads => 0,
+        Layout::FieldQuads => {
             let depth = window.taps().saturating_mul(input.channels as usize);
             4 * channel_pairs::padded_depth(weights.bit_width, depth)
         }
@@ -46,17 +43,25 @@ const fn convolution(window: Window, weights: Weights, input: Shape, output: Sha
     }
 }
 
+const fn depthwise(window: Window, weights: Weights, input: Shape, output: Shape) -> usize {
+    match (weights.layout, QuadColumns::new(window, input, output)) {
+        (Layout::ChannelQuads, Some(columns)) => columns.scratch_bytes(),
+        (Layout::FieldQuads, _) => QuadStrip::new(window, output).scratch_bytes(),
+        _ => 0,
+    }
+}
+
 const fn larger(first: usize, second: usize) -> usize {
     if first > second { first } else { second }
 }
 
-/// What a fully connected layer in [`Layout::ChannelQuads`] needs: a copy of the input where it is no multiple of a group.
+/// What a fully connected layer in [`Layout::FieldQuads`] needs: a copy of the input where it is no multiple of a group.
 const fn quad_column(bit_width: BitWidth, inputs: usize) -> usize {
     let depth = channel_pairs::padded_depth(bit_width, inputs);
     if depth == inputs { 0 } else { depth }
 }
 
-/// What the depthwise kernel for [`Layout::ChannelQuads`] keeps in its scratch memory, in this order: the weights of four channels
+/// What the depthwise kernel for [`Layout::FieldQuads`] keeps in its scratch memory, in this order: the weights of four channels
 /// as words; the sums of a row of outputs; and the strip, the rows of the input under a row of windows, four channels wide and padded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct QuadStrip {
@@ -127,13 +132,18 @@ impl PairColumns {
         let whole = depth.saturating_mul(column);
         // A segment must end where words of weights end.
         let divided = whole > COLUMN_BYTES && line & (multiple - 1) == 0 && kernel_rows > 1;
-        let rows = if divided { larger(COLUMN_BYTES / (column * line), 1) } else { kernel_rows };
+        // Checked, since not every optimizer sees that a line of a divided window is not empty.
+        let rows = match COLUMN_BYTES.checked_div(column * line) {
+            Some(rows) if divided => larger(rows, 1),
+            _ => kernel_rows,
+        };
         let depth = if divided { rows * line } else { depth };
         // Lines that are no whole words are gathered for the whole window at once.
         let gathered = match (line & 3 == 0, leaves_image(window, input, output)) {
             (true, false) => 0,
-            (true, true) => line,
-            (false, _) => depth,
+            (true, true) => PAIR_PIXELS * line,
+            // Lines are copied by words, the last of which may reach beyond.
+            (false, _) => PAIR_PIXELS * depth + 4,
         };
         let channels = (output.channels as usize).div_ceil(2) * 2;
         Self {
@@ -143,7 +153,7 @@ impl PairColumns {
             divided,
             column_bytes: depth.saturating_mul(column),
             partial_bytes: if divided { channels * PAIR_PIXELS * 4 } else { 0 },
-            gathered_bytes: gathered.saturating_mul(PAIR_PIXELS),
+            gathered_bytes: gathered,
         }
     }
 
@@ -152,6 +162,39 @@ impl PairColumns {
         self.column_bytes
             .saturating_add(self.partial_bytes)
             .saturating_add(self.gathered_bytes.next_multiple_of(4))
+    }
+}
+
+/// What the depthwise kernel for [`Layout::ChannelQuads`] keeps in its scratch memory: two pairs of image rows as columns of 16-bit
+/// lanes, four channels at a time, and four tables with the weights and constants of these channels.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct QuadColumns {
+    /// Columns that the windows of an output row meet, padding included.
+    pub columns: usize,
+}
+
+impl QuadColumns {
+    /// Words of a column: two pairs of rows for each of four channels.
+    pub const COLUMN_WORDS: usize = 8;
+    /// Words of a table: four biases, three columns of weights, four multipliers in two words, four addends, four shifts.
+    pub const TABLE_WORDS: usize = 4 + 3 * Self::COLUMN_WORDS + 2 + 4 + 4;
+
+    /// The columns of a layer. `None` if the window is not 3 x 3 or skips columns, which the kernel does not take.
+    pub const fn new(window: Window, input: Shape, output: Shape) -> Option<Self> {
+        let fits = window.kernel_height == 3
+            && window.kernel_width == 3
+            && window.stride_width <= 3
+            && input.channels >= 4;
+        if !fits {
+            return None;
+        }
+        let steps = (output.width as usize).saturating_sub(1);
+        Some(Self { columns: steps * window.stride_width as usize + 3 })
+    }
+
+    /// Bytes of the columns and the tables.
+    pub const fn scratch_bytes(&self) -> usize {
+        (self.columns * Self::COLUMN_WORDS + 4 * Self::TABLE_WORDS) * 4
     }
 }
 

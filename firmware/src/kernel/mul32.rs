@@ -1,6 +1,6 @@
 //! Kernels for cores with a plain 32-bit multiply: Cortex-M0, M0+ and M3.
 //!
-//! They read weights in [`Layout::ChannelQuads`] and hand every other layout to the portable kernels. Everything is computed on fields,
+//! They read weights in [`Layout::FieldQuads`] and hand every other layout to the portable kernels. Everything is computed on fields,
 //! which are weights plus an offset, so `Σ w · x = Σ field · x − offset · Σ x`; the second sum is common to all channels of a pixel.
 //! The inner loops are assembly for either instruction set (`armv6m.rs`, `armv7m.rs`), behind functions that check every length.
 
@@ -38,7 +38,7 @@ impl Kernels for Mul32 {
         scratch: &mut [i8],
         output: &mut [i8],
     ) {
-        if job.weights.layout == Layout::ChannelQuads {
+        if job.weights.layout == Layout::FieldQuads {
             convolution_2d::convolution_2d(job, input, scratch, output);
         } else {
             Portable.convolution_2d(job, input, scratch, output);
@@ -52,7 +52,7 @@ impl Kernels for Mul32 {
         scratch: &mut [i8],
         output: &mut [i8],
     ) {
-        if job.weights.layout == Layout::ChannelQuads {
+        if job.weights.layout == Layout::FieldQuads {
             depthwise_convolution_2d::depthwise_convolution_2d(job, input, scratch, output);
         } else {
             Portable.depthwise_convolution_2d(job, input, scratch, output);
@@ -66,7 +66,7 @@ impl Kernels for Mul32 {
         scratch: &mut [i8],
         output: &mut [i8],
     ) {
-        if job.weights.layout == Layout::ChannelQuads {
+        if job.weights.layout == Layout::FieldQuads {
             fully_connected::fully_connected(job, input, scratch, output);
         } else {
             Portable.fully_connected(job, input, scratch, output);

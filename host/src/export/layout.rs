@@ -5,6 +5,7 @@
 
 use crate::integer_network::{IntegerLayer, IntegerNetwork, set_weights};
 use crate::target::board::Core;
+use tinyhero_common::kernel::scratch::QuadColumns;
 use tinyhero_common::model::{Layout, Operator, Shape, Weights};
 use tinyhero_common::packing::BitWidth;
 
@@ -33,20 +34,25 @@ impl KernelFamily {
     pub const fn layout(
         self,
         operator: &Operator,
-        _input: Shape,
-        _output: Shape,
+        input: Shape,
+        output: Shape,
         _bit_width: BitWidth,
     ) -> Layout {
         match (self, operator) {
             (Self::Dsp, Operator::Convolution2d { .. } | Operator::FullyConnected { .. }) => {
                 Layout::ChannelPairs
             }
+            (Self::Dsp, Operator::DepthwiseConvolution2d { window, .. })
+                if QuadColumns::new(*window, input, output).is_some() =>
+            {
+                Layout::ChannelQuads
+            }
             (
                 Self::Mul32,
                 Operator::Convolution2d { .. }
                 | Operator::DepthwiseConvolution2d { .. }
                 | Operator::FullyConnected { .. },
-            ) => Layout::ChannelQuads,
+            ) => Layout::FieldQuads,
             _ => Layout::Rows,
         }
     }

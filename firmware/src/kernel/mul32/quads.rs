@@ -2,12 +2,12 @@
 
 use tinyhero_common::kernel::PackedWeights;
 use tinyhero_common::packing::channel_pairs::{depth_multiple, field_bits, padded_depth};
-use tinyhero_common::packing::channel_quads::{field_offset, quad_bytes};
+use tinyhero_common::packing::field_quads::{field_offset, quad_bytes};
 
 use super::core_loops::{bytes, fields};
 
 /// Channels of a quad.
-pub const QUAD: usize = tinyhero_common::packing::channel_quads::QUAD;
+pub const QUAD: usize = tinyhero_common::packing::field_quads::QUAD;
 /// Sums of a quad over two pixels, in the order channel pair, pixel, channel of the pair.
 pub const PAIR_SUMS: usize = 2 * QUAD;
 

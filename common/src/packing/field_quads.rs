@@ -1,4 +1,4 @@
-//! The layout [`ChannelQuads`](crate::model::Layout::ChannelQuads): four output channels side by side, for cores that multiply 32 bits by 32 bits.
+//! The layout [`FieldQuads`](crate::model::Layout::FieldQuads): four output channels side by side, for cores that multiply 32 bits by 32 bits.
 //!
 //! Four rows, a quad, are one stream of little-endian groups. A group holds the next weights of all four channels:
 //!
