@@ -124,11 +124,18 @@ pub enum Layout {
     /// Two output channels side by side in fields that a dual 16-bit multiply takes; see [`crate::packing::channel_pairs`]. For full
     /// convolutions and fully connected layers on cores with DSP instructions.
     ChannelPairs,
+    /// Two output channels side by side in vectors of 16 lanes; see [`crate::packing::vector_pairs`]. For full convolutions and fully
+    /// connected layers on cores with Helium.
+    VectorPairs,
+    /// One row per output channel in fields that never straddle bytes; see [`crate::packing::vector_rows`]. For depthwise convolutions
+    /// on cores with Helium.
+    VectorRows,
 }
 
 impl Layout {
     /// Every layout.
-    pub const ALL: [Self; 2] = [Self::Rows, Self::ChannelPairs];
+    pub const ALL: [Self; 4] =
+        [Self::Rows, Self::ChannelPairs, Self::VectorPairs, Self::VectorRows];
 }
 
 /// Packed weights and what belongs to each output channel.

@@ -2,13 +2,13 @@
 #![no_std]
 #![no_main]
 
-use tinyhero_firmware::kernel::Portable;
+use tinyhero_firmware::kernel::Helium;
 use tinyhero_tests::{Workspace, run_on_board};
 
 #[cortex_m_rt::entry]
 fn main() -> ! {
     static mut WORKSPACE: Workspace = Workspace::new();
-    run_on_board(&mut Portable, WORKSPACE)
+    run_on_board(&mut Helium, WORKSPACE)
 }
 
 tinyhero_firmware::emulated_board_handlers!();

@@ -3,8 +3,10 @@
 //! The exporter plans exactly this much and the loader insists on it, so a core that runs a layout of its own always finds the
 //! room that its fast kernel needs. The portable kernels need one unpacked row of a convolution, whatever the layout.
 
+pub mod vector;
+
 use crate::model::{Layout, Operator, Shape, Weights, Window};
-use crate::packing::{BitWidth, channel_pairs};
+use crate::packing::{BitWidth, channel_pairs, vector_pairs};
 
 /// Scratch begins at a multiple of this in the arena, so that kernels may keep words in it.
 pub const ALIGNMENT: u32 = 4;
@@ -16,9 +18,20 @@ pub const fn bytes(operator: &Operator, input: Shape, output: Shape) -> usize {
             let row = window.taps().saturating_mul(input.channels as usize);
             larger(row, convolution(*window, *weights, input, output))
         }
-        Operator::DepthwiseConvolution2d { window, .. } => window.taps(),
+        Operator::DepthwiseConvolution2d { window, weights } => match weights.layout {
+            Layout::VectorRows => match vector::Blocks::new(*window, input, output) {
+                Some(blocks) => larger(window.taps(), blocks.bytes),
+                None => window.taps(),
+            },
+            _ => window.taps(),
+        },
         Operator::FullyConnected { weights } => match weights.layout {
-            Layout::Rows => 0,
+            Layout::Rows | Layout::VectorRows => 0,
+            Layout::VectorPairs => {
+                // Inputs that fill whole vectors are read in place.
+                let depth = vector_pairs::padded_depth(weights.bit_width, input.elements());
+                if depth == input.elements() { 0 } else { depth }
+            }
             Layout::ChannelPairs => {
                 2 * channel_pairs::padded_depth(weights.bit_width, input.elements())
             }
@@ -29,7 +42,10 @@ pub const fn bytes(operator: &Operator, input: Shape, output: Shape) -> usize {
 
 const fn convolution(window: Window, weights: Weights, input: Shape, output: Shape) -> usize {
     match weights.layout {
-        Layout::Rows => 0,
+        Layout::Rows | Layout::VectorRows => 0,
+        Layout::VectorPairs => {
+            vector::Strips::new(window, weights.bit_width, input, output).bytes
+        }
         Layout::ChannelPairs => {
             PairColumns::new(window, weights.bit_width, input, output).scratch_bytes()
         }
@@ -38,6 +54,10 @@ const fn convolution(window: Window, weights: Weights, input: Shape, output: Sha
 
 const fn larger(first: usize, second: usize) -> usize {
     if first > second { first } else { second }
+}
+
+const fn smaller(first: usize, second: usize) -> usize {
+    if first < second { first } else { second }
 }
 
 /// Pixels of the output that the kernel for [`Layout::ChannelPairs`] computes together.

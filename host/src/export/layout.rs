@@ -15,6 +15,8 @@ pub enum KernelFamily {
     Portable,
     /// Dual 16-bit multiplies: Cortex-M4, M7 and M33.
     Dsp,
+    /// Vectors of 16 bytes: Cortex-M55.
+    Helium,
 }
 
 impl KernelFamily {
@@ -22,7 +24,8 @@ impl KernelFamily {
     pub const fn of(core: Core) -> Self {
         match core {
             Core::M4 | Core::M7 | Core::M33 => Self::Dsp,
-            Core::M0 | Core::M3 | Core::M55 => Self::Portable,
+            Core::M55 => Self::Helium,
+            Core::M0 | Core::M3 => Self::Portable,
         }
     }
 
@@ -38,6 +41,10 @@ impl KernelFamily {
             (Self::Dsp, Operator::Convolution2d { .. } | Operator::FullyConnected { .. }) => {
                 Layout::ChannelPairs
             }
+            (Self::Helium, Operator::Convolution2d { .. } | Operator::FullyConnected { .. }) => {
+                Layout::VectorPairs
+            }
+            (Self::Helium, Operator::DepthwiseConvolution2d { .. }) => Layout::VectorRows,
             _ => Layout::Rows,
         }
     }
