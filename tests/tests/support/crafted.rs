@@ -121,6 +121,7 @@ impl Crafted {
         let shape = Shape { height: 6, width: 5, channels: 3 };
         let input = Tensor { shape, offset: 0, zero_point: -3, scale: SCALE };
         let mut builder = Builder::new(&mut generator, input);
+        builder.layout = Some(Layout::Rows);
         builder.window = Some(Window {
             kernel_height: 3,
             kernel_width: 3,
@@ -146,6 +147,7 @@ struct Builder<'a> {
     model: Crafted,
     end: u32,
     window: Option<Window>,
+    layout: Option<Layout>,
 }
 
 impl<'a> Builder<'a> {
@@ -170,7 +172,7 @@ impl<'a> Builder<'a> {
         };
         let end = input.region().bytes;
         let model = Crafted { description, layers: Vec::new(), parameters };
-        Self { generator, model, end, window: None }
+        Self { generator, model, end, window: None, layout: None }
     }
 
     fn finish(mut self) -> Crafted {
@@ -239,7 +241,7 @@ impl<'a> Builder<'a> {
         let bit_width = self.generator.pick(BitWidth::Two, &BitWidth::ALL);
         let parameters = &mut self.model.parameters;
         let offset = parameters.len() as u32;
-        let layout = self.generator.pick(Layout::Rows, &Layout::ALL);
+        let layout = self.layout.unwrap_or_else(|| self.generator.pick(Layout::Rows, &Layout::ALL));
         let weights: Vec<i8> = (0..rows * row_length)
             .map(|_| self.generator.between(bit_width.min(), bit_width.max()) as i8)
             .collect();
