@@ -11,7 +11,7 @@
 mod add;
 mod average_pool;
 mod convolution;
-//mod depthwise;
+mod depthwise;
 mod fully_connected;
 //mod input;
 mod lines;
@@ -45,7 +45,7 @@ impl Kernels for Helium {
         output: &mut [i8],
     ) {
         unit::switch_on();
-        {
+        if depthwise::depthwise_convolution_2d(job, input, scratch, output).is_none() {
             Portable.depthwise_convolution_2d(job, input, scratch, output);
         }
     }
