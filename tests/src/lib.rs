@@ -17,6 +17,7 @@ mod case;
 mod generator;
 mod mismatch;
 mod operator;
+mod samples;
 mod scalar;
 mod suite;
 
@@ -26,6 +27,7 @@ pub use case::{OperatorCase, Workspace};
 pub use generator::Generator;
 pub use mismatch::{Mismatch, Subject};
 pub use operator::operator_cases;
+pub use samples::samples_cases;
 pub use scalar::{
     argmax_cases, input_map_cases, packing_cases, requantize_cases, requantize_edges,
 };

@@ -1,9 +1,7 @@
 //! The weights of a layer in any layout, and the one way to read a row of them.
 
 use crate::model::Layout;
-use crate::packing::{
-    BitWidth, channel_pairs, pack_row, unpack_row, vector_pairs, vector_rows,
-};
+use crate::packing::{BitWidth, channel_pairs, pack_row, unpack_row, vector_pairs, vector_rows};
 
 /// The packed weights of a layer, one row an output channel.
 #[derive(Clone, Copy, Debug)]

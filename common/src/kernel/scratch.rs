@@ -43,9 +43,7 @@ pub const fn bytes(operator: &Operator, input: Shape, output: Shape) -> usize {
 const fn convolution(window: Window, weights: Weights, input: Shape, output: Shape) -> usize {
     match weights.layout {
         Layout::Rows | Layout::VectorRows => 0,
-        Layout::VectorPairs => {
-            vector::Strips::new(window, weights.bit_width, input, output).bytes
-        }
+        Layout::VectorPairs => vector::Strips::new(window, weights.bit_width, input, output).bytes,
         Layout::ChannelPairs => {
             PairColumns::new(window, weights.bit_width, input, output).scratch_bytes()
         }

@@ -13,17 +13,33 @@ mod average_pool;
 mod convolution;
 mod depthwise;
 mod fully_connected;
-//mod input;
+mod input;
 mod lines;
 mod unit;
 
-use tinyhero_common::kernel::{Add, Channels, Convolution, FullyConnected, Kernels, Pool, Portable};
+use tinyhero_common::kernel::{
+    Add, Channels, Convolution, FullyConnected, Kernels, Pool, Portable,
+};
+use tinyhero_common::model::SampleType;
 
 /// The kernels for Helium. The core must have it: on any other the first kernel faults.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Helium;
 
 impl Kernels for Helium {
+    fn quantize_input(
+        &mut self,
+        maps: &[u8],
+        sample_type: SampleType,
+        raw: &[u8],
+        input: &mut [i8],
+    ) {
+        unit::switch_on();
+        if input::quantize_input(maps, sample_type, raw, input).is_none() {
+            Portable.quantize_input(maps, sample_type, raw, input);
+        }
+    }
+
     fn convolution_2d(
         &mut self,
         job: &Convolution<'_>,

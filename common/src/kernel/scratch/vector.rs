@@ -50,11 +50,8 @@ impl Strips {
             Some(others) => 1 + others,
             None => 1,
         };
-        let pixels = if room >= height {
-            height
-        } else {
-            smaller(height, larger(room - room % QUAD, QUAD))
-        };
+        let pixels =
+            if room >= height { height } else { smaller(height, larger(room - room % QUAD, QUAD)) };
         let others = pixels.saturating_sub(1).saturating_mul(stride);
         Self { direct, depth, line, pixels, bytes: first.saturating_add(others) }
     }
@@ -195,7 +192,9 @@ mod tests {
         let blocks = |side, channels, stride, output| {
             Blocks::new(window(3, stride), shape(side, channels), shape(output, channels)).unwrap()
         };
-        for blocks in [blocks(5, 64, 1, 5), blocks(6, 128, 1, 6), blocks(48, 16, 2, 24), blocks(48, 8, 1, 48)] {
+        for blocks in
+            [blocks(5, 64, 1, 5), blocks(6, 128, 1, 6), blocks(48, 16, 2, 24), blocks(48, 8, 1, 48)]
+        {
             assert!(blocks.bytes < 2_600, "{blocks:?}");
             let used = blocks.rows * blocks.columns;
             assert!(16 * used >= 15 * blocks.pixels, "{blocks:?}");

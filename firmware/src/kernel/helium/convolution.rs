@@ -117,8 +117,10 @@ fn copy_strip(
     x: usize,
 ) -> Option<()> {
     let window = job.window;
-    let [kernel_height, kernel_width] = [window.kernel_height, window.kernel_width].map(usize::from);
-    let [stride_height, stride_width] = [window.stride_height, window.stride_width].map(usize::from);
+    let [kernel_height, kernel_width] =
+        [window.kernel_height, window.kernel_width].map(usize::from);
+    let [stride_height, stride_width] =
+        [window.stride_height, window.stride_width].map(usize::from);
     let [top, left] = [window.padding_top, window.padding_left].map(usize::from);
     let (height, width) = (usize::from(job.input.height), usize::from(job.input.width));
     let channels = usize::from(job.input.channels);
@@ -128,7 +130,8 @@ fn copy_strip(
     let first = top.saturating_sub(y * stride_height).min(lines);
     let end = (height + top).saturating_sub(y * stride_height).clamp(first, lines);
     let first_column = left.saturating_sub(x * stride_width).min(kernel_width);
-    let end_column = (width + left).saturating_sub(x * stride_width).clamp(first_column, kernel_width);
+    let end_column =
+        (width + left).saturating_sub(x * stride_width).clamp(first_column, kernel_width);
     let row = (y * stride_height + first).saturating_sub(top);
     let column = (x * stride_width + first_column).saturating_sub(left);
     let source = input.get((row * width + column) * channels..)?;
@@ -246,7 +249,10 @@ impl<'a, 'j> Layer<'a, 'j> {
     }
 
     /// Checks every offset that the routine will form, then calls it: for all whole pairs, and for an odd last channel.
-    #[expect(clippy::too_many_arguments, reason = "they are what a job is made of, checked together in one place")]
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "they are what a job is made of, checked together in one place"
+    )]
     fn call(
         &self,
         pixels: &[i8],
@@ -260,7 +266,8 @@ impl<'a, 'j> Layer<'a, 'j> {
         let channels = usize::from(self.job.output.channels);
         let [_, _, farthest] = offsets;
         let [_, _, _, last_lane] = lanes;
-        let pixels_end = (quads - 1).checked_mul(step)?.checked_add(farthest)?.checked_add(self.depth)?;
+        let pixels_end =
+            (quads - 1).checked_mul(step)?.checked_add(farthest)?.checked_add(self.depth)?;
         let output_end = (quads - 1).checked_mul(output_step)?.checked_add(last_lane)?;
         // Lanes are 16-bit offsets, and the odd channel's is one more.
         let fits = pixels_end <= pixels.len()

@@ -11,7 +11,9 @@
 use core::array;
 
 use tinyhero_common::kernel::Convolution;
-use tinyhero_common::kernel::scratch::vector::{Blocks, MOST_TAP_COLUMNS, MOST_TAP_ROWS, OCTET, TAP_BYTES};
+use tinyhero_common::kernel::scratch::vector::{
+    Blocks, MOST_TAP_COLUMNS, MOST_TAP_ROWS, OCTET, TAP_BYTES,
+};
 use tinyhero_common::model::Layout;
 use tinyhero_common::packing::vector_pairs::{LANES, field_bits};
 use tinyhero_common::packing::vector_rows::{place, row_bytes};
@@ -166,7 +168,10 @@ impl<'a, 'j> Layer<'a, 'j> {
     }
 
     /// The transposed rows with their spare bytes, the addresses and the offsets, each as far as a full block needs it.
-    fn parts<'s>(&self, scratch: &'s mut [i8]) -> Option<(&'s mut [i8], &'s mut [i8], &'s mut [i8])> {
+    fn parts<'s>(
+        &self,
+        scratch: &'s mut [i8],
+    ) -> Option<(&'s mut [i8], &'s mut [i8], &'s mut [i8])> {
         let transposed = self.blocks.rows * self.blocks.line + Blocks::SPARE;
         let (rows, rest) = scratch.split_at_mut_checked(transposed)?;
         let (addresses, offsets) = rest.split_at_mut_checked(4 * self.blocks.pixels)?;
@@ -177,7 +182,8 @@ impl<'a, 'j> Layer<'a, 'j> {
     fn write_tables(&self, rows: usize, columns: usize, scratch: &mut [i8]) -> Option<Tables> {
         let pixels = rows * columns;
         let octets = pixels.div_ceil(OCTET);
-        let (width, depth) = (usize::from(self.job.output.width), usize::from(self.job.output.channels));
+        let (width, depth) =
+            (usize::from(self.job.output.width), usize::from(self.job.output.channels));
         // Offsets have 16 bits.
         if ((rows - 1) * width + columns - 1) * depth > usize::from(u16::MAX) {
             return None;
@@ -185,7 +191,8 @@ impl<'a, 'j> Layer<'a, 'j> {
         let step = usize::from(self.job.window.stride_width) * self.blocks.group * TAP_BYTES;
         let (transposed, addresses, offsets) = self.parts(scratch)?;
         let base = transposed.as_ptr();
-        let places = addresses.as_chunks_mut::<4>().0.iter_mut().zip(offsets.as_chunks_mut::<2>().0);
+        let places =
+            addresses.as_chunks_mut::<4>().0.iter_mut().zip(offsets.as_chunks_mut::<2>().0);
         let (mut row, mut column) = (0, 0);
         for (address, offset) in places.take(octets * OCTET) {
             let pixel = base.wrapping_add(row * self.blocks.line + column * step);
@@ -202,7 +209,14 @@ impl<'a, 'j> Layer<'a, 'j> {
     }
 
     /// Computes all channels of the block at `(y, x)`.
-    fn block(&self, y: usize, x: usize, tables: &Tables, scratch: &mut [i8], output: &mut [i8]) -> Option<()> {
+    fn block(
+        &self,
+        y: usize,
+        x: usize,
+        tables: &Tables,
+        scratch: &mut [i8],
+        output: &mut [i8],
+    ) -> Option<()> {
         let (transposed, addresses, offsets) = self.parts(scratch)?;
         let depth = usize::from(self.job.output.channels);
         let width = usize::from(self.job.output.width);
@@ -281,7 +295,8 @@ impl<'a, 'j> Layer<'a, 'j> {
     fn transpose(&self, y: usize, x: usize, columns: usize, line: &mut [i8]) -> Option<Transpose> {
         let window = self.job.window;
         let [top, left] = [window.padding_top, window.padding_left].map(usize::from);
-        let (height, width) = (usize::from(self.job.input.height), usize::from(self.job.input.width));
+        let (height, width) =
+            (usize::from(self.job.input.height), usize::from(self.job.input.width));
         let channels = usize::from(self.job.input.channels);
         let stride = usize::from(window.stride_width);
         let wanted = (columns - 1) * stride + usize::from(window.kernel_width);
@@ -312,7 +327,8 @@ impl<'a, 'j> Layer<'a, 'j> {
                 *step_of = step;
             }
         }
-        let [before, inside, after] = [before, inside, wanted - end].map(|columns| columns * pixel_bytes);
+        let [before, inside, after] =
+            [before, inside, wanted - end].map(|columns| columns * pixel_bytes);
         let written = before + inside + after;
         if written > self.blocks.line || line.len() < written + Blocks::SPARE {
             return None;
