@@ -4,7 +4,7 @@
 use super::{larger, smaller};
 use crate::model::{Shape, Window};
 use crate::packing::BitWidth;
-use crate::packing::vector_pairs::{LANES, padded_depth, unit};
+use crate::packing::vector_pairs::{LANES, padded_depth};
 
 /// Pixels that the convolution kernel computes together.
 pub const QUAD: usize = 4;
@@ -18,7 +18,8 @@ const STRIP_BYTES: usize = 2048;
 /// below begins `stride` rows later.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Strips {
-    /// Whether windows are single pixels whose channels fill whole vectors: then the input is read in place.
+    /// Whether windows are single pixels: then the input is read in place, but for the last pixels if channels do not fill whole
+    /// vectors.
     pub direct: bool,
     /// Weights of a row with their padding.
     pub depth: usize,
@@ -26,7 +27,7 @@ pub struct Strips {
     pub line: usize,
     /// Output pixels of a strip.
     pub pixels: usize,
-    /// Bytes of a strip, with the room that the last window's padding reads into.
+    /// Bytes of a strip, or of the pixels that are not read in place, with the room that the last window's padding reads into.
     pub bytes: usize,
 }
 
@@ -37,9 +38,11 @@ impl Strips {
         let line = (window.kernel_width as usize).saturating_mul(channels);
         let row_length = line.saturating_mul(window.kernel_height as usize);
         let depth = padded_depth(bit_width, row_length);
-        let direct = window.taps() == 1 && channels & (unit(bit_width) - 1) == 0;
+        let direct = window.taps() == 1;
         if direct {
-            return Self { direct, depth, line, pixels: 0, bytes: 0 };
+            // The pixels whose padded rows end beyond the input begin within one row of its end.
+            let bytes = if depth == channels { 0 } else { depth.saturating_mul(2) };
+            return Self { direct, depth, line, pixels: 0, bytes };
         }
         let height = output.height as usize;
         let stride = (window.stride_height as usize).saturating_mul(line);

@@ -80,7 +80,7 @@ pub(super) fn convolution_2d(
         let channels = usize::from(job.input.channels);
         if [step_y, step_x] == [1, 1] {
             // Every row begins where the one before ends.
-            return layer.run(input, channels, width * height, output, depth);
+            return layer.in_place(input, channels, width * height, output, depth, strip);
         }
         let (mut rows, mut values) = (input, output);
         for y in 0..height {
@@ -88,7 +88,7 @@ pub(super) fn convolution_2d(
                 rows = rows.get(step_y * usize::from(job.input.width) * channels..)?;
                 values = values.get_mut(width * depth..)?;
             }
-            layer.run(rows, step_x * channels, width, values, depth)?;
+            layer.in_place(rows, step_x * channels, width, values, depth, strip)?;
         }
         return Some(());
     }
@@ -192,6 +192,33 @@ impl<'a, 'j> Layer<'a, 'j> {
         };
         let units = strips.depth.checked_div(unit(weights.bit_width))?;
         Some(Self { job, routine, table, pair_bytes, units, depth: strips.depth })
+    }
+
+    /// As [`Layer::run`], for pixels that lie in the input itself. The padding of the last ones' rows would read beyond it: these are
+    /// copied to `room` first.
+    fn in_place(
+        &self,
+        pixels: &[i8],
+        step: usize,
+        count: usize,
+        output: &mut [i8],
+        output_step: usize,
+        room: &mut [i8],
+    ) -> Option<()> {
+        let within = match pixels.len().checked_sub(self.depth) {
+            Some(last) => count.min(last.checked_div(step)? + 1),
+            None => 0,
+        };
+        if within > 0 {
+            self.run(pixels, step, within, output, output_step)?;
+        }
+        if within == count {
+            return Some(());
+        }
+        let bytes = (count - within - 1) * step + usize::from(self.job.input.channels);
+        copy_lines(room, pixels.get(within * step..)?, 1, bytes, 0)?;
+        let output = output.get_mut(within * output_step..)?;
+        self.run(room, step, count - within, output, output_step)
     }
 
     /// Computes all channels of `count` pixels, whose windows begin `step` bytes after one another in `pixels` and whose outputs begin

@@ -42,23 +42,23 @@ struct Transpose {
 /// `octets` times eight pixels of `channels` channels. The routine counts in it.
 #[repr(C)]
 struct Job {
+    weights: *const u8,
+    table: Table,
+    output: *mut i8,
+    channels: usize,
+    row_bytes: usize,
+    /// How far fields move down from the top of a byte, negative.
+    down: i32,
     /// Where the window of each pixel begins in the first channel.
     addresses: *const *const i8,
     /// Where the output of each pixel goes to, from `output` on.
     offsets: *const u16,
     octets: usize,
-    weights: *const u8,
-    row_bytes: usize,
-    table: Table,
-    output: *mut i8,
     zero_point: i32,
     activation_min: i32,
     activation_max: i32,
-    channels: usize,
     /// Which lanes have a tap.
     mask: u32,
-    /// How far fields move down from the top of a byte, negative.
-    down: i32,
     /// Where the words of a window are.
     columns: [u32; MOST_TAP_COLUMNS],
     /// Byte of the row, and how far to move its field up, for each lane.

@@ -78,56 +78,47 @@ tinyhero_helium_transpose:
     push {r4-r11, lr}
     vpush {d8-d15}
     sub sp, #28
-    @ sp + 0: bias; 4: multiplier; 8: shift, negative; 12: zero point; 16: left shift; 20: job; 24: channels that are left.
+    @ sp + 0: bias; 4: multiplier; 8: shift, negative; 12: zero point; 16: left shift; 20: job.
+    @ q2, q3: bytes and shifts of the lanes; q4, q5: the clamp; q6: weights; q7: where the words of a window are.
     str r0, [sp, #20]
-    ldr r1, [r0, #48]
-    str r1, [sp, #24]
-    ldr r1, [r0, #36]
+    ldr r1, [r0, #44]
     str r1, [sp, #12]
-    ldrd r1, r2, [r0, #40]
+    ldrd r1, r2, [r0, #48]
     vdup.16 q4, r1
     vdup.16 q5, r2
-    ldr r1, [r0, #52]
+    ldr r1, [r0, #56]
     vmsr p0, r1
     add r1, r0, #60
-    vldrw.u32 q7, [r1]
+    vldrw.u32 q7, [r1], #16
+    vldrb.u8 q2, [r1], #16
+    vldrb.u8 q3, [r1]
 .Lchannel_\name:
     @ The bytes of the row go to the lanes of their taps; two shifts leave the fields with their signs.
     ldr r0, [sp, #20]
-    ldrd r1, r2, [r0, #12]
-    add r3, r0, #76
-    vldrb.u8 q0, [r3], #16
-    vldrb.u8 q1, [r3]
+    ldm.w r0, {r1-r8}
     vpst
-    vldrbt.u8 q6, [r1, q0]
-    ldr r3, [r0, #56]
-    add r1, r2
-    str r1, [r0, #12]
-    vshl.u8 q6, q6, q1
-    vshl.s8 q6, r3
-    ldr r1, [r0, #20]
-    ldr r2, [r1], #4
-    str r1, [r0, #20]
-    ldr r1, [r0, #24]
-    ldrh r3, [r1], #2
-    str r1, [r0, #24]
-    lsls r3, r3, #15
-    strd r2, r3, [sp]
-    ldr r1, [r0, #28]
-    ldrsb r2, [r1], #1
-    str r1, [r0, #28]
+    vldrbt.u8 q6, [r1, q2]
+    add r1, r7
+    ldr r9, [r2], #4
+    ldrh r10, [r3], #2
+    ldrsb r11, [r4], #1
+    vshl.u8 q6, q6, q3
+    vshl.s8 q6, r8
+    lsl.w r10, r10, #15
 .if \preshift
-    rsb r3, r2, #1
-    bic r3, r3, r3, asr #31
-    str r3, [sp, #16]
-    add r2, r2, r3
+    rsb r7, r11, #1
+    bic r7, r7, r7, asr #31
+    str r7, [sp, #16]
+    add r11, r11, r7
 .endif
-    rsbs r2, r2, #0
-    str r2, [sp, #8]
-    ldr r9, [r0, #32]
-    add r1, r9, #1
-    str r1, [r0, #32]
-    ldm.w r0, {r5, r7, r11}
+    rsb r11, r11, #0
+    stm.w sp, {r9, r10, r11}
+    mov r9, r5
+    adds r5, #1
+    subs r6, #1
+    stm.w r0, {r1-r6}
+    ldrd r5, r7, [r0, #32]
+    ldr r11, [r0, #40]
 .Loctet_\name:
     tinyhero_window_pair r0, r2
     tinyhero_window_pair r4, r6
@@ -163,9 +154,9 @@ tinyhero_helium_transpose:
     bne.w .Loctet_\name
     movs r0, #4
     vadd.i32 q7, q7, r0
-    ldr r1, [sp, #24]
-    subs r1, #1
-    str r1, [sp, #24]
+    ldr r0, [sp, #20]
+    ldr r1, [r0, #20]
+    cmp r1, #0
     bne.w .Lchannel_\name
     add sp, #28
     vpop {d8-d15}
