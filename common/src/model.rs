@@ -125,6 +125,9 @@ pub enum Layout {
     /// Two output channels side by side in fields that a dual 16-bit multiply takes; see [`crate::packing::channel_pairs`]. For full
     /// convolutions and fully connected layers on cores with DSP instructions.
     ChannelPairs,
+    /// As `Rows`, for kernels that take four channels at a time and get the scratch memory for it. For depthwise convolutions on
+    /// cores with DSP instructions.
+    ChannelQuads,
     /// Two output channels side by side in vectors of 16 lanes; see [`crate::packing::vector_pairs`]. For full convolutions and fully
     /// connected layers on cores with Helium.
     VectorPairs,
@@ -135,8 +138,8 @@ pub enum Layout {
 
 impl Layout {
     /// Every layout.
-    pub const ALL: [Self; 4] =
-        [Self::Rows, Self::ChannelPairs, Self::VectorPairs, Self::VectorRows];
+    pub const ALL: [Self; 5] =
+        [Self::Rows, Self::ChannelPairs, Self::ChannelQuads, Self::VectorPairs, Self::VectorRows];
 }
 
 /// Packed weights and what belongs to each output channel.

@@ -14,6 +14,7 @@ pub mod definition;
 #[cfg(target_os = "none")]
 mod board;
 mod case;
+mod differential;
 mod generator;
 mod mismatch;
 mod operator;
@@ -22,8 +23,11 @@ mod scalar;
 mod suite;
 
 #[cfg(target_os = "none")]
-pub use board::run_on_board;
+pub use board::{run_fast_on_board, run_on_board};
 pub use case::{OperatorCase, Workspace};
+pub use differential::{
+    Difference, DifferentialCase, DifferentialMemory, FastKernel, differential_cases,
+};
 pub use generator::Generator;
 pub use mismatch::{Mismatch, Subject};
 pub use operator::operator_cases;

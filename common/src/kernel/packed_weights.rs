@@ -28,7 +28,9 @@ impl PackedWeights<'_> {
         row_length: usize,
     ) -> usize {
         match layout {
-            Layout::Rows => bit_width.row_bytes(row_length).saturating_mul(rows),
+            Layout::Rows | Layout::ChannelQuads => {
+                bit_width.row_bytes(row_length).saturating_mul(rows)
+            }
             Layout::ChannelPairs => channel_pairs::bytes(bit_width, rows, row_length),
             Layout::VectorPairs => vector_pairs::bytes(bit_width, rows, row_length),
             Layout::VectorRows => {
@@ -48,7 +50,7 @@ impl PackedWeights<'_> {
         packed: &mut [u8],
     ) -> Option<()> {
         match layout {
-            Layout::Rows => {
+            Layout::Rows | Layout::ChannelQuads => {
                 let row_bytes = bit_width.row_bytes(row_length).max(1);
                 let mut rows = packed.chunks_exact_mut(row_bytes);
                 weights
@@ -73,7 +75,7 @@ impl PackedWeights<'_> {
     /// Weights beyond the row's end hold nothing of use afterwards.
     pub fn unpack(&self, row: usize, first: usize, weights: &mut [i8]) {
         match self.layout {
-            Layout::Rows => {
+            Layout::Rows | Layout::ChannelQuads => {
                 let start = self.bit_width.row_bytes(self.row_length).saturating_mul(row);
                 let start = start.saturating_add(self.bit_width.row_bytes(first));
                 unpack_row(self.bytes.get(start..).unwrap_or(&[]), self.bit_width, weights);

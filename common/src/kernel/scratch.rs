@@ -18,15 +18,11 @@ pub const fn bytes(operator: &Operator, input: Shape, output: Shape) -> usize {
             let row = window.taps().saturating_mul(input.channels as usize);
             larger(row, convolution(*window, *weights, input, output))
         }
-        Operator::DepthwiseConvolution2d { window, weights } => match weights.layout {
-            Layout::VectorRows => match vector::Blocks::new(*window, input, output) {
-                Some(blocks) => larger(window.taps(), blocks.bytes),
-                None => window.taps(),
-            },
-            _ => window.taps(),
-        },
+        Operator::DepthwiseConvolution2d { window, weights } => {
+            larger(window.taps(), depthwise(*window, *weights, input, output))
+        }
         Operator::FullyConnected { weights } => match weights.layout {
-            Layout::Rows | Layout::VectorRows => 0,
+            Layout::Rows | Layout::ChannelQuads | Layout::VectorRows => 0,
             Layout::VectorPairs => {
                 // Inputs that fill whole vectors are read in place.
                 let depth = vector_pairs::padded_depth(weights.bit_width, input.elements());
@@ -42,11 +38,25 @@ pub const fn bytes(operator: &Operator, input: Shape, output: Shape) -> usize {
 
 const fn convolution(window: Window, weights: Weights, input: Shape, output: Shape) -> usize {
     match weights.layout {
-        Layout::Rows | Layout::VectorRows => 0,
+        Layout::Rows | Layout::ChannelQuads | Layout::VectorRows => 0,
         Layout::VectorPairs => vector::Strips::new(window, weights.bit_width, input, output).bytes,
         Layout::ChannelPairs => {
             PairColumns::new(window, weights.bit_width, input, output).scratch_bytes()
         }
+    }
+}
+
+const fn depthwise(window: Window, weights: Weights, input: Shape, output: Shape) -> usize {
+    match weights.layout {
+        Layout::ChannelQuads => match QuadColumns::new(window, input, output) {
+            Some(columns) => columns.scratch_bytes(),
+            None => 0,
+        },
+        Layout::VectorRows => match vector::Blocks::new(window, input, output) {
+            Some(blocks) => blocks.bytes,
+            None => 0,
+        },
+        _ => 0,
     }
 }
 
@@ -104,8 +114,9 @@ impl PairColumns {
         // Lines that are no whole words are gathered for the whole window at once.
         let gathered = match (line & 3 == 0, leaves_image(window, input, output)) {
             (true, false) => 0,
-            (true, true) => line,
-            (false, _) => depth,
+            (true, true) => PAIR_PIXELS * line,
+            // Lines are copied by words, the last of which may reach beyond.
+            (false, _) => PAIR_PIXELS * depth + 4,
         };
         let channels = (output.channels as usize).div_ceil(2) * 2;
         Self {
@@ -115,7 +126,7 @@ impl PairColumns {
             divided,
             column_bytes: depth.saturating_mul(column),
             partial_bytes: if divided { channels * PAIR_PIXELS * 4 } else { 0 },
-            gathered_bytes: gathered.saturating_mul(PAIR_PIXELS),
+            gathered_bytes: gathered,
         }
     }
 
@@ -124,6 +135,39 @@ impl PairColumns {
         self.column_bytes
             .saturating_add(self.partial_bytes)
             .saturating_add(self.gathered_bytes.next_multiple_of(4))
+    }
+}
+
+/// What the depthwise kernel for [`Layout::ChannelQuads`] keeps in its scratch memory: two pairs of image rows as columns of 16-bit
+/// lanes, four channels at a time, and four tables with the weights and constants of these channels.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct QuadColumns {
+    /// Columns that the windows of an output row meet, padding included.
+    pub columns: usize,
+}
+
+impl QuadColumns {
+    /// Words of a column: two pairs of rows for each of four channels.
+    pub const COLUMN_WORDS: usize = 8;
+    /// Words of a table: four biases, three columns of weights, four multipliers in two words, four addends, four shifts.
+    pub const TABLE_WORDS: usize = 4 + 3 * Self::COLUMN_WORDS + 2 + 4 + 4;
+
+    /// The columns of a layer. `None` if the window is not 3 x 3 or skips columns, which the kernel does not take.
+    pub const fn new(window: Window, input: Shape, output: Shape) -> Option<Self> {
+        let fits = window.kernel_height == 3
+            && window.kernel_width == 3
+            && window.stride_width <= 3
+            && input.channels >= 4;
+        if !fits {
+            return None;
+        }
+        let steps = (output.width as usize).saturating_sub(1);
+        Some(Self { columns: steps * window.stride_width as usize + 3 })
+    }
+
+    /// Bytes of the columns and the tables.
+    pub const fn scratch_bytes(&self) -> usize {
+        (self.columns * Self::COLUMN_WORDS + 4 * Self::TABLE_WORDS) * 4
     }
 }
 

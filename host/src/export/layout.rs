@@ -5,6 +5,8 @@
 
 use crate::integer_network::{IntegerLayer, IntegerNetwork, set_weights};
 use crate::target::board::Core;
+use tinyhero_common::kernel::scratch::QuadColumns;
+use tinyhero_common::kernel::scratch::vector::Blocks;
 use tinyhero_common::model::{Layout, Operator, Shape, Weights};
 use tinyhero_common::packing::BitWidth;
 
@@ -33,18 +35,27 @@ impl KernelFamily {
     pub const fn layout(
         self,
         operator: &Operator,
-        _input: Shape,
-        _output: Shape,
+        input: Shape,
+        output: Shape,
         _bit_width: BitWidth,
     ) -> Layout {
         match (self, operator) {
             (Self::Dsp, Operator::Convolution2d { .. } | Operator::FullyConnected { .. }) => {
                 Layout::ChannelPairs
             }
+            (Self::Dsp, Operator::DepthwiseConvolution2d { window, .. })
+                if QuadColumns::new(*window, input, output).is_some() =>
+            {
+                Layout::ChannelQuads
+            }
             (Self::Helium, Operator::Convolution2d { .. } | Operator::FullyConnected { .. }) => {
                 Layout::VectorPairs
             }
-            (Self::Helium, Operator::DepthwiseConvolution2d { .. }) => Layout::VectorRows,
+            (Self::Helium, Operator::DepthwiseConvolution2d { window, .. })
+                if Blocks::new(*window, input, output).is_some() =>
+            {
+                Layout::VectorRows
+            }
             _ => Layout::Rows,
         }
     }

@@ -78,7 +78,7 @@ pub(super) fn convolution_2d(
     if strips.direct {
         let [step_y, step_x] = [job.window.stride_height, job.window.stride_width].map(usize::from);
         let channels = usize::from(job.input.channels);
-        if [step_y, step_x] == [1, 1] {
+        if [step_y, step_x] == [1, 1] && job.output.width == job.input.width {
             // Every row begins where the one before ends.
             return layer.in_place(input, channels, width * height, output, depth, strip);
         }
