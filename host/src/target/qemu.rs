@@ -14,7 +14,6 @@ use std::time::{Duration, Instant};
 use nix::fcntl::OFlag;
 use nix::poll::{PollFd, PollFlags, PollTimeout};
 use nix::sys::stat::Mode;
-use tinyhero_common::slot;
 
 use super::board::Board;
 use super::link::Link;
@@ -299,9 +298,7 @@ pub fn run_to_end(board: &Board, image: &Path, limit: Duration) -> Result<Ended>
 }
 
 fn check_model_fits(board: &Board, model: &[u8]) -> Result<()> {
-    let region = board.memory.model.bytes as usize;
-    // Where models can be sent, the region holds two slots, and the model is put where the first begins.
-    let room = if board.memory.model_writable { slot::room(region / 2) } else { region };
+    let room = board.model_room();
     if model.len() <= room {
         return Ok(());
     }
