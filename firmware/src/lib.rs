@@ -23,3 +23,5 @@ pub mod server;
 pub mod slot;
 #[cfg(target_os = "none")]
 pub mod stack;
+#[cfg(target_os = "none")]
+pub mod uart;
