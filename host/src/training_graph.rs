@@ -1,6 +1,6 @@
 //! A network as a differentiable function: parameters, forward pass, loss.
 //!
-//! Tensors inside are samples × channels × height × width. Every operation used has a backward pass made of operations that have
+//! Tensors inside are samples × height × width × channels. Every operation used has a backward pass made of operations that have
 //! one themselves, so that gradients can be differentiated again.
 
 mod forward;
@@ -139,7 +139,7 @@ impl TrainingGraph {
     pub fn predict(&self, samples: &[f32]) -> Result<Vec<f32>> {
         let mut statistics = Vec::new();
         let output = self.forward(&self.input(samples)?, Mode::Evaluation, &mut statistics)?;
-        let output = output.detach().permute((0, 2, 3, 1))?.flatten_all()?;
+        let output = output.detach().flatten_all()?;
         Ok(output.to_dtype(DType::F32)?.to_vec1()?)
     }
 
@@ -178,7 +178,7 @@ impl TrainingGraph {
         let count = samples.len() / shape.elements().max(1);
         let dimensions = (count, shape.height, shape.width, shape.channels);
         let tensor = Tensor::from_slice(samples, dimensions, &Device::Cpu)?;
-        Ok(tensor.permute((0, 3, 1, 2))?.contiguous()?.to_dtype(self.dtype)?)
+        Ok(tensor.to_dtype(self.dtype)?)
     }
 
     /// The output; in training also each normalising node's index with the minibatch's mean and variance.
