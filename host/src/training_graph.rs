@@ -1,17 +1,24 @@
 //! A network as a differentiable function: parameters, forward pass, loss.
 //!
+//! There are two ways to its derivatives, which the tests compare: the tensor library's, through [`TrainingGraph`]'s loss, and the
+//! faster one of [`direct`], which training uses.
+//!
 //! Tensors inside are samples × height × width × channels. Every operation used has a backward pass made of operations that have
 //! one themselves, so that gradients can be differentiated again.
 
+mod direct;
 mod forward;
+
+use std::sync::{Mutex, PoisonError};
 
 use candle_core::{DType, Device, Tensor, Var};
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
 use crate::network::{Network, NodeInput, NodeSummary, Operation};
-use crate::optimizer::{Objective, Parameter, ParameterKind, Pass};
+use crate::optimizer::{Objective, Parameter, ParameterKind, Pass, SecondOrder};
 use crate::trained_network::NodeParameters;
+use direct::{Computation, Direct};
 
 /// Share of a minibatch's statistics in the running ones, PyTorch's default.
 const STATISTICS_MOMENTUM: f64 = 0.1;
@@ -46,13 +53,8 @@ pub struct TrainingGraph {
     parameters: Vec<Parameter>,
     dtype: DType,
     batch: Option<(Tensor, Tensor)>,
-}
-
-/// Whether batch normalization uses the minibatch or the running statistics.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Mode {
-    Training,
-    Evaluation,
+    /// The same function computed faster; `predict` needs its memory too.
+    direct: Mutex<Box<dyn Computation>>,
 }
 
 impl TrainingGraph {
@@ -100,7 +102,12 @@ impl TrainingGraph {
                 }
             });
         }
+        let direct: Box<dyn Computation> = match dtype {
+            DType::F64 => Box::new(Direct::<f64>::new(network, &summaries, &trainable)?),
+            _ => Box::new(Direct::<f32>::new(network, &summaries, &trainable)?),
+        };
         Ok(Self {
+            direct: Mutex::new(direct),
             statistics_passes: StatisticsPasses::default(),
             network: network.clone(),
             summaries,
@@ -129,6 +136,8 @@ impl TrainingGraph {
             )?
         };
         self.batch = Some((input, target));
+        let labels = (!self.network.is_autoencoder()).then_some(labels);
+        self.direct.get_mut().unwrap_or_else(PoisonError::into_inner).set_batch(samples, labels);
         Ok(())
     }
 
@@ -137,10 +146,12 @@ impl TrainingGraph {
     /// # Errors
     /// The tensor library refuses.
     pub fn predict(&self, samples: &[f32]) -> Result<Vec<f32>> {
-        let mut statistics = Vec::new();
-        let output = self.forward(&self.input(samples)?, Mode::Evaluation, &mut statistics)?;
-        let output = output.detach().flatten_all()?;
-        Ok(output.to_dtype(DType::F32)?.to_vec1()?)
+        let running = self.nodes.iter().enumerate().filter_map(|(index, node)| match node {
+            NodeTensors::BatchNorm { mean, variance, .. } => Some((index, mean, variance)),
+            _ => None,
+        });
+        let mut direct = self.direct.lock().unwrap_or_else(PoisonError::into_inner);
+        direct.predict(samples, &self.parameters, &running.collect())
     }
 
     /// The present parameters and running statistics, one entry per node.
@@ -181,11 +192,10 @@ impl TrainingGraph {
         Ok(tensor.to_dtype(self.dtype)?)
     }
 
-    /// The output; in training also each normalising node's index with the minibatch's mean and variance.
+    /// The output, and each normalising node's index with the minibatch's mean and variance.
     fn forward(
         &self,
         input: &Tensor,
-        mode: Mode,
         statistics: &mut Vec<(usize, Tensor, Tensor)>,
     ) -> Result<Tensor> {
         let mut outputs: Vec<Tensor> = Vec::with_capacity(self.nodes.len());
@@ -197,17 +207,9 @@ impl TrainingGraph {
             };
             let x = read(0);
             let output = match (&node.operation, tensors) {
-                (
-                    Operation::BatchNorm { epsilon },
-                    NodeTensors::BatchNorm { gamma, beta, mean, variance },
-                ) => {
-                    let (mean, variance) = if mode == Mode::Training {
-                        let (mean, variance) = forward::statistics(x)?;
-                        statistics.push((index, mean.detach(), variance.detach()));
-                        (mean, variance)
-                    } else {
-                        (forward::per_channel(mean)?, forward::per_channel(variance)?)
-                    };
+                (Operation::BatchNorm { epsilon }, NodeTensors::BatchNorm { gamma, beta, .. }) => {
+                    let (mean, variance) = forward::statistics(x)?;
+                    statistics.push((index, mean.detach(), variance.detach()));
                     forward::normalize(x, &mean, &variance, gamma, beta, *epsilon)?
                 }
                 (Operation::Add, _) => x.add(read(1))?,
@@ -221,6 +223,23 @@ impl TrainingGraph {
             outputs.push(output);
         }
         Ok(outputs.pop().unwrap_or_else(|| input.clone()))
+    }
+
+    /// Moves the running statistics toward those of the minibatch, if they follow this pass.
+    fn follow_pass(&mut self, pass: Pass, statistics: &[(usize, Tensor, Tensor)]) -> Result<()> {
+        let samples = match &self.batch {
+            Some((input, _)) => input.dim(0)?,
+            None => 0,
+        };
+        let follow = match pass {
+            Pass::First => true,
+            Pass::Perturbed => self.statistics_passes == StatisticsPasses::Both,
+            Pass::Probe => false,
+        };
+        if follow {
+            self.follow(statistics, samples)?;
+        }
+        Ok(())
     }
 
     /// Moves the running statistics toward those of a minibatch.
@@ -259,14 +278,31 @@ impl Objective for TrainingGraph {
             ));
         };
         let mut statistics = Vec::new();
-        let output = self.forward(&input, Mode::Training, &mut statistics)?;
-        if pass == Pass::First || self.statistics_passes == StatisticsPasses::Both {
-            self.follow(&statistics, input.dim(0)?)?;
-        }
+        let output = self.forward(&input, &mut statistics)?;
+        self.follow_pass(pass, &statistics)?;
         if self.network.is_autoencoder() {
             return Ok(output.sub(&target)?.sqr()?.mean_all()?);
         }
         forward::cross_entropy(&output.flatten_from(1)?, &target)
+    }
+
+    fn gradient(&mut self, pass: Pass) -> Result<(f64, Vec<Tensor>)> {
+        let direct = self.direct.get_mut().unwrap_or_else(PoisonError::into_inner);
+        let gradients = direct.gradient(&self.parameters)?;
+        self.follow_pass(pass, &gradients.statistics)?;
+        Ok((gradients.loss, gradients.values))
+    }
+
+    fn second_order(
+        &mut self,
+        pass: Pass,
+        direction: &mut dyn FnMut(&[Tensor]) -> Result<Vec<Tensor>>,
+    ) -> Result<SecondOrder> {
+        let (loss, gradient) = self.gradient(pass)?;
+        let direction = direction(&gradient)?;
+        let direct = self.direct.get_mut().unwrap_or_else(PoisonError::into_inner);
+        let product = direct.product(&direction)?;
+        Ok(SecondOrder { loss, gradient, product })
     }
 }
 

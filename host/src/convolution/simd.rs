@@ -26,6 +26,9 @@ pub trait Element:
     /// The value itself.
     fn to_f64(self) -> f64;
 
+    /// Calls a function compiled for the widest vectors that this processor has, as far as it is inlined.
+    fn call(function: impl FnOnce());
+
     /// Runs a kernel with the widest vectors that this processor has.
     fn run<K: Kernel<Self>>(kernel: K);
 
@@ -150,6 +153,17 @@ mod avx2 {
             // SAFETY: a value of `Avx2` exists only where the processor has both features.
             unsafe { compiled_for_avx2(kernel, self) }
         }
+
+        /// Calls a function compiled for these vectors.
+        #[inline]
+        pub fn call(self, function: impl FnOnce()) {
+            #[target_feature(enable = "avx2,fma")]
+            fn compiled_for_avx2(function: impl FnOnce()) {
+                function();
+            }
+            // SAFETY: a value of `Avx2` exists only where the processor has both features.
+            unsafe { compiled_for_avx2(function) }
+        }
     }
 
     macro_rules! vectors {
@@ -224,6 +238,14 @@ macro_rules! element {
             #[inline]
             fn to_f64(self) -> f64 {
                 f64::from(self)
+            }
+
+            fn call(function: impl FnOnce()) {
+                #[cfg(target_arch = "x86_64")]
+                if let Some(simd) = avx2::Avx2::detect() {
+                    return simd.call(function);
+                }
+                function();
             }
 
             fn run<K: Kernel<Self>>(kernel: K) {

@@ -3,6 +3,9 @@
 use super::rows::{Change, change, load};
 use crate::convolution::Element;
 
+/// Values that are worked on together; channels do not matter here.
+const ROW: usize = 64;
+
 /// What is cut off.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Limit {
@@ -22,7 +25,13 @@ impl Limit {
         let six = T::from_f64(6.0);
         match self {
             Self::None => value,
-            Self::Zero => if value > zero { value } else { zero },
+            Self::Zero => {
+                if value > zero {
+                    value
+                } else {
+                    zero
+                }
+            }
             Self::Six => {
                 let positive = if value > zero { value } else { zero };
                 if positive < six { positive } else { six }
@@ -30,17 +39,20 @@ impl Limit {
         }
     }
 
+    /// Whether a value, limited or not, lies within the limits, where the limited one still follows it.
+    #[inline(always)]
+    pub fn lets_through<T: Element>(self, value: T) -> bool {
+        match self {
+            Self::None => true,
+            Self::Zero => value > T::default(),
+            Self::Six => value > T::default() && value < T::from_f64(6.0),
+        }
+    }
+
     /// `gradient` where the limited value still follows the unlimited one, else 0.
     #[inline(always)]
     pub fn mask<T: Element>(self, limited: T, gradient: T) -> T {
-        let zero = T::default();
-        match self {
-            Self::None => gradient,
-            Self::Zero => if limited > zero { gradient } else { zero },
-            Self::Six => {
-                if limited > zero && limited < T::from_f64(6.0) { gradient } else { zero }
-            }
-        }
+        if self.lets_through(limited) { gradient } else { T::default() }
     }
 }
 
@@ -55,7 +67,7 @@ impl<T: Element> Change<T> for Limited<'_, T> {
 
 /// `y = limit(x)`.
 pub fn forward<T: Element>(x: &[T], limit: Limit, y: &mut [T]) {
-    change(y, 64, false, &Limited(x, limit));
+    change(y, ROW, false, &Limited(x, limit));
 }
 
 struct LimitedSum<'a, T>(&'a [T], &'a [T], Limit);
@@ -70,7 +82,7 @@ impl<T: Element> Change<T> for LimitedSum<'_, T> {
 
 /// `y = limit(a + b)`.
 pub fn add<T: Element>(a: &[T], b: &[T], limit: Limit, y: &mut [T]) {
-    change(y, 64, false, &LimitedSum(a, b, limit));
+    change(y, ROW, false, &LimitedSum(a, b, limit));
 }
 
 struct Masked<'a, T> {
@@ -99,7 +111,7 @@ pub fn masked<T: Element>(
     to: &mut [T],
     accumulate: bool,
 ) {
-    change(to, 64, accumulate, &Masked { values, limited, limit });
+    change(to, ROW, accumulate, &Masked { values, limited, limit });
 }
 
 struct MaskedSum<'a, T>(Masked<'a, T>, &'a [T]);
@@ -115,5 +127,5 @@ impl<T: Element> Change<T> for MaskedSum<'_, T> {
 
 /// `to = mask(a + b)`.
 pub fn masked_sum<T: Element>(a: &[T], b: &[T], limited: &[T], limit: Limit, to: &mut [T]) {
-    change(to, 64, false, &MaskedSum(Masked { values: a, limited, limit }, b));
+    change(to, ROW, false, &MaskedSum(Masked { values: a, limited, limit }, b));
 }

@@ -93,9 +93,8 @@ impl<T: Element> Moments<T> {
         let totals = sums(x.len(), channels, &Centred { x, shift: &shift });
         let mean = totals.iter().zip(&shift).map(|([sum, _], shift)| shift.to_f64() + sum / count);
         self.mean = cast(mean);
-        let variance = totals
-            .iter()
-            .map(|[sum, squares]| ((squares - sum * sum / count) / count).max(0.0));
+        let variance =
+            totals.iter().map(|[sum, squares]| ((squares - sum * sum / count) / count).max(0.0));
         self.use_variance(cast(variance), epsilon);
     }
 
@@ -118,15 +117,15 @@ impl<T: Element> Moments<T> {
         change(y, self.mean.len(), false, &normalized);
     }
 
-    /// γ', β' and x'. `at` holds x, y and the gradient of y.
+    /// γ', β' and x'. `at` holds x and the gradient of y.
     pub fn gradient(
         &mut self,
         at: At<'_, T>,
-        gamma: &[T],
         [gamma_gradient, beta_gradient]: [&mut [T]; 2],
         x_gradient: &mut [T],
         accumulate: bool,
     ) {
+        let gamma = at.affine.gamma;
         let channels = gamma.len();
         let count = (at.x.len() / channels).max(1) as f64;
         let totals = sums(at.x.len(), channels, &GradientTerm { at, moments: self });
@@ -145,10 +144,10 @@ impl<T: Element> Moments<T> {
         &mut self,
         at: At<'_, T>,
         tangent: &[T],
-        gamma: &[T],
         direction: Affine<'_, T>,
         y_tangent: &mut [T],
     ) {
+        let gamma = at.affine.gamma;
         let channels = gamma.len();
         let count = (at.x.len() / channels).max(1) as f64;
         let totals = sums(at.x.len(), channels, &TangentTerm { at, tangent, moments: self });
@@ -164,11 +163,12 @@ impl<T: Element> Moments<T> {
         &self,
         at: At<'_, T>,
         second: Second<'_, T>,
-        [gamma, gamma_direction]: [&[T]; 2],
+        gamma_direction: &[T],
         [gamma_product, beta_product]: [&mut [T]; 2],
         x_product: &mut [T],
         accumulate: bool,
     ) {
+        let gamma = at.affine.gamma;
         let channels = gamma.len();
         let count = (at.x.len() / channels).max(1) as f64;
         let terms = SecondTerm { at, second, moments: self };
@@ -201,9 +201,9 @@ impl<T: Element> Moments<T> {
 pub struct At<'a, T> {
     /// What is normalized.
     pub x: &'a [T],
-    /// What it became.
-    pub y: &'a [T],
-    /// The gradient of `y`.
+    /// γ and β.
+    pub affine: Affine<'a, T>,
+    /// The gradient of y.
     pub gradient: &'a [T],
     /// The limit.
     pub limit: Limit,
@@ -218,23 +218,38 @@ pub struct Second<'a, T> {
     pub gradient_tangent: &'a [T],
 }
 
-impl<T: Element> At<'_, T> {
-    #[inline(always)]
-    fn masked<const L: usize>(&self, values: &[T], at: usize) -> [T; L] {
-        let values = load::<T, L>(values, at);
-        if self.limit == Limit::None {
-            return values;
-        }
-        let y = load::<T, L>(self.y, at);
-        std::array::from_fn(|lane| self.limit.mask(y[lane], values[lane]))
-    }
+/// What all maps after the first read, for `L` channels: x̂ and what the limit lets through.
+struct Point<T, const L: usize> {
+    normalized: [T; L],
+    through: [bool; L],
+}
 
-    /// x̂.
+impl<T: Element> At<'_, T> {
+    /// x̂, and whether y lies within the limits. y is computed again, with the very operations of the first time: that is faster than reading
+    /// it.
     #[inline(always)]
-    fn normalized<const L: usize>(&self, moments: &Moments<T>, at: usize, c: usize) -> [T; L] {
+    fn point<const L: usize>(&self, moments: &Moments<T>, at: usize, c: usize) -> Point<T, L> {
         let (x, mean) = (load::<T, L>(self.x, at), load::<T, L>(&moments.mean, c));
         let inverse = load::<T, L>(&moments.inverse, c);
-        std::array::from_fn(|lane| (x[lane] - mean[lane]) * inverse[lane])
+        let centred: [T; L] = std::array::from_fn(|lane| x[lane] - mean[lane]);
+        let normalized = std::array::from_fn(|lane| centred[lane] * inverse[lane]);
+        if self.limit == Limit::None {
+            return Point { normalized, through: [true; L] };
+        }
+        let gamma = load::<T, L>(self.affine.gamma, c);
+        let beta = load::<T, L>(self.affine.beta, c);
+        let through = std::array::from_fn(|lane| {
+            self.limit.lets_through(centred[lane] * (gamma[lane] * inverse[lane]) + beta[lane])
+        });
+        Point { normalized, through }
+    }
+}
+
+impl<T: Element, const L: usize> Point<T, L> {
+    /// The values where the limit lets them through, else 0.
+    #[inline(always)]
+    fn masked(&self, values: [T; L]) -> [T; L] {
+        std::array::from_fn(|lane| if self.through[lane] { values[lane] } else { T::default() })
     }
 }
 
@@ -264,8 +279,8 @@ struct GradientTerm<'a, T> {
 impl<T: Element> Term<T, 2> for GradientTerm<'_, T> {
     #[inline(always)]
     fn of<const L: usize>(&self, at: usize, c: usize) -> [[T; L]; 2] {
-        let g = self.at.masked::<L>(self.at.gradient, at);
-        let normalized = self.at.normalized::<L>(self.moments, at, c);
+        let point = self.at.point::<L>(self.moments, at, c);
+        let (g, normalized) = (point.masked(load(self.at.gradient, at)), point.normalized);
         [g, std::array::from_fn(|lane| g[lane] * normalized[lane])]
     }
 }
@@ -292,8 +307,8 @@ fn centred_gradient<T: Element, const L: usize>(
 impl<T: Element> Change<T> for GradientChange<'_, T> {
     #[inline(always)]
     fn of<const L: usize>(&self, at: usize, c: usize) -> [T; L] {
-        let g = self.at.masked::<L>(self.at.gradient, at);
-        let normalized = self.at.normalized::<L>(self.moments, at, c);
+        let point = self.at.point::<L>(self.moments, at, c);
+        let (g, normalized) = (point.masked(load(self.at.gradient, at)), point.normalized);
         let u = centred_gradient(self.moments, &g, &normalized, c);
         let factor = load::<T, L>(&self.factor, c);
         std::array::from_fn(|lane| factor[lane] * u[lane])
@@ -310,7 +325,7 @@ impl<T: Element> Term<T, 2> for TangentTerm<'_, T> {
     #[inline(always)]
     fn of<const L: usize>(&self, at: usize, c: usize) -> [[T; L]; 2] {
         let tangent = load::<T, L>(self.tangent, at);
-        let normalized = self.at.normalized::<L>(self.moments, at, c);
+        let normalized = self.at.point::<L>(self.moments, at, c).normalized;
         [tangent, std::array::from_fn(|lane| tangent[lane] * normalized[lane])]
     }
 }
@@ -327,22 +342,20 @@ impl<T: Element> Change<T> for TangentChange<'_, T> {
     #[inline(always)]
     fn of<const L: usize>(&self, at: usize, c: usize) -> [T; L] {
         let tangent = load::<T, L>(self.tangent, at);
-        let normalized = self.at.normalized::<L>(self.moments, at, c);
-        let (mean, q) =
-            (load::<T, L>(&self.moments.mean_tangent, c), load::<T, L>(&self.moments.projection, c));
+        let point = self.at.point::<L>(self.moments, at, c);
+        let normalized = point.normalized;
+        let (mean, q) = (
+            load::<T, L>(&self.moments.mean_tangent, c),
+            load::<T, L>(&self.moments.projection, c),
+        );
         let factor = load::<T, L>(&self.factor, c);
         let (gamma, beta) =
             (load::<T, L>(self.direction.gamma, c), load::<T, L>(self.direction.beta, c));
-        let y_tangent: [T; L] = std::array::from_fn(|lane| {
+        point.masked(std::array::from_fn(|lane| {
             gamma[lane] * normalized[lane]
                 + factor[lane] * (tangent[lane] - mean[lane] - normalized[lane] * q[lane])
                 + beta[lane]
-        });
-        if self.at.limit == Limit::None {
-            return y_tangent;
-        }
-        let y = load::<T, L>(self.at.y, at);
-        std::array::from_fn(|lane| self.at.limit.mask(y[lane], y_tangent[lane]))
+        }))
     }
 }
 
@@ -355,9 +368,10 @@ struct SecondTerm<'a, T> {
 impl<T: Element> Term<T, 2> for SecondTerm<'_, T> {
     #[inline(always)]
     fn of<const L: usize>(&self, at: usize, c: usize) -> [[T; L]; 2] {
-        let g = self.at.masked::<L>(self.at.gradient, at);
-        let r = self.at.masked::<L>(self.second.gradient_tangent, at);
-        let x = self.at.normalized::<L>(self.moments, at, c);
+        let point = self.at.point::<L>(self.moments, at, c);
+        let g = point.masked(load(self.at.gradient, at));
+        let r = point.masked(load(self.second.gradient_tangent, at));
+        let x = point.normalized;
         let dx = self.moments.normalized_tangent::<L>(self.second.tangent, &x, at, c);
         [r, std::array::from_fn(|lane| r[lane] * x[lane] + g[lane] * dx[lane])]
     }
@@ -376,9 +390,10 @@ struct SecondChange<'a, T> {
 impl<T: Element> Change<T> for SecondChange<'_, T> {
     #[inline(always)]
     fn of<const L: usize>(&self, at: usize, c: usize) -> [T; L] {
-        let g = self.at.masked::<L>(self.at.gradient, at);
-        let r = self.at.masked::<L>(self.second.gradient_tangent, at);
-        let x = self.at.normalized::<L>(self.moments, at, c);
+        let point = self.at.point::<L>(self.moments, at, c);
+        let g = point.masked(load(self.at.gradient, at));
+        let r = point.masked(load(self.second.gradient_tangent, at));
+        let x = point.normalized;
         let dx = self.moments.normalized_tangent::<L>(self.second.tangent, &x, at, c);
         let u = centred_gradient(self.moments, &g, &x, c);
         let first_gamma = load::<T, L>(&self.moments.gamma_share, c);
@@ -387,8 +402,7 @@ impl<T: Element> Change<T> for SecondChange<'_, T> {
         let factor = load::<T, L>(&self.factor, c);
         let factor_tangent = load::<T, L>(&self.factor_tangent, c);
         std::array::from_fn(|lane| {
-            let du =
-                r[lane] - beta[lane] - dx[lane] * first_gamma[lane] - x[lane] * gamma[lane];
+            let du = r[lane] - beta[lane] - dx[lane] * first_gamma[lane] - x[lane] * gamma[lane];
             factor_tangent[lane] * u[lane] + factor[lane] * du
         })
     }

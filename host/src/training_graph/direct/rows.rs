@@ -5,7 +5,7 @@
 
 use rayon::prelude::*;
 
-use crate::convolution::{Element, vectorized};
+use crate::convolution::Element;
 
 /// Channels that are worked on together.
 const LANES: usize = 8;
@@ -42,7 +42,7 @@ pub fn sums<T: Element, const K: usize>(
         let begin = index * size;
         let rows = (count - begin).min(size) / channels;
         let mut sums = vec![[T::default(); K]; channels];
-        vectorized::<T>(|| sum_part(begin, rows, channels, term, &mut sums));
+        T::call(|| sum_part(begin, rows, channels, term, &mut sums));
         sums
     };
     let all: Vec<Vec<[T; K]>> = if parts > 1 {
@@ -109,7 +109,8 @@ pub trait Change<T: Element>: Sync {
     fn of<const L: usize>(&self, at: usize, channel: usize) -> [T; L];
 }
 
-/// Sets all values of `output`, or adds to them.
+/// Sets all values of `output`, or adds to them. Where channels do not matter, `channels` is any number that makes long rows, and the
+/// last row may be shorter.
 pub fn change<T: Element>(
     output: &mut [T],
     channels: usize,
@@ -118,7 +119,7 @@ pub fn change<T: Element>(
 ) {
     let size = part(channels);
     let one = |(index, output): (usize, &mut [T])| {
-        vectorized::<T>(|| change_part(index * size, output, channels, accumulate, change));
+        T::call(|| change_part(index * size, output, channels, accumulate, change));
     };
     if output.len() > size {
         output.par_chunks_mut(size).enumerate().for_each(one);
@@ -135,7 +136,7 @@ fn change_part<T: Element>(
     accumulate: bool,
     change: &impl Change<T>,
 ) {
-    for (row, output) in output.chunks_exact_mut(channels).enumerate() {
+    for (row, output) in output.chunks_mut(channels).enumerate() {
         let at = begin + row * channels;
         let (blocks, rest) = output.as_chunks_mut::<LANES>();
         let whole = blocks.len() * LANES;
