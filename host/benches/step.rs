@@ -1,7 +1,7 @@
 //! The time of one training step, for `step.py`, which compares it with PyTorch's.
 //!
 //! `cargo bench -p tinyhero --bench step` measures every case once. With `--serve` each line "NETWORK METHOD SECONDS" on standard
-//! input is answered with the best time of a step in milliseconds within so many seconds; with `--memory NETWORK METHOD` a few steps run and
+//! input is answered with the best time of a step in milliseconds within so many seconds, and the least processor time of one; with `--memory NETWORK METHOD` a few steps run and
 //! the process's largest memory is printed in bytes.
 
 use std::io::BufRead;
@@ -58,21 +58,34 @@ impl Case {
         Ok(started.elapsed().as_secs_f64() * 1e3)
     }
 
-    fn best(&mut self, seconds: f64) -> tinyhero::Result<f64> {
+    /// The best time of a step and the least processor time of one, in milliseconds.
+    fn best(&mut self, seconds: f64) -> tinyhero::Result<(f64, f64)> {
         let (started, limit) = (Instant::now(), Duration::from_secs_f64(seconds));
-        let mut best = f64::INFINITY;
+        let (mut best, mut least) = (f64::INFINITY, f64::INFINITY);
         for round in 0.. {
+            let before = processor_time();
             let time = self.step()?;
             // The first steps get their memory.
             if round > 1 {
                 best = best.min(time);
+                least = least.min(processor_time() - before);
             }
             if round > 3 && started.elapsed() > limit {
                 break;
             }
         }
-        Ok(best)
+        Ok((best, least))
     }
+}
+
+/// Milliseconds that the threads of this process have run, as Linux counts them.
+fn processor_time() -> f64 {
+    let Ok(tasks) = std::fs::read_dir("/proc/self/task") else { return f64::NAN };
+    let nanoseconds = tasks.flatten().filter_map(|task| {
+        let text = std::fs::read_to_string(task.path().join("schedstat")).ok()?;
+        text.split_whitespace().next()?.parse::<f64>().ok()
+    });
+    nanoseconds.sum::<f64>() / 1e6
 }
 
 /// The largest memory that this process has had, in bytes.
@@ -99,7 +112,8 @@ fn main() -> tinyhero::Result<()> {
                         entry.insert(Case::new(network, method)?)
                     }
                 };
-                println!("{:.4}", case.best(seconds.parse().unwrap_or(1.0))?);
+                let (best, least) = case.best(seconds.parse().unwrap_or(1.0))?;
+                println!("{best:.4} {least:.4}");
             }
         }
         ["--memory", network, method, ..] => {
@@ -112,8 +126,8 @@ fn main() -> tinyhero::Result<()> {
         }
         _ => {
             for network in NETWORKS {
-                let sgd = Case::new(network, "sgd")?.best(2.0)?;
-                let hero = Case::new(network, "hero")?.best(2.0)?;
+                let (sgd, _) = Case::new(network, "sgd")?.best(2.0)?;
+                let (hero, _) = Case::new(network, "hero")?.best(2.0)?;
                 println!(
                     "{network}: SGD {sgd:.2} ms, HERO {hero:.2} ms a step of {BATCH}, {:.2} times",
                     hero / sgd

@@ -87,8 +87,7 @@ pub trait Objective {
     /// # Errors
     /// The tensor library refuses.
     fn gradient(&mut self, pass: Pass) -> Result<(f64, Vec<Tensor>)> {
-        let (loss, gradients) = differentiate(self, pass)?;
-        Ok((loss, detached(&gradients)))
+        library_gradient(self, pass)
     }
 
     /// That gradient and the Hessian times a direction, which may depend on the gradient. All tensors are detached, and one per
@@ -101,21 +100,7 @@ pub trait Objective {
         pass: Pass,
         direction: &mut dyn FnMut(&[Tensor]) -> Result<Vec<Tensor>>,
     ) -> Result<SecondOrder> {
-        let (loss, attached) = differentiate(self, pass)?;
-        let gradient = detached(&attached);
-        let mut slope = None;
-        for (gradient, direction) in attached.iter().zip(direction(&gradient)?) {
-            let term = gradient.mul(&direction.detach())?.sum_all()?;
-            slope = Some(match slope {
-                Some(slope) => term.add(&slope)?,
-                None => term,
-            });
-        }
-        let product = match slope {
-            Some(slope) => detached(&gradients_of(&slope, self.parameters())?),
-            None => Vec::new(),
-        };
-        Ok(SecondOrder { loss, gradient, product })
+        library_second_order(self, pass, direction)
     }
 }
 
@@ -158,6 +143,44 @@ pub trait Method: std::fmt::Debug {
     fn needs_second_order(&self) -> bool {
         false
     }
+}
+
+/// [`Objective::gradient`] by the tensor library's own differentiation.
+///
+/// # Errors
+/// The tensor library refuses.
+pub fn library_gradient<O: Objective + ?Sized>(
+    objective: &mut O,
+    pass: Pass,
+) -> Result<(f64, Vec<Tensor>)> {
+    let (loss, gradients) = differentiate(objective, pass)?;
+    Ok((loss, detached(&gradients)))
+}
+
+/// [`Objective::second_order`] by the tensor library's own differentiation.
+///
+/// # Errors
+/// The tensor library refuses.
+pub fn library_second_order<O: Objective + ?Sized>(
+    objective: &mut O,
+    pass: Pass,
+    direction: &mut dyn FnMut(&[Tensor]) -> Result<Vec<Tensor>>,
+) -> Result<SecondOrder> {
+    let (loss, attached) = differentiate(objective, pass)?;
+    let gradient = detached(&attached);
+    let mut slope = None;
+    for (gradient, direction) in attached.iter().zip(direction(&gradient)?) {
+        let term = gradient.mul(&direction.detach())?.sum_all()?;
+        slope = Some(match slope {
+            Some(slope) => term.add(&slope)?,
+            None => term,
+        });
+    }
+    let product = match slope {
+        Some(slope) => detached(&gradients_of(&slope, objective.parameters())?),
+        None => Vec::new(),
+    };
+    Ok(SecondOrder { loss, gradient, product })
 }
 
 /// Loss and gradients of one pass; the gradients are still attached to the graph.

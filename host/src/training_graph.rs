@@ -16,7 +16,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
 use crate::network::{Network, NodeInput, NodeSummary, Operation};
-use crate::optimizer::{Objective, Parameter, ParameterKind, Pass, SecondOrder};
+use crate::optimizer::{
+    Objective, Parameter, ParameterKind, Pass, SecondOrder, library_gradient, library_second_order,
+};
 use crate::trained_network::NodeParameters;
 use direct::{Computation, Direct};
 
@@ -53,8 +55,16 @@ pub struct TrainingGraph {
     parameters: Vec<Parameter>,
     dtype: DType,
     batch: Option<(Tensor, Tensor)>,
-    /// The same function computed faster; `predict` needs its memory too.
-    direct: Mutex<Box<dyn Computation>>,
+    device: Device,
+    /// The same function computed faster, on the processor; `predict` needs its memory too.
+    direct: Option<Mutex<Box<dyn Computation>>>,
+}
+
+/// Whether batch normalization uses the minibatch or the running statistics.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Mode {
+    Training,
+    Evaluation,
 }
 
 impl TrainingGraph {
@@ -63,12 +73,14 @@ impl TrainingGraph {
     /// # Errors
     /// The network's shapes do not work.
     pub fn new(network: &Network, parameters: &[NodeParameters], dtype: DType) -> Result<Self> {
+        // The processor, unless the program was built for CUDA (feature `cuda`) and there is such a device.
+        let device = Device::cuda_if_available(0).unwrap_or(Device::Cpu);
         let summaries = network.summaries()?;
         let mut nodes = Vec::with_capacity(parameters.len());
         let mut trainable = Vec::new();
         for (node, values) in network.nodes.iter().zip(parameters) {
             let tensor = |values: &[f32], shape: &[usize]| -> Result<Tensor> {
-                Ok(Tensor::from_slice(values, shape, &Device::Cpu)?.to_dtype(dtype)?)
+                Ok(Tensor::from_slice(values, shape, &device)?.to_dtype(dtype)?)
             };
             let mut variable = |name: &str, kind, values: &[f32], shape: &[usize]| -> Result<Var> {
                 let variable = Var::from_tensor(&tensor(values, shape)?)?;
@@ -102,12 +114,14 @@ impl TrainingGraph {
                 }
             });
         }
-        let direct: Box<dyn Computation> = match dtype {
-            DType::F64 => Box::new(Direct::<f64>::new(network, &summaries, &trainable)?),
-            _ => Box::new(Direct::<f32>::new(network, &summaries, &trainable)?),
+        let direct: Option<Box<dyn Computation>> = match dtype {
+            _ if !device.is_cpu() => None,
+            DType::F64 => Some(Box::new(Direct::<f64>::new(network, &summaries, &trainable)?)),
+            _ => Some(Box::new(Direct::<f32>::new(network, &summaries, &trainable)?)),
         };
         Ok(Self {
-            direct: Mutex::new(direct),
+            direct: direct.map(Mutex::new),
+            device,
             statistics_passes: StatisticsPasses::default(),
             network: network.clone(),
             summaries,
@@ -132,12 +146,14 @@ impl TrainingGraph {
             Tensor::from_vec(
                 labels,
                 (samples.len() / self.network.input.elements(), 1),
-                &Device::Cpu,
+                &self.device,
             )?
         };
         self.batch = Some((input, target));
         let labels = (!self.network.is_autoencoder()).then_some(labels);
-        self.direct.get_mut().unwrap_or_else(PoisonError::into_inner).set_batch(samples, labels);
+        if let Some(direct) = self.direct() {
+            direct.set_batch(samples, labels);
+        }
         Ok(())
     }
 
@@ -146,12 +162,19 @@ impl TrainingGraph {
     /// # Errors
     /// The tensor library refuses.
     pub fn predict(&self, samples: &[f32]) -> Result<Vec<f32>> {
+        let Some(direct) = &self.direct else { return self.predict_by_library(samples) };
         let running = self.nodes.iter().enumerate().filter_map(|(index, node)| match node {
             NodeTensors::BatchNorm { mean, variance, .. } => Some((index, mean, variance)),
             _ => None,
         });
-        let mut direct = self.direct.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut direct = direct.lock().unwrap_or_else(PoisonError::into_inner);
         direct.predict(samples, &self.parameters, &running.collect())
+    }
+
+    fn predict_by_library(&self, samples: &[f32]) -> Result<Vec<f32>> {
+        let input = self.input(samples)?;
+        let output = self.forward(&input, Mode::Evaluation, &mut Vec::new())?.detach();
+        Ok(output.flatten_all()?.to_dtype(DType::F32)?.to_vec1()?)
     }
 
     /// The present parameters and running statistics, one entry per node.
@@ -183,19 +206,25 @@ impl TrainingGraph {
         self.nodes.iter().map(parameters).collect()
     }
 
+    fn direct(&mut self) -> Option<&mut Box<dyn Computation>> {
+        let direct = self.direct.as_mut()?;
+        Some(direct.get_mut().unwrap_or_else(PoisonError::into_inner))
+    }
+
     /// Samples in height, width, channel order as a tensor.
     fn input(&self, samples: &[f32]) -> Result<Tensor> {
         let shape = self.network.input;
         let count = samples.len() / shape.elements().max(1);
         let dimensions = (count, shape.height, shape.width, shape.channels);
-        let tensor = Tensor::from_slice(samples, dimensions, &Device::Cpu)?;
+        let tensor = Tensor::from_slice(samples, dimensions, &self.device)?;
         Ok(tensor.to_dtype(self.dtype)?)
     }
 
-    /// The output, and each normalising node's index with the minibatch's mean and variance.
+    /// The output; in training also each normalising node's index with the minibatch's mean and variance.
     fn forward(
         &self,
         input: &Tensor,
+        mode: Mode,
         statistics: &mut Vec<(usize, Tensor, Tensor)>,
     ) -> Result<Tensor> {
         let mut outputs: Vec<Tensor> = Vec::with_capacity(self.nodes.len());
@@ -207,9 +236,17 @@ impl TrainingGraph {
             };
             let x = read(0);
             let output = match (&node.operation, tensors) {
-                (Operation::BatchNorm { epsilon }, NodeTensors::BatchNorm { gamma, beta, .. }) => {
-                    let (mean, variance) = forward::statistics(x)?;
-                    statistics.push((index, mean.detach(), variance.detach()));
+                (
+                    Operation::BatchNorm { epsilon },
+                    NodeTensors::BatchNorm { gamma, beta, mean, variance },
+                ) => {
+                    let (mean, variance) = if mode == Mode::Training {
+                        let (mean, variance) = forward::statistics(x)?;
+                        statistics.push((index, mean.detach(), variance.detach()));
+                        (mean, variance)
+                    } else {
+                        (forward::per_channel(mean)?, forward::per_channel(variance)?)
+                    };
                     forward::normalize(x, &mean, &variance, gamma, beta, *epsilon)?
                 }
                 (Operation::Add, _) => x.add(read(1))?,
@@ -278,7 +315,7 @@ impl Objective for TrainingGraph {
             ));
         };
         let mut statistics = Vec::new();
-        let output = self.forward(&input, &mut statistics)?;
+        let output = self.forward(&input, Mode::Training, &mut statistics)?;
         self.follow_pass(pass, &statistics)?;
         if self.network.is_autoencoder() {
             return Ok(output.sub(&target)?.sqr()?.mean_all()?);
@@ -287,7 +324,8 @@ impl Objective for TrainingGraph {
     }
 
     fn gradient(&mut self, pass: Pass) -> Result<(f64, Vec<Tensor>)> {
-        let direct = self.direct.get_mut().unwrap_or_else(PoisonError::into_inner);
+        let Some(direct) = &mut self.direct else { return library_gradient(self, pass) };
+        let direct = direct.get_mut().unwrap_or_else(PoisonError::into_inner);
         let gradients = direct.gradient(&self.parameters)?;
         self.follow_pass(pass, &gradients.statistics)?;
         Ok((gradients.loss, gradients.values))
@@ -298,10 +336,13 @@ impl Objective for TrainingGraph {
         pass: Pass,
         direction: &mut dyn FnMut(&[Tensor]) -> Result<Vec<Tensor>>,
     ) -> Result<SecondOrder> {
+        if self.direct.is_none() {
+            return library_second_order(self, pass, direction);
+        }
         let (loss, gradient) = self.gradient(pass)?;
         let direction = direction(&gradient)?;
-        let direct = self.direct.get_mut().unwrap_or_else(PoisonError::into_inner);
-        let product = direct.product(&direction)?;
+        let product = self.direct().map(|direct| direct.product(&direction));
+        let product = product.transpose()?.unwrap_or_default();
         Ok(SecondOrder { loss, gradient, product })
     }
 }

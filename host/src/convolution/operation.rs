@@ -15,6 +15,7 @@ use super::geometry::Geometry;
 use super::plan::{Plan, Workspace};
 use super::pool::Pool;
 use super::simd::Element;
+use crate::network::PaddingAmounts;
 
 /// The convolution of images (sample, height, width, channel) with weights (output channel, input channel, row, column; one input channel
 /// where depthwise), as images.
@@ -30,7 +31,11 @@ pub fn convolve(x: &Tensor, weights: &Tensor, geometry: &Geometry) -> Result<Ten
 }
 
 /// The library's own convolution, for devices that this module has no code for.
-fn convolve_elsewhere(x: &Tensor, weights: &Tensor, geometry: &Geometry) -> Result<Tensor> {
+pub(super) fn convolve_elsewhere(
+    x: &Tensor,
+    weights: &Tensor,
+    geometry: &Geometry,
+) -> Result<Tensor> {
     let padding = geometry.padding;
     if geometry.stride[0] != geometry.stride[1] {
         bail!("different strides down and across are for the processor only");
@@ -187,6 +192,10 @@ fn values<'a, T: WithDType>(
 /// # Errors
 /// The shapes are not those of `pool`, or the elements are neither f32 nor f64.
 pub fn max_pool(x: &Tensor, pool: &Pool) -> Result<Tensor> {
+    if !x.device().is_cpu() {
+        // The library's own max pool has a wrong gradient.
+        return Tensor::stack(&taps(x, pool)?, 0)?.max(0);
+    }
     let values = x.detach().contiguous()?.flatten_all()?;
     let mut indexes = vec![0; values.elem_count() / pool.input_size() * pool.output_size()];
     match x.dtype() {
@@ -203,7 +212,30 @@ pub fn max_pool(x: &Tensor, pool: &Pool) -> Result<Tensor> {
 /// # Errors
 /// The shapes are not those of `pool`, or the elements are neither f32 nor f64.
 pub fn average_pool(x: &Tensor, pool: &Pool) -> Result<Tensor> {
+    if !x.device().is_cpu() {
+        return Tensor::stack(&taps(x, pool)?, 0)?.mean(0);
+    }
     Pooling { pool: *pool, indexes: None, adjoint: false }.apply(x)
+}
+
+/// What each tap of a window reads, for every output position, with the library's own operations.
+pub(super) fn taps(x: &Tensor, pool: &Pool) -> Result<Vec<Tensor>> {
+    let window = pool.window;
+    if window.padding != PaddingAmounts::default() {
+        bail!("padded pools are for the processor only");
+    }
+    let axis = |axis: usize, tap: usize| {
+        let places = (0..window.output[axis]).map(|at| (at * window.stride[axis] + tap) as u32);
+        Tensor::new(places.collect::<Vec<u32>>(), x.device())
+    };
+    let mut taps = Vec::new();
+    for row in 0..window.kernel[0] {
+        let lines = x.index_select(&axis(0, row)?, 1)?;
+        for column in 0..window.kernel[1] {
+            taps.push(lines.index_select(&axis(1, column)?, 2)?);
+        }
+    }
+    Ok(taps)
 }
 
 #[derive(Clone, Debug)]
@@ -216,11 +248,7 @@ struct Pooling {
 
 impl Pooling {
     fn apply(&self, tensor: &Tensor) -> Result<Tensor> {
-        let tensor = tensor.contiguous()?;
-        if tensor.device().is_cpu() {
-            return tensor.apply_op1(self.clone());
-        }
-        bail!("pooling is for the processor only")
+        tensor.contiguous()?.apply_op1(self.clone())
     }
 
     fn compute<T: Element + WithDType>(&self, from: &[T]) -> Result<(CpuStorage, Shape)> {

@@ -2,6 +2,7 @@
 
 use candle_core::{DType, Device, Tensor, Var};
 
+use super::operation::{convolve_elsewhere, taps};
 use super::{Element, Geometry, Plan, Pool, Workspace, average_pool, convolve, max_pool};
 use crate::network::{Padding, PaddingAmounts, Window};
 use crate::random::{self, ChaCha8Rng, Purpose};
@@ -226,15 +227,8 @@ fn first_and_second_derivatives_equal_those_of_the_library() {
             let shape = [2, g.output[0], g.output[1], g.out_channels];
             let weights = variable(2 * g.output_size(), &shape, dtype, &mut generator);
             let ours = move |x: &Tensor, w: &Tensor| convolve(x, w, &g);
-            let stock = move |x: &Tensor, w: &Tensor| {
-                let padded = x
-                    .permute((0, 3, 1, 2))?
-                    .pad_with_zeros(2, g.padding.top, g.padding.bottom)?
-                    .pad_with_zeros(3, g.padding.left, g.padding.right)?;
-                let groups = if g.depthwise { g.channels } else { 1 };
-                let y = padded.contiguous()?.conv2d(w, 0, g.stride[0], 1, groups)?;
-                y.permute((0, 2, 3, 1))?.contiguous()
-            };
+            // This is also what runs where the kernels cannot.
+            let stock = move |x: &Tensor, w: &Tensor| convolve_elsewhere(x, w, &g);
             let ours = derivatives(&ours, &x, &w, weights.as_tensor());
             let stock = derivatives(&stock, &x, &w, weights.as_tensor());
             let what = ["input", "weights", "second order, input", "second order, weights"];
@@ -308,6 +302,10 @@ fn pools_agree_with_finite_differences_to_second_order_and_with_hand_made_number
     let at_edges = pool([2, 2], [2, 2], around(1, 1, 1, 1));
     assert_eq!(numbers(&max_pool(&image, &at_edges).unwrap()), [1.0, 3.0, 7.0, 9.0]);
     assert_eq!(numbers(&average_pool(&image, &at_edges).unwrap()), [1.0, 2.5, 6.5, 6.5]);
+    // What runs where the kernels cannot.
+    let stacked = Tensor::stack(&taps(&image, &small).unwrap(), 0).unwrap();
+    assert_eq!(numbers(&stacked.max(0).unwrap()), [6.0, 5.0, 9.0, 9.0]);
+    assert_eq!(numbers(&stacked.mean(0).unwrap()), [3.5, 3.5, 6.75, 6.5]);
     // The whole gradient goes to the largest value.
     let x = Var::from_tensor(&image).unwrap();
     let gradient = max_pool(&x, &small).unwrap().sum_all().unwrap().backward().unwrap();

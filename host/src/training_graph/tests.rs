@@ -234,3 +234,22 @@ fn predictions_use_the_running_statistics() {
     let graph = TrainingGraph::new(&network, &parameters, DType::F32).unwrap();
     assert_eq!(graph.predict(&[3.0, 1.0, -1.0, 5.0]).unwrap(), [2.5, 0.5, -1.5, 4.5]);
 }
+
+#[test]
+fn predictions_equal_those_of_the_library() {
+    for (network, classes) in networks() {
+        let (mut graph, _) = pair(&network, classes, DType::F32);
+        // Running statistics that are no longer the initial ones.
+        graph.gradient(Pass::First).unwrap();
+        let mut generator = random::generator(9, Purpose::Order, 0);
+        let count = 3 * network.input.elements();
+        let samples: Vec<f32> = (0..count).map(|_| random::normal(&mut generator) as f32).collect();
+        let (ours, theirs) =
+            (graph.predict(&samples).unwrap(), graph.predict_by_library(&samples).unwrap());
+        assert_eq!(ours.len(), theirs.len());
+        let largest = theirs.iter().fold(0.0f32, |largest, value| largest.max(value.abs()));
+        for (ours, theirs) in ours.iter().zip(&theirs) {
+            assert!((ours - theirs).abs() <= 1e-4 * largest, "{}: {ours} {theirs}", network.name);
+        }
+    }
+}
