@@ -5,6 +5,7 @@ pub mod artifact;
 pub mod bench;
 pub mod checkpoint;
 pub mod command;
+pub mod convolution;
 pub mod dataset;
 pub mod error;
 pub mod export;

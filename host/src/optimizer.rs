@@ -15,7 +15,7 @@ mod sgd;
 
 pub use asam::Asam;
 pub use grad_l1::GradL1;
-pub use hero::{Direction, Hero, Reduction};
+pub use hero::{Curvature, Direction, Hero, Reduction};
 pub use momentum::{Momentum, MomentumParameters, StepOutcome};
 pub use sam::Sam;
 pub use schedule::Schedule;
@@ -67,6 +67,8 @@ pub enum Pass {
     First,
     /// At perturbed weights.
     Perturbed,
+    /// Elsewhere, to find out about the neighbourhood: leaves no trace.
+    Probe,
 }
 
 /// The loss of one minibatch as a function of the parameters.
@@ -79,6 +81,38 @@ pub trait Objective {
     /// # Errors
     /// The tensor library refuses.
     fn loss(&mut self, pass: Pass) -> Result<Tensor>;
+
+    /// That loss and its gradient, one detached tensor per parameter.
+    ///
+    /// # Errors
+    /// The tensor library refuses.
+    fn gradient(&mut self, pass: Pass) -> Result<(f64, Vec<Tensor>)> {
+        library_gradient(self, pass)
+    }
+
+    /// That gradient and the Hessian times a direction, which may depend on the gradient. All tensors are detached, and one per
+    /// parameter.
+    ///
+    /// # Errors
+    /// The tensor library refuses.
+    fn second_order(
+        &mut self,
+        pass: Pass,
+        direction: &mut dyn FnMut(&[Tensor]) -> Result<Vec<Tensor>>,
+    ) -> Result<SecondOrder> {
+        library_second_order(self, pass, direction)
+    }
+}
+
+/// A gradient and the Hessian times a direction.
+#[derive(Clone, Debug)]
+pub struct SecondOrder {
+    /// The loss.
+    pub loss: f64,
+    /// Its gradient.
+    pub gradient: Vec<Tensor>,
+    /// The Hessian times the direction.
+    pub product: Vec<Tensor>,
 }
 
 /// What a method makes of a minibatch.
@@ -111,8 +145,49 @@ pub trait Method: std::fmt::Debug {
     }
 }
 
+/// [`Objective::gradient`] by the tensor library's own differentiation.
+///
+/// # Errors
+/// The tensor library refuses.
+pub fn library_gradient<O: Objective + ?Sized>(
+    objective: &mut O,
+    pass: Pass,
+) -> Result<(f64, Vec<Tensor>)> {
+    let (loss, gradients) = differentiate(objective, pass)?;
+    Ok((loss, detached(&gradients)))
+}
+
+/// [`Objective::second_order`] by the tensor library's own differentiation.
+///
+/// # Errors
+/// The tensor library refuses.
+pub fn library_second_order<O: Objective + ?Sized>(
+    objective: &mut O,
+    pass: Pass,
+    direction: &mut dyn FnMut(&[Tensor]) -> Result<Vec<Tensor>>,
+) -> Result<SecondOrder> {
+    let (loss, attached) = differentiate(objective, pass)?;
+    let gradient = detached(&attached);
+    let mut slope = None;
+    for (gradient, direction) in attached.iter().zip(direction(&gradient)?) {
+        let term = gradient.mul(&direction.detach())?.sum_all()?;
+        slope = Some(match slope {
+            Some(slope) => term.add(&slope)?,
+            None => term,
+        });
+    }
+    let product = match slope {
+        Some(slope) => detached(&gradients_of(&slope, objective.parameters())?),
+        None => Vec::new(),
+    };
+    Ok(SecondOrder { loss, gradient, product })
+}
+
 /// Loss and gradients of one pass; the gradients are still attached to the graph.
-fn differentiate(objective: &mut dyn Objective, pass: Pass) -> Result<(f64, Vec<Tensor>)> {
+fn differentiate<O: Objective + ?Sized>(
+    objective: &mut O,
+    pass: Pass,
+) -> Result<(f64, Vec<Tensor>)> {
     let loss = objective.loss(pass)?;
     let gradients = gradients_of(&loss, objective.parameters())?;
     Ok((scalar(&loss)?, gradients))

@@ -17,6 +17,8 @@ pub enum Purpose {
     Augmentation,
     /// Start vector of a power iteration.
     PowerIteration,
+    /// Which training samples are kept for validation.
+    Validation,
 }
 
 /// The generator of `purpose` in epoch `epoch` (0 where epochs do not matter) of a run with `seed`.
