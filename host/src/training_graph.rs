@@ -40,6 +40,8 @@ enum NodeTensors {
 pub struct TrainingGraph {
     /// Passes that running statistics follow.
     pub statistics_passes: StatisticsPasses,
+    /// Whether the loss uses the running statistics and leaves them alone, so that it is one fixed function of the parameters.
+    pub frozen_statistics: bool,
     network: Network,
     summaries: Vec<NodeSummary>,
     nodes: Vec<NodeTensors>,
@@ -102,6 +104,7 @@ impl TrainingGraph {
         }
         Ok(Self {
             statistics_passes: StatisticsPasses::default(),
+            frozen_statistics: false,
             network: network.clone(),
             summaries,
             nodes,
@@ -259,7 +262,8 @@ impl Objective for TrainingGraph {
             ));
         };
         let mut statistics = Vec::new();
-        let output = self.forward(&input, Mode::Training, &mut statistics)?;
+        let mode = if self.frozen_statistics { Mode::Evaluation } else { Mode::Training };
+        let output = self.forward(&input, mode, &mut statistics)?;
         if pass == Pass::First || self.statistics_passes == StatisticsPasses::Both {
             self.follow(&statistics, input.dim(0)?)?;
         }
