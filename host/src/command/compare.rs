@@ -413,7 +413,7 @@ fn missing_runs(folder: &Path, count: usize, first: &Task) -> Error {
 fn heading(sweep: &Sweep) -> Result<String> {
     Ok(format!(
         "# {} on {}\n\nMean ± standard deviation over seeds {} to {}, accuracies in % on the test split; below each optimizer its paired difference\n\
-         from {} in points, with standard error and the two-sided p of a paired t-test. λmax: largest eigenvalue of the training loss's Hessian on the\n\
+         from {} in points (standard error); * p < 0.05, ** p < 0.01, *** p < 0.001 in a two-sided paired t-test. λmax: largest eigenvalue of the training loss's Hessian on the\n\
          first {} training samples.\n\n```toml\n{}```\n",
         sweep.network,
         sweep.data,

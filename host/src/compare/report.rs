@@ -298,17 +298,19 @@ impl Serialize for Comparison {
     }
 }
 
+/// Mean and standard error, with stars for how unlikely it is by chance: * p < 0.05, ** p < 0.01, *** p < 0.001.
 fn difference_cell(metric: Metric, difference: &PairedDifference) -> String {
-    let p = match difference.p {
-        None => String::new(),
-        Some(p) if p < 0.001 => ", p < 0.001".to_string(),
-        Some(p) => format!(", p {p:.3}"),
+    let stars = match difference.p {
+        Some(p) if p < 0.001 => " ***",
+        Some(p) if p < 0.01 => " **",
+        Some(p) if p < 0.05 => " *",
+        _ => "",
     };
     if metric.is_accuracy() {
         let (mean, error) = (100.0 * difference.mean, 100.0 * difference.standard_error);
-        format!("{mean:+.1} (se {error:.1}{p})")
+        format!("{mean:+.1} ({error:.1}){stars}")
     } else {
-        format!("{:+.3} (se {:.3}{p})", difference.mean, difference.standard_error)
+        format!("{:+.3} ({:.3}){stars}", difference.mean, difference.standard_error)
     }
 }
 
