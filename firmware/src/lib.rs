@@ -10,6 +10,8 @@
 mod fmt;
 
 pub mod activity;
+#[cfg(target_os = "none")]
+pub mod alignment;
 pub mod clock;
 pub mod engine;
 pub mod kernel;
