@@ -144,7 +144,9 @@ fn curvature_is_reported_layer_by_layer_and_as_a_picture() {
         .arg(&folder));
     let text = run(program().arg("curvature").arg(&folder).args([
         "--samples",
-        "96",
+        "64",
+        "--iterations",
+        "12",
         "--surface",
         "5",
         "--probes",
@@ -171,7 +173,7 @@ fn curvature_is_reported_layer_by_layer_and_as_a_picture() {
 fn a_wrong_sweep_is_refused_in_one_line_and_leaves_nothing_behind() {
     let place = tempfile::tempdir().unwrap();
     let out = place.path().join("sweep");
-    let mut refused = |arguments: &[&str], words: &[&str]| {
+    let refused = |arguments: &[&str], words: &[&str]| {
         let output =
             program().arg("compare").args(arguments).arg("--out").arg(&out).output().unwrap();
         let text = String::from_utf8_lossy(&output.stderr);

@@ -135,16 +135,15 @@ pub fn perform(
         bits: BTreeMap::new(),
         lambda_max: None,
     };
-    if !run.is_finished()? {
-        match run.train(interrupted, &mut ()) {
-            Ok(Outcome::Finished) => {}
-            Ok(Outcome::Interrupted) => return Ok(Outcome::Interrupted),
-            // The loss stayed not finite.
-            Err(Error::CheckFailed { problem, .. }) if !run.is_finished()? => {
-                result.diverged = Some(problem);
-            }
-            Err(other) => return Err(other),
+    // Also where all epochs are done: the plots that follow the last one may be missing.
+    match run.train(interrupted, &mut ()) {
+        Ok(Outcome::Finished) => {}
+        Ok(Outcome::Interrupted) => return Ok(Outcome::Interrupted),
+        // The loss stayed not finite.
+        Err(Error::CheckFailed { problem, .. }) if !run.is_finished()? => {
+            result.diverged = Some(problem);
         }
+        Err(other) => return Err(other),
     }
     if result.diverged.is_none() {
         measure(&run, measures, &mut result)?;
