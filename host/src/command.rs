@@ -2,10 +2,13 @@
 
 mod bench;
 mod boards;
+mod compare;
+mod curvature;
 mod data;
 mod demo;
 mod evaluate;
 mod inspect;
+mod interrupt;
 mod model_file;
 mod output;
 mod quantize;
@@ -36,6 +39,8 @@ enum Command {
     Setup(setup::Options),
     Data(data::Options),
     Train(Box<train::Options>),
+    Compare(Box<compare::Options>),
+    Curvature(curvature::Options),
     Quantize(quantize::Options),
     Inspect(inspect::Options),
     Evaluate(evaluate::Options),
@@ -56,6 +61,8 @@ impl CommandLine {
             Command::Setup(options) => setup::run(options),
             Command::Data(options) => data::run(options),
             Command::Train(options) => train::run(options),
+            Command::Compare(options) => compare::run(options),
+            Command::Curvature(options) => curvature::run(options),
             Command::Quantize(options) => quantize::run(options),
             Command::Boards(options) => boards::run(options),
             Command::Inspect(options) => inspect::run(options),
