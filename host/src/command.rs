@@ -5,6 +5,8 @@ mod boards;
 mod data;
 mod demo;
 mod evaluate;
+#[cfg(feature = "probe")]
+mod flash;
 mod inspect;
 mod model_file;
 mod output;
@@ -43,6 +45,8 @@ enum Command {
     Bench(bench::Options),
     Boards(boards::Options),
     Run(run::Options),
+    #[cfg(feature = "probe")]
+    Flash(flash::Options),
 }
 
 impl CommandLine {
@@ -63,6 +67,8 @@ impl CommandLine {
             Command::Verify(options) => verify::run(options),
             Command::Bench(options) => bench::run(options),
             Command::Run(options) => run::run(options),
+            #[cfg(feature = "probe")]
+            Command::Flash(options) => flash::run(options),
         }
     }
 }

@@ -8,6 +8,8 @@ pub mod command;
 pub mod dataset;
 pub mod error;
 pub mod export;
+#[cfg(feature = "probe")]
+pub mod flash;
 pub mod inspect;
 pub mod integer;
 pub mod integer_network;
