@@ -12,15 +12,17 @@ mod depthwise_convolution_2d;
 mod fully_connected;
 mod input;
 mod max_pool_2d;
+mod packed_weights;
+pub mod scratch;
 mod softmax;
 mod span;
 
 pub use input::InputMap;
 pub(crate) use input::quantize_input;
+pub use packed_weights::PackedWeights;
 pub use softmax::power_of_two_fraction;
 
-use crate::model::{AddRescale, Layout, Shape, Window};
-use crate::packing::BitWidth;
+use crate::model::{AddRescale, Shape, Window};
 use crate::requantize::{ActivationRange, Rescale, requantize};
 
 /// What one output channel adds to its sum, and how the sum becomes int8.
@@ -69,44 +71,6 @@ impl<'a> Channels<'a> {
     /// The raw biases, multipliers and shifts, for kernels that read them in place.
     pub const fn parts(self) -> (&'a [u8], &'a [u8], &'a [u8]) {
         (self.biases, self.multipliers, self.shifts)
-    }
-}
-
-/// The packed weights of a layer, one row an output channel.
-#[derive(Clone, Copy, Debug)]
-pub struct PackedWeights<'a> {
-    /// The packed bytes of all rows.
-    pub bytes: &'a [u8],
-    /// Bits of each weight.
-    pub bit_width: BitWidth,
-    /// Order of the packed weights.
-    pub layout: Layout,
-    /// Weights of one output channel.
-    pub row_length: usize,
-}
-
-impl<'a> PackedWeights<'a> {
-    /// Bytes that `rows` packed rows take in this layout.
-    pub const fn bytes_for(
-        bit_width: BitWidth,
-        layout: Layout,
-        rows: usize,
-        row_length: usize,
-    ) -> usize {
-        match layout {
-            Layout::Rows => bit_width.row_bytes(row_length).saturating_mul(rows),
-        }
-    }
-
-    /// The packed rows in order.
-    pub fn rows(self) -> impl Iterator<Item = &'a [u8]> + use<'a> {
-        let row_bytes = self.bit_width.row_bytes(self.row_length);
-        let mut rest = self.bytes;
-        core::iter::from_fn(move || {
-            let (row, tail) = rest.split_at_checked(row_bytes)?;
-            rest = tail;
-            (row_bytes > 0).then_some(row)
-        })
     }
 }
 

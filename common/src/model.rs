@@ -118,8 +118,17 @@ impl Window {
 /// The order in which packed weights lie in the file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Layout {
-    /// One row per output channel in the order kernel row, kernel column, input channel; see [`crate::packing`].
+    /// One row per output channel in the order kernel row, kernel column, input channel; see [`crate::packing`]. What the portable
+    /// kernels read fastest.
     Rows,
+    /// Two output channels side by side in fields that a dual 16-bit multiply takes; see [`crate::packing::channel_pairs`]. For full
+    /// convolutions and fully connected layers on cores with DSP instructions.
+    ChannelPairs,
+}
+
+impl Layout {
+    /// Every layout.
+    pub const ALL: [Self; 2] = [Self::Rows, Self::ChannelPairs];
 }
 
 /// Packed weights and what belongs to each output channel.
@@ -268,16 +277,6 @@ impl Layer<'_> {
     /// Multiply-accumulates of one inference; 0 for operators without weights.
     pub const fn macs(&self) -> u64 {
         self.output.shape.elements() as u64 * self.row_length() as u64
-    }
-
-    /// Scratch bytes that the portable kernels need for this layer: one unpacked row of a convolution.
-    pub const fn portable_scratch_bytes(&self) -> usize {
-        match self.operator {
-            Operator::Convolution2d { .. } | Operator::DepthwiseConvolution2d { .. } => {
-                self.row_length()
-            }
-            _ => 0,
-        }
     }
 }
 

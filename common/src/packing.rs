@@ -3,7 +3,10 @@
 //! A weight `w` of `b` bits lies in `−2^(b−1) ..= 2^(b−1) − 1` and is stored offset-binary, as `w + 2^(b−1)`, because
 //! unsigned fields unpack in one instruction on cores with 16-bit lanes. In the layout [`Rows`](crate::model::Layout::Rows) each
 //! output channel is one row: field `i` occupies bits `i·b .. (i+1)·b` of the row, least significant bit first; a row
-//! starts at a byte boundary and its unused last bits are zero. Eight weights always take exactly `b` bytes.
+//! starts at a byte boundary and its unused last bits are zero. Eight weights always take exactly `b` bytes. Each other layout has a
+//! module of its own.
+
+pub mod channel_pairs;
 
 use serde::{Deserialize, Serialize};
 

@@ -13,6 +13,8 @@ mod fmt;
 mod log;
 
 pub mod activity;
+#[cfg(target_os = "none")]
+pub mod alignment;
 pub mod clock;
 pub mod engine;
 #[cfg(target_os = "none")]

@@ -4,15 +4,17 @@
 //! loader before anybody sees it. What the loader would refuse is an error here that names the layer and says what to do.
 
 mod description;
+pub mod layout;
 mod parameters;
 
 use crate::error::{Error, Result};
-use crate::integer_network::{IntegerNetwork, IntegerWeights};
+use crate::integer_network::{IntegerLayer, IntegerNetwork, IntegerWeights};
 use crate::plan::{ArenaPlan, Problem, Step, plan_arena};
-use tinyhero_common::kernel::Portable;
+use crate::target::board::Core;
+use tinyhero_common::kernel::{Portable, scratch};
 use tinyhero_common::model::{
-    ALIGNMENT, HEADER_BYTES, Header, LoadError, MAX_ARENA_BYTES, MAX_LAYERS, Model, Operator,
-    Reason, SelfTest,
+    ALIGNMENT, HEADER_BYTES, Header, Layout, LoadError, MAX_ARENA_BYTES, MAX_LAYERS, Model,
+    Operator, Reason, SelfTest,
 };
 use tinyhero_common::network::{LayerDigests, SelfTestInput, run};
 
@@ -28,14 +30,24 @@ pub struct Exported {
     pub plan: ArenaPlan,
 }
 
-/// Writes the model file. The same network always gives the same bytes.
+/// Writes the model file with the portable layout. The same network always gives the same bytes.
+///
+/// # Errors
+/// See [`export_for`].
+pub fn export(network: &IntegerNetwork) -> Result<Exported> {
+    export_for(network, None)
+}
+
+/// Writes the model file with the weights laid out for the kernels of a core; without one, for the portable kernels. Every core
+/// runs every file and computes the same.
 ///
 /// # Errors
 /// What a device would refuse: an accumulator that could overflow, too much memory or work, a shape or constant out of range.
-pub fn export(network: &IntegerNetwork) -> Result<Exported> {
+pub fn export_for(network: &IntegerNetwork, core: Option<Core>) -> Result<Exported> {
     check_before_planning(network)?;
-    let plan = plan_arena(&problem(network));
-    let parameters = parameters::write(network, &plan.order)?;
+    let layouts = layout::layouts(network, core);
+    let plan = plan_arena(&problem(network, &layouts));
+    let parameters = parameters::write(network, &layouts, &plan.order)?;
     let mut self_test = SelfTest { seed: SELF_TEST_SEED, digest: 0 };
     let draft = file(network, &plan, &parameters, self_test)?;
     self_test.digest = self_test_digest(&load(network, &plan, &draft)?)?;
@@ -44,28 +56,25 @@ pub fn export(network: &IntegerNetwork) -> Result<Exported> {
     Ok(Exported { bytes, plan })
 }
 
-/// The network as the arena planner sees it.
-pub fn problem(network: &IntegerNetwork) -> Problem {
+/// The network as the arena planner sees it, each layer's weights in its layout.
+pub fn problem(network: &IntegerNetwork, layouts: &[Layout]) -> Problem {
     let bytes = |elements: usize| u32::try_from(elements).unwrap_or(u32::MAX);
-    let step = |(index, layer): (usize, &crate::integer_network::IntegerLayer)| Step {
+    let step = |(layer, &layout): (&IntegerLayer, &Layout)| Step {
         inputs: layer.inputs.clone(),
         output_bytes: bytes(layer.output.shape.elements()),
-        scratch_bytes: bytes(scratch_bytes(network, index)),
+        scratch_bytes: bytes(scratch_bytes(network, layer, layout)),
         may_overwrite: matches!(layer.operator, Operator::Add { .. }),
     };
     Problem {
         input_bytes: bytes(network.input.shape.elements()),
-        steps: network.layers.iter().enumerate().map(step).collect(),
+        steps: network.layers.iter().zip(layouts).map(step).collect(),
     }
 }
 
-/// Scratch memory that the kernels of every core get for a layer.
-fn scratch_bytes(network: &IntegerNetwork, index: usize) -> usize {
-    let layer = &network.layers[index];
-    match (&layer.weights, layer.operator) {
-        (_, Operator::FullyConnected { .. }) | (None, _) => 0,
-        (Some(weights), _) => weights.row_length,
-    }
+/// Scratch memory that the kernels get for a layer.
+fn scratch_bytes(network: &IntegerNetwork, layer: &IntegerLayer, layout: Layout) -> usize {
+    let input = network.tensor(layer.inputs[0]).shape;
+    scratch::bytes(&layout::operator_in(layer, layout), input, layer.output.shape)
 }
 
 /// What would make planning or writing fail, and the proof that no input can overflow an accumulator.

@@ -4,6 +4,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use serde::Serialize;
+use tinyhero_common::kernel::PackedWeights;
 use tinyhero_common::model::{Header, Model};
 
 use crate::dataset::Split;
@@ -206,8 +207,9 @@ pub fn plant_wrong_bit(
     let mut candidates = Vec::new();
     for layer in model.layers() {
         if let Some(weights) = layer.weights() {
-            let bytes = weights.bit_width.row_bytes(layer.row_length());
-            let middle = usize::from(layer.output.shape.channels) / 2 * bytes + bytes / 2;
+            let rows = usize::from(layer.output.shape.channels);
+            let (bit_width, layout) = (weights.bit_width, weights.layout);
+            let middle = PackedWeights::bytes_for(bit_width, layout, rows, layer.row_length()) / 2;
             candidates.push(parameters_offset + weights.offset as usize + middle);
         }
     }

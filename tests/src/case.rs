@@ -4,7 +4,8 @@ mod shape;
 
 use core::fmt;
 
-use tinyhero_common::model::{AddRescale, Shape, Window};
+use tinyhero_common::kernel::PackedWeights;
+use tinyhero_common::model::{AddRescale, Layout, Shape, Window};
 use tinyhero_common::packing::BitWidth;
 use tinyhero_common::requantize::{ActivationRange, Rescale};
 
@@ -44,6 +45,8 @@ pub struct OperatorCase {
     pub window: Window,
     /// Bits of a weight.
     pub bit_width: BitWidth,
+    /// Order of the packed weights.
+    pub layout: Layout,
     /// Weights of an output channel.
     pub row_length: usize,
     /// Zero point of the input.
@@ -124,18 +127,14 @@ impl Workspace {
         case
     }
 
-    /// Weights, their packed rows, and a channel table that the accumulator bound admits.
+    /// Weights, packed, and a channel table that the accumulator bound admits.
     fn fill_weights(&mut self, generator: &mut Generator, case: &OperatorCase) {
         let rows = usize::from(case.output.channels);
-        let row_bytes = case.row_bytes();
         let style = generator.below(8);
-        let mut packed = self.packed.0.as_mut_slice();
         let mut weights = self.weights.as_mut_slice();
         for channel in 0..rows {
             let (row, rest) = weights.split_at_mut_checked(case.row_length).unwrap_or_default();
             weights = rest;
-            let (bytes, rest) = packed.split_at_mut_checked(row_bytes).unwrap_or_default();
-            packed = rest;
             let mut magnitude = 0i32;
             for weight in row.iter_mut() {
                 *weight = match style {
@@ -147,12 +146,32 @@ impl Workspace {
                 };
                 magnitude = magnitude.wrapping_add(i32::from(*weight).wrapping_abs());
             }
-            definition::pack(row, case.bit_width.bits() as usize, bytes);
             let (bias, rescale) = channel_entry(generator, magnitude.wrapping_mul(128));
             let table = &mut self.channels.0;
             write(table, channel * 4, &bias.to_le_bytes());
             write(table, rows * 4 + channel * 2, &rescale.multiplier.to_le_bytes());
             write(table, rows * 6 + channel, &rescale.shift.to_le_bytes());
+        }
+        self.pack_weights(case);
+    }
+
+    /// Packs the weights: in rows by the definition, in other layouts by the code that they are unpacked with, whose order no
+    /// kernel can get wrong without computing something else.
+    fn pack_weights(&mut self, case: &OperatorCase) {
+        let count = case.row_length * usize::from(case.output.channels);
+        let weights = self.weights.get(..count).unwrap_or(&[]);
+        let packed = self.packed.0.get_mut(..case.packed_bytes()).unwrap_or(&mut []);
+        packed.fill(0);
+        if case.layout == Layout::Rows {
+            let row_bytes = case.row_bytes().max(1);
+            let rows = weights.chunks_exact(case.row_length.max(1));
+            for (row, bytes) in rows.zip(packed.chunks_exact_mut(row_bytes)) {
+                definition::pack(row, case.bit_width.bits() as usize, bytes);
+            }
+        } else {
+            let (length, bit_width) = (case.row_length, case.bit_width);
+            // It cannot fail: the weights are in range and the bytes are as many as the layout takes.
+            let _ = PackedWeights::pack(weights, length, bit_width, case.layout, packed);
         }
     }
 
@@ -179,8 +198,7 @@ impl Workspace {
 
     /// The packed weights.
     pub fn packed(&self, case: &OperatorCase) -> &[u8] {
-        let bytes = case.row_bytes() * usize::from(case.output.channels);
-        self.packed.0.get(..bytes).unwrap_or(&[])
+        self.packed.0.get(..case.packed_bytes()).unwrap_or(&[])
     }
 
     /// The channel table.
@@ -190,11 +208,10 @@ impl Workspace {
 
     /// All that a kernel call takes: input, other, packed weights, channel table, scratch, output.
     pub(crate) fn call(&mut self, case: &OperatorCase) -> Call<'_> {
-        let bytes = case.row_bytes() * usize::from(case.output.channels);
         Call {
             input: range(&self.input.0, case.input_range()),
             other: range(&self.other.0, case.other_range()),
-            packed: self.packed.0.get(..bytes).unwrap_or(&[]),
+            packed: self.packed.0.get(..case.packed_bytes()).unwrap_or(&[]),
             channels: &self.channels.0,
             scratch: range_mut(&mut self.scratch.0, case.scratch_range()),
             output: range_mut(&mut self.output.0, case.output_range()),

@@ -3,7 +3,6 @@
 use tinyhero_common::kernel::{
     Add, Channel, Channels, Convolution, FullyConnected, Kernels, PackedWeights, Pool, Softmax,
 };
-use tinyhero_common::model::Layout;
 
 use crate::case::{OperatorCase, Workspace};
 use crate::definition::{self, Image, Place, Terms};
@@ -129,7 +128,7 @@ fn run_case<K: Kernels>(kernels: &mut K, workspace: &mut Workspace, case: &Opera
     let weights = PackedWeights {
         bytes: call.packed,
         bit_width: case.bit_width,
-        layout: Layout::Rows,
+        layout: case.layout,
         row_length: case.row_length,
     };
     let rows = if case.subject.has_weights() { usize::from(case.output.channels) } else { 0 };

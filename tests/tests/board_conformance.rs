@@ -1,5 +1,6 @@
 //! The conformance suite on every emulated board, with the kernels that the board's firmware uses.
 
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use rayon::prelude::*;
@@ -10,6 +11,10 @@ use tinyhero_tests::{Mismatch, Plan};
 
 /// Longest time that one board may take: some seconds on an idle machine.
 const LIMIT: Duration = Duration::from_secs(300);
+/// The board that runs ARMv6-M code on a larger core.
+const STAND_IN: &str = "mps2-an385-v6m";
+/// What `semihosting.rs` ends the emulator with after a fault.
+const FAULT_EXIT_STATUS: i32 = 70;
 /// Random cases of requantize that every board must have compared, beside the exhaustive edges.
 const LEAST_REQUANTIZE: u32 = 100_000;
 
@@ -37,7 +42,7 @@ fn every_board_computes_what_is_defined() {
     let mut report = |line: &str| eprintln!("{line}");
     let setup = setup::ensure(&mut report).unwrap();
     let boards = board::emulated().unwrap();
-    assert!(boards.len() >= 6);
+    assert!(boards.len() >= 7);
     let images = firmware_image::build_conformance(&boards, &setup, &mut report).unwrap();
     let run = |(board, image): (&Board, &std::path::PathBuf)| {
         let begin = Instant::now();
@@ -73,4 +78,26 @@ fn a_mismatch_that_a_board_prints_names_the_call() {
     assert!(judge(board, &ended(0, "")).is_err());
     assert!(judge(board, &ended(70, "tally 0x1 0x2 0x3\n")).is_err());
     assert_eq!(judge(board, &ended(0, "tally 0x1 0x2 0x3\n")), Ok([1, 2, 3]));
+}
+
+#[test]
+fn an_unaligned_word_faults_on_the_machine_that_stands_for_a_large_m0() {
+    let setup = setup::ensure(&mut |_| {}).unwrap();
+    let board = board::emulated().unwrap().into_iter().find(|board| board.name == STAND_IN);
+    let board = board.unwrap();
+    // Built by hand, since it is no board's firmware; beside the images, whose folder is asked for.
+    let firmware = firmware_image::path(&board).unwrap();
+    let mut cargo = Command::new(env!("CARGO"));
+    cargo.current_dir(board::workspace_root().unwrap());
+    cargo.args(["build", "--quiet", "--profile", "firmware", "--example", "unaligned"]);
+    cargo.args(["--package", &board.name, "--target", &board.target, "--target-dir"]);
+    cargo.arg(firmware.ancestors().nth(3).unwrap());
+    cargo.env_remove("RUSTFLAGS").env_remove("CARGO_ENCODED_RUSTFLAGS");
+    setup.compiler.prepare(&mut cargo, &board.target);
+    let output = cargo.output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let image = firmware.parent().unwrap().join("examples/unaligned");
+    let ended = run_to_end(&board, &image, LIMIT).unwrap();
+    let faulted = ended.printed.contains("aligned\n") && ended.printed.contains("fault at");
+    assert!(ended.status == Some(FAULT_EXIT_STATUS) && faulted, "{ended:?}");
 }

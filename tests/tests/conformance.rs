@@ -1,7 +1,6 @@
 //! The conformance suite on the host, and proof that it finds defects.
 
 use tinyhero_common::kernel::{Add, Convolution, FullyConnected, Kernels, Pool, Portable, Softmax};
-use tinyhero_common::packing::unpack_row;
 use tinyhero_tests::{
     Mismatch, Plan, Subject, Workspace, argmax_cases, input_map_cases, operator_cases,
     packing_cases, requantize_cases, requantize_edges, run_all,
@@ -128,9 +127,8 @@ impl Kernels for TiesDown {
         output: &mut [i8],
     ) {
         let mut weights = vec![0; input.len()];
-        let rows = job.channels.iter().zip(job.weights.rows());
-        for (value, (channel, row)) in output.iter_mut().zip(rows) {
-            unpack_row(row, job.weights.bit_width, &mut weights);
+        for (row, (value, channel)) in output.iter_mut().zip(job.channels.iter()).enumerate() {
+            job.weights.unpack(row, 0, &mut weights);
             let products = weights.iter().zip(input).map(|(&w, &x)| i64::from(w) * i64::from(x));
             let sum = i64::from(channel.bias) + products.sum::<i64>();
             let shift = 16 + i32::from(channel.rescale.shift);

@@ -7,7 +7,7 @@ use crafted::{Crafted, assemble, repair};
 use tinyhero_common::checksum::Digest;
 use tinyhero_common::kernel::{InputMap, Portable};
 use tinyhero_common::model::{
-    Layer, LoadError, Model, Operator, Reason, Region, Shape, file_bytes,
+    FORMAT_VERSION, Layer, LoadError, Model, Operator, Reason, Region, Shape, file_bytes,
 };
 use tinyhero_common::network::{LayerDigests, run};
 use tinyhero_common::requantize::ActivationRange;
@@ -114,7 +114,10 @@ fn provoking(reason: Reason) -> Vec<(Vec<u8>, Option<u16>)> {
     const BIG: u16 = 60_000;
     match reason {
         Reason::Magic => vec![(patched(3, b"o"), None)],
-        Reason::Version => vec![(patched(4, &[2, 0]), None), (patched(6, &[1]), None)],
+        Reason::Version => {
+            let next = (FORMAT_VERSION + 1).to_le_bytes();
+            vec![(patched(4, &next), None), (patched(6, &[1]), None)]
+        }
         Reason::Length => vec![
             (vec![], None),
             (b"HERO".to_vec(), None),
@@ -218,6 +221,7 @@ fn provoking(reason: Reason) -> Vec<(Vec<u8>, Option<u16>)> {
         Reason::Scratch => vec![
             (changed(|model| model.layers[0].scratch.bytes -= 1), Some(0)),
             (changed(|model| model.layers[1].scratch = Region::EMPTY), Some(1)),
+            (changed(|model| model.layers[0].scratch.offset += 1), Some(0)),
         ],
         Reason::Parameters => vec![
             (changed(|model| model.description.input_quantization.offset = u32::MAX), None),

@@ -5,7 +5,6 @@
 
 use super::span::Span;
 use super::{Convolution, requantize_channel};
-use crate::packing::unpack_row;
 
 pub(super) fn convolution_2d(
     job: &Convolution<'_>,
@@ -14,9 +13,8 @@ pub(super) fn convolution_2d(
     output: &mut [i8],
 ) {
     let Some(row) = scratch.get_mut(..job.weights.row_length) else { return };
-    let channels = job.channels.iter().zip(job.weights.rows()).enumerate();
-    for (index, (channel, packed)) in channels {
-        unpack_row(packed, job.weights.bit_width, row);
+    for (index, channel) in job.channels.iter().enumerate() {
+        job.weights.unpack(index, 0, row);
         let mut place = index;
         for y in 0..usize::from(job.output.height) {
             for x in 0..usize::from(job.output.width) {

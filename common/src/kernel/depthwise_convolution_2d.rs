@@ -2,7 +2,6 @@
 
 use super::span::Span;
 use super::{Convolution, requantize_channel};
-use crate::packing::unpack_row;
 
 pub(super) fn depthwise_convolution_2d(
     job: &Convolution<'_>,
@@ -11,9 +10,8 @@ pub(super) fn depthwise_convolution_2d(
     output: &mut [i8],
 ) {
     let Some(taps) = scratch.get_mut(..job.weights.row_length) else { return };
-    let channels = job.channels.iter().zip(job.weights.rows()).enumerate();
-    for (index, (channel, packed)) in channels {
-        unpack_row(packed, job.weights.bit_width, taps);
+    for (index, channel) in job.channels.iter().enumerate() {
+        job.weights.unpack(index, 0, taps);
         let mut place = index;
         for y in 0..usize::from(job.output.height) {
             for x in 0..usize::from(job.output.width) {

@@ -7,7 +7,7 @@ use crate::checksum::Crc32;
 pub const MAGIC: [u8; 4] = *b"HERO";
 /// Version of everything that follows the magic. A change to the header, to the meaning or order of any described
 /// field, to an operator's arithmetic or to a weight layout obliges a new one.
-pub const FORMAT_VERSION: u16 = 1;
+pub const FORMAT_VERSION: u16 = 2;
 /// Length of the header.
 pub const HEADER_BYTES: usize = 32;
 /// The parameters begin at a multiple of this, counted from the start of the file.

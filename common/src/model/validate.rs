@@ -4,9 +4,8 @@ use super::{
     AddRescale, Layer, MAX_ARENA_BYTES, MAX_LAYERS, MAX_NAME_BYTES, MAX_WORK, Model, Operand,
     Operator, Region, Shape, Tensor, Weights, Window,
 };
-use crate::kernel::{InputMap, PackedWeights};
+use crate::kernel::{InputMap, PackedWeights, scratch};
 use crate::network::{section, weights_of};
-use crate::packing::unpack_row;
 
 /// Largest number of elements of a tensor.
 const MAX_ELEMENTS: usize = MAX_ARENA_BYTES as usize;
@@ -61,7 +60,7 @@ pub enum Reason {
     ArenaOverlap,
     /// The arena is larger than the limit, or than the layers need.
     ArenaSize,
-    /// Scratch memory is too small for the portable kernel.
+    /// Scratch memory is too small for the kernels of the layer's layout, or not aligned.
     Scratch,
     /// Weights or tables leave the parameters or are not aligned.
     Parameters,
@@ -98,7 +97,7 @@ impl Reason {
             Self::ArenaBounds => "a region leaves the arena",
             Self::ArenaOverlap => "a region is overwritten while it is still needed",
             Self::ArenaSize => "the arena is larger than the limit or than the layers need",
-            Self::Scratch => "its scratch memory is too small",
+            Self::Scratch => "its scratch memory is too small or not aligned",
             Self::Parameters => "weights or tables leave the parameters or are not aligned",
             Self::Rescale => "a multiplier or shift is outside its range",
             Self::Activation => "an activation range has its ends the wrong way round",
@@ -206,7 +205,9 @@ fn validate_layer(
         end = end.max(validate_region(model, layer.scratch)?);
     }
     let scratch = layer.scratch.bytes as usize;
-    require(scratch >= layer.portable_scratch_bytes(), Reason::Scratch)?;
+    let needed = scratch::bytes(&layer.operator, layer.input.tensor.shape, layer.output.shape);
+    let aligned = layer.scratch.offset.is_multiple_of(scratch::ALIGNMENT) || scratch == 0;
+    require(scratch >= needed && aligned, Reason::Scratch)?;
     validate_operand(model, index, layer.input, previous)?;
 
     let output = layer.output.region();
@@ -340,31 +341,33 @@ fn validate_weights(model: &Model<'_>, layer: &Layer<'_>, weights: Weights) -> R
     let aligned = weights.offset.is_multiple_of(4) && weights.channels.is_multiple_of(4);
     require(aligned && packed.bytes.len() == bytes, Reason::Parameters)?;
     let channels = channels.ok_or(Reason::Parameters)?;
-    for (channel, row) in channels.iter().zip(packed.rows()) {
+    for (row, channel) in channels.iter().enumerate() {
         require(channel.rescale.is_valid(), Reason::Rescale)?;
-        let magnitude = row_magnitude(row, &packed);
+        let magnitude = row_magnitude(&packed, row).ok_or(Reason::Parameters)?;
         let bound = magnitude * 128 + u64::from(channel.bias.unsigned_abs());
         require(bound <= u64::from(channel.rescale.accumulator_limit()), Reason::Accumulator)?;
     }
     Ok(())
 }
 
-/// `Σ|w|` of one packed row.
-fn row_magnitude(row: &[u8], packed: &PackedWeights<'_>) -> u64 {
-    const PIECE: usize = 32;
-    let piece_bytes = packed.bit_width.row_bytes(PIECE);
-    let mut remaining = packed.row_length;
-    let mut rest = row;
+/// `Σ|w|` of one packed row; `None` if a weight lies outside its width, for which some layouts have room.
+fn row_magnitude(packed: &PackedWeights<'_>, row: usize) -> Option<u64> {
+    const PIECE: usize = 4 * PackedWeights::PIECE;
+    let (min, max) = (packed.bit_width.min(), packed.bit_width.max());
     let mut magnitude = 0u64;
-    while remaining > 0 {
+    let mut first = 0;
+    while first < packed.row_length {
         let mut weights = [0i8; PIECE];
-        let (piece, tail) = rest.split_at_checked(piece_bytes).unwrap_or((rest, &[]));
-        rest = tail;
-        unpack_row(piece, packed.bit_width, &mut weights);
-        let count = remaining.min(PIECE);
-        magnitude +=
-            weights.iter().take(count).map(|weight| u64::from(weight.unsigned_abs())).sum::<u64>();
-        remaining -= count;
+        packed.unpack(row, first, &mut weights);
+        let mut sum = 0u32;
+        for &weight in weights.iter().take(packed.row_length - first) {
+            if i32::from(weight) < min || i32::from(weight) > max {
+                return None;
+            }
+            sum += u32::from(weight.unsigned_abs());
+        }
+        magnitude += u64::from(sum);
+        first += PIECE;
     }
-    magnitude
+    Some(magnitude)
 }

@@ -2,6 +2,7 @@
 
 use core::sync::atomic::{AtomicBool, Ordering};
 
+// SAFETY: every board's `memory.x` defines both symbols; only their addresses are taken, and nothing reads through them here.
 unsafe extern "C" {
     /// First byte of the model region, from the board's `memory.x`.
     static mut _model_start: u8;

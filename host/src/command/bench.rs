@@ -3,7 +3,6 @@
 use std::path::PathBuf;
 
 use rayon::prelude::*;
-use tinyhero_common::model::Model;
 use tinyhero_common::packing::BitWidth;
 
 use super::model_file;
@@ -11,11 +10,13 @@ use super::output::Output;
 use super::session;
 use crate::bench::{Bench, bench};
 use crate::error::{Error, Result};
-use crate::export::export;
+use crate::export::export_for;
+use crate::integer_network::IntegerNetwork;
 use crate::network::{NAMES, Network};
 use crate::quantizer::{Quantization, quantize};
 use crate::random::{self, Purpose};
 use crate::report::table::{Table, grouped};
+use crate::target::board::Core;
 use crate::trained_network::TrainedNetwork;
 
 /// Count instructions per layer on boards, and show RAM and flash
@@ -46,17 +47,16 @@ const RANDOM_SAMPLES: usize = 8;
 
 pub fn run(options: &Options) -> Result<()> {
     let output = &options.output;
-    let (file, place) = match (&options.model, &options.network, options.bits) {
-        (Some(path), _, _) => (model_file::read(path)?, path.clone()),
-        (None, Some(network), Some(bits)) => (untrained(network, bits)?, PathBuf::from(network)),
-        _ => return Err(Error::bad_input("bench", "has nothing to run", "give a model file")),
-    };
-    let model: Model<'_> = model_file::load(&place, &file)?;
+    let subject = Subject::of(options)?;
     let session = session::prepare(&options.on, output)?;
     let benches = session
         .boards
         .par_iter()
-        .map(|(board, image)| bench(board, image, &file, &model))
+        .map(|(board, image)| {
+            let file = subject.file_for(board.core)?;
+            let place = options.model.clone().unwrap_or_else(|| PathBuf::from(&board.name));
+            bench(board, image, &file, &model_file::load(&place, &file)?)
+        })
         .collect::<Result<Vec<_>>>()?;
     for bench in &benches {
         show(bench, output);
@@ -64,8 +64,35 @@ pub fn run(options: &Options) -> Result<()> {
     output.json(&benches)
 }
 
+/// What is measured.
+enum Subject {
+    /// A model file, the same for every board.
+    File(Vec<u8>),
+    /// A network that every board gets in the layout of its own kernels.
+    Network(Box<IntegerNetwork>),
+}
+
+impl Subject {
+    fn of(options: &Options) -> Result<Self> {
+        match (&options.model, &options.network, options.bits) {
+            (Some(path), _, _) => Ok(Self::File(model_file::read(path)?)),
+            (None, Some(network), Some(bits)) => {
+                Ok(Self::Network(Box::new(untrained(network, bits)?)))
+            }
+            _ => Err(Error::bad_input("bench", "has nothing to run", "give a model file")),
+        }
+    }
+
+    fn file_for(&self, core: Core) -> Result<Vec<u8>> {
+        match self {
+            Self::File(file) => Ok(file.clone()),
+            Self::Network(network) => Ok(export_for(network, Some(core))?.bytes),
+        }
+    }
+}
+
 /// A zoo network with random weights, calibrated on random samples.
-fn untrained(name: &str, bit_width: BitWidth) -> Result<Vec<u8>> {
+fn untrained(name: &str, bit_width: BitWidth) -> Result<IntegerNetwork> {
     let Some((shape, classes)) = Network::default_input(name) else {
         return Err(Error::bad_input(
             format_args!("--network {name}"),
@@ -78,8 +105,7 @@ fn untrained(name: &str, bit_width: BitWidth) -> Result<Vec<u8>> {
     let samples: Vec<i16> = (0..RANDOM_SAMPLES * shape.elements())
         .map(|_| random::below(256, &mut generator) as i16)
         .collect();
-    let network = quantize(&trained, &samples, &Quantization::new(bit_width))?;
-    Ok(export(&network)?.bytes)
+    quantize(&trained, &samples, &Quantization::new(bit_width))
 }
 
 fn show(bench: &Bench, output: &Output) {

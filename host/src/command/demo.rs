@@ -219,7 +219,7 @@ fn train(kind: OptimizerKind, work: &Path, output: &Output) -> Result<Trained> {
     let mut integer = Vec::new();
     let mut deployed = None;
     for bit_width in BitWidth::ALL.into_iter().rev() {
-        let exported = quantize_run(&run, &Quantization::new(bit_width))?;
+        let exported = quantize_run(&run, &Quantization::new(bit_width), None)?;
         let model = Model::load(&exported.bytes)
             .map_err(|reason| Error::check_failed("model", reason, "please report this"))?;
         integer.push((bit_width, evaluate(&model, &test.samples, &test.labels)?.accuracy));

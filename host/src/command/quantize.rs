@@ -9,7 +9,7 @@ use tinyhero_common::packing::BitWidth;
 use super::output::Output;
 use crate::artifact;
 use crate::error::{Error, Result};
-use crate::export::{Exported, export};
+use crate::export::{Exported, export_for};
 use crate::quantizer::{CALIBRATION_SAMPLES, Quantization, quantize};
 use crate::report::table::grouped;
 use crate::target::board::Core;
@@ -58,14 +58,11 @@ pub fn run(options: &Options) -> Result<()> {
             options.run.display()
         ));
     }
-    if options.core.is_some() {
-        output.line("note: all cores use the portable layout so far; --core changes nothing yet");
-    }
     let mut quantization = Quantization::new(options.bits);
     if options.per_tensor {
         quantization = quantization.per_tensor();
     }
-    let exported = quantize_run(&run, &quantization)?;
+    let exported = quantize_run(&run, &quantization, options.core)?;
     let model = Model::load(&exported.bytes).map_err(|reason| {
         Error::check_failed(options.out.display(), reason, "please report this")
     })?;
@@ -90,9 +87,13 @@ pub fn run(options: &Options) -> Result<()> {
     output.json(&report)
 }
 
-/// Quantizes a run, calibrated on the first training samples.
-pub fn quantize_run(run: &Run, quantization: &Quantization) -> Result<Exported> {
+/// Quantizes a run, calibrated on the first training samples, and lays it out for a core or, without one, portably.
+pub fn quantize_run(
+    run: &Run,
+    quantization: &Quantization,
+    core: Option<Core>,
+) -> Result<Exported> {
     let calibration = run.training_samples().limited(CALIBRATION_SAMPLES);
     let network = quantize(&run.trained()?, &calibration.samples, quantization)?;
-    export(&network)
+    export_for(&network, core)
 }

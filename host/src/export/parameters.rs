@@ -2,8 +2,8 @@
 
 use crate::error::{Error, Result};
 use crate::integer_network::{IntegerLayer, IntegerNetwork, IntegerWeights};
+use tinyhero_common::kernel::PackedWeights;
 use tinyhero_common::model::{Layout, Weights};
-use tinyhero_common::packing::pack_row;
 
 /// Packed weights begin at multiples of this, so that kernels may read them in the widest words there are.
 const WEIGHT_ALIGNMENT: usize = 16;
@@ -20,14 +20,14 @@ pub struct Parameters {
     pub weights: Vec<Option<Weights>>,
 }
 
-/// Writes the section, layers in the order in which they run.
-pub fn write(network: &IntegerNetwork, order: &[usize]) -> Result<Parameters> {
+/// Writes the section, layers in the order in which they run, the weights of each in its layout.
+pub fn write(network: &IntegerNetwork, layouts: &[Layout], order: &[usize]) -> Result<Parameters> {
     let mut bytes: Vec<u8> = network.input_maps.iter().flat_map(|map| map.to_bytes()).collect();
     let mut weights = vec![None; network.layers.len()];
     for &index in order {
         let layer = &network.layers[index];
         if let Some(values) = &layer.weights {
-            weights[index] = Some(write_weights(&mut bytes, layer, values)?);
+            weights[index] = Some(write_weights(&mut bytes, layer, values, layouts[index])?);
         }
     }
     Ok(Parameters { bytes, input_maps: 0, weights })
@@ -37,6 +37,7 @@ fn write_weights(
     bytes: &mut Vec<u8>,
     layer: &IntegerLayer,
     weights: &IntegerWeights,
+    layout: Layout,
 ) -> Result<Weights> {
     let error = |problem: &str, advice: &str| {
         Error::bad_input(format_args!("layer '{}'", layer.name), problem, advice)
@@ -47,21 +48,21 @@ fn write_weights(
     };
     bytes.resize(bytes.len().next_multiple_of(WEIGHT_ALIGNMENT), 0);
     let offset = place(bytes)?;
-    let row_bytes = weights.bit_width.row_bytes(weights.row_length);
-    for row in weights.values.chunks_exact(weights.row_length.max(1)) {
-        let start = bytes.len();
-        bytes.resize(start + row_bytes, 0);
-        pack_row(row, weights.bit_width, &mut bytes[start..]).ok_or_else(|| {
+    let (bit_width, row_length) = (weights.bit_width, weights.row_length);
+    let rows = weights.biases.len();
+    let start = bytes.len();
+    bytes.resize(start + PackedWeights::bytes_for(bit_width, layout, rows, row_length), 0);
+    PackedWeights::pack(&weights.values, row_length, bit_width, layout, &mut bytes[start..])
+        .ok_or_else(|| {
             error(
                 "a weight does not fit its bit width",
                 "please report this with the network's file",
             )
         })?;
-    }
     bytes.resize(bytes.len().next_multiple_of(TABLE_ALIGNMENT), 0);
     let channels = place(bytes)?;
     bytes.extend(weights.biases.iter().flat_map(|bias| bias.to_le_bytes()));
     bytes.extend(weights.rescales.iter().flat_map(|rescale| rescale.multiplier.to_le_bytes()));
     bytes.extend(weights.rescales.iter().flat_map(|rescale| rescale.shift.to_le_bytes()));
-    Ok(Weights { bit_width: weights.bit_width, layout: Layout::Rows, offset, channels })
+    Ok(Weights { bit_width, layout, offset, channels })
 }

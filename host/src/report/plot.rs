@@ -100,13 +100,34 @@ impl Plot {
         }
         chart
             .configure_series_labels()
-            .position(SeriesLabelPosition::LowerRight)
+            .position(self.legend_position())
             .background_style(WHITE)
             .border_style(RGBColor(150, 150, 150))
             .label_font(("sans-serif", 14).into_font())
             .draw()
             .map_err(|reason| failed(&reason))?;
         area.present().map_err(|reason| failed(&reason))
+    }
+
+    /// The corner that the lines leave freest.
+    fn legend_position(&self) -> SeriesLabelPosition {
+        let (x, y) = (self.extent(|point| point.0, 0.0), self.extent(|point| point.1, 0.05));
+        let middle = |range: &Range<f64>| f64::midpoint(range.start, range.end);
+        let points = |right: bool, upper: bool| {
+            let all = self.series.iter().flat_map(|series| &series.points);
+            let inside = |point: &&(f64, f64)| {
+                (point.0 >= middle(&x)) == right && (point.1 >= middle(&y)) == upper
+            };
+            all.filter(|point| is_finite(point)).filter(inside).count()
+        };
+        let corners = [
+            (SeriesLabelPosition::LowerRight, points(true, false)),
+            (SeriesLabelPosition::UpperRight, points(true, true)),
+            (SeriesLabelPosition::LowerLeft, points(false, false)),
+            (SeriesLabelPosition::UpperLeft, points(false, true)),
+        ];
+        let freest = corners.into_iter().min_by_key(|(_, points)| *points);
+        freest.map_or(SeriesLabelPosition::LowerRight, |(corner, _)| corner)
     }
 
     /// The range of one coordinate over all finite points, widened by a share of itself.

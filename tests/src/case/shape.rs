@@ -2,7 +2,8 @@
 
 use core::ops::Range;
 
-use tinyhero_common::model::{AddRescale, Shape, Window};
+use tinyhero_common::kernel::{PackedWeights, scratch};
+use tinyhero_common::model::{AddRescale, Layout, Operator, Shape, Weights, Window};
 use tinyhero_common::packing::BitWidth;
 use tinyhero_common::requantize::Rescale;
 
@@ -30,6 +31,7 @@ impl OperatorCase {
             output: Shape::vector(1),
             window: PIXEL,
             bit_width,
+            layout: Layout::Rows,
             row_length: 0,
             input_zero_point: generator.zero_point(),
             other_zero_point: generator.zero_point(),
@@ -48,10 +50,26 @@ impl OperatorCase {
             }
         }
         case.choose_shapes(generator);
+        case.choose_layout(generator);
         if generator.chance(8) {
-            case.scratch_bytes = case.portable_scratch();
+            case.scratch_bytes = case.least_scratch();
         }
         case
+    }
+
+    /// Any layout that fits the memory.
+    fn choose_layout(&mut self, generator: &mut Generator) {
+        if self.subject.has_weights() && generator.chance(12) {
+            self.layout = generator.pick(Layout::Rows, &Layout::ALL);
+            if self.packed_bytes() > WEIGHTS || self.least_scratch() > SCRATCH {
+                self.layout = Layout::Rows;
+            }
+        }
+        if self.layout != Layout::Rows {
+            // The contract of every layout but the portable one.
+            let [_, _, _, distance] = &mut self.misalignment;
+            *distance &= !(scratch::ALIGNMENT as usize - 1);
+        }
     }
 
     fn choose_shapes(&mut self, generator: &mut Generator) {
@@ -149,12 +167,24 @@ impl OperatorCase {
         (self.row_length * self.bit_width.bits() as usize).div_ceil(8)
     }
 
-    /// What the contract promises a kernel: room for one unpacked row of a convolution.
-    const fn portable_scratch(&self) -> usize {
-        match self.subject {
-            Subject::Convolution2d | Subject::DepthwiseConvolution2d => self.row_length,
-            _ => 0,
-        }
+    /// Bytes of all packed weights.
+    pub(crate) const fn packed_bytes(&self) -> usize {
+        let rows = self.output.channels as usize;
+        PackedWeights::bytes_for(self.bit_width, self.layout, rows, self.row_length)
+    }
+
+    /// What the contract promises a kernel.
+    const fn least_scratch(&self) -> usize {
+        let weights =
+            Weights { bit_width: self.bit_width, layout: self.layout, offset: 0, channels: 0 };
+        let window = self.window;
+        let operator = match self.subject {
+            Subject::Convolution2d => Operator::Convolution2d { window, weights },
+            Subject::DepthwiseConvolution2d => Operator::DepthwiseConvolution2d { window, weights },
+            Subject::FullyConnected => Operator::FullyConnected { weights },
+            _ => return 0,
+        };
+        scratch::bytes(&operator, self.input, self.output)
     }
 
     pub(super) const fn input_range(&self) -> Range<usize> {

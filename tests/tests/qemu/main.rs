@@ -28,7 +28,7 @@ fn boards() -> &'static [(Board, PathBuf)] {
         let mut report = |line: &str| eprintln!("{line}");
         let setup = setup::ensure(&mut report).unwrap();
         let boards = board::emulated().unwrap();
-        assert!(boards.len() >= 6);
+        assert!(boards.len() >= 7);
         let images = firmware_image::build(&boards, &setup, &mut report).unwrap();
         boards.into_iter().zip(images).collect()
     })

@@ -1,11 +1,11 @@
 //! Model files made by hand: valid ones with every operator, to be damaged on purpose.
 
-use tinyhero_common::kernel::InputMap;
+use tinyhero_common::kernel::{InputMap, PackedWeights, scratch};
 use tinyhero_common::model::{
     AddRescale, Description, Header, InputQuantization, Layer, Layout, Operand, Operator, Region,
     SampleType, Scale, SelfTest, Shape, Tensor, Weights, Window,
 };
-use tinyhero_common::packing::{BitWidth, pack_row};
+use tinyhero_common::packing::BitWidth;
 use tinyhero_common::requantize::{ActivationRange, Rescale};
 use tinyhero_tests::Generator;
 
@@ -121,6 +121,7 @@ impl Crafted {
         let shape = Shape { height: 6, width: 5, channels: 3 };
         let input = Tensor { shape, offset: 0, zero_point: -3, scale: SCALE };
         let mut builder = Builder::new(&mut generator, input);
+        builder.layout = Some(Layout::Rows);
         builder.window = Some(Window {
             kernel_height: 3,
             kernel_width: 3,
@@ -146,6 +147,7 @@ struct Builder<'a> {
     model: Crafted,
     end: u32,
     window: Option<Window>,
+    layout: Option<Layout>,
 }
 
 impl<'a> Builder<'a> {
@@ -170,7 +172,7 @@ impl<'a> Builder<'a> {
         };
         let end = input.region().bytes;
         let model = Crafted { description, layers: Vec::new(), parameters };
-        Self { generator, model, end, window: None }
+        Self { generator, model, end, window: None, layout: None }
     }
 
     fn finish(mut self) -> Crafted {
@@ -202,8 +204,10 @@ impl<'a> Builder<'a> {
             activation: self.generator.activation_range(),
             scratch: Region::EMPTY,
         };
-        if layer.portable_scratch_bytes() > 0 {
-            layer.scratch = self.reserve(layer.portable_scratch_bytes());
+        let scratch = scratch::bytes(&layer.operator, tensor.shape, shape);
+        if scratch > 0 {
+            self.end = self.end.next_multiple_of(scratch::ALIGNMENT);
+            layer.scratch = self.reserve(scratch);
         }
         self.model.layers.push(layer);
         self.model.layers.last_mut().unwrap()
@@ -237,14 +241,13 @@ impl<'a> Builder<'a> {
         let bit_width = self.generator.pick(BitWidth::Two, &BitWidth::ALL);
         let parameters = &mut self.model.parameters;
         let offset = parameters.len() as u32;
-        for _ in 0..rows {
-            let row: Vec<i8> = (0..row_length)
-                .map(|_| self.generator.between(bit_width.min(), bit_width.max()) as i8)
-                .collect();
-            let mut packed = vec![0; bit_width.row_bytes(row_length)];
-            pack_row(&row, bit_width, &mut packed).unwrap();
-            parameters.extend(packed);
-        }
+        let layout = self.layout.unwrap_or_else(|| self.generator.pick(Layout::Rows, &Layout::ALL));
+        let weights: Vec<i8> = (0..rows * row_length)
+            .map(|_| self.generator.between(bit_width.min(), bit_width.max()) as i8)
+            .collect();
+        let mut packed = vec![0; PackedWeights::bytes_for(bit_width, layout, rows, row_length)];
+        PackedWeights::pack(&weights, row_length, bit_width, layout, &mut packed).unwrap();
+        parameters.extend(packed);
         parameters.resize(parameters.len().next_multiple_of(4), 0);
         let channels = parameters.len() as u32;
         let magnitude = bit_width.offset() * row_length as i32 * 40;
@@ -258,7 +261,7 @@ impl<'a> Builder<'a> {
         let shift = (27 - magnitude.leading_zeros() as i32).clamp(1, 23);
         parameters.extend((0..rows).map(|_| shift as u8));
         parameters.resize(parameters.len().next_multiple_of(4), 0);
-        Weights { bit_width, layout: Layout::Rows, offset, channels }
+        Weights { bit_width, layout, offset, channels }
     }
 
     fn convolution(&mut self, depthwise: bool) {

@@ -1,0 +1,40 @@
+//! Arm MPS2+ with FPGA image AN385, running ARMv6-M code: stands for Cortex-M0 parts with more memory than QEMU models.
+//!
+//! Its Cortex-M3 executes ARMv6-M code as a Cortex-M0 would, but for unaligned accesses, which are made to fault.
+#![no_std]
+#![no_main]
+
+use tinyhero_firmware::activity::NoPin;
+use tinyhero_firmware::alignment;
+use tinyhero_firmware::clock::SysTick;
+use tinyhero_firmware::engine::Engine;
+use tinyhero_firmware::kernel::Portable;
+use tinyhero_firmware::semihosting::{self, SemihostingLink};
+use tinyhero_firmware::server::{Buffers, Server};
+use tinyhero_firmware::slot::{self, FlashSlot, RamFlash};
+use tinyhero_firmware::stack;
+
+const CLOCK_HERTZ: u32 = 25_000_000;
+const ARENA_BYTES: usize = 1024 * 1024;
+const FRAME_BYTES: usize = 64 * 1024;
+
+#[cortex_m_rt::entry]
+fn main() -> ! {
+    static mut ENGINE: Engine<Portable, ARENA_BYTES> = Engine::new(Portable);
+    static mut BUFFERS: Buffers<FRAME_BYTES> = Buffers::new();
+    alignment::trap_unaligned_accesses();
+    let (Some(region), Ok(link)) = (slot::take_region(), SemihostingLink::open()) else {
+        semihosting::exit(semihosting::LINK_EXIT_STATUS)
+    };
+    let server = Server {
+        board: env!("CARGO_PKG_NAME"),
+        link,
+        clock: SysTick::start(CLOCK_HERTZ),
+        activity: NoPin,
+        slot: FlashSlot::new(RamFlash::new(region)),
+        stack_high_water: stack::high_water,
+    };
+    semihosting::finish(server.serve(ENGINE, BUFFERS))
+}
+
+tinyhero_firmware::emulated_board_handlers!();

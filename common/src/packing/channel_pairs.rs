@@ -1,0 +1,174 @@
+//! The layout [`ChannelPairs`](crate::model::Layout::ChannelPairs): two output channels side by side, for cores that multiply two 16-bit lanes at once.
+//!
+//! A pair of rows is one stream of 32-bit little-endian words, every word two 16-bit lanes. Weights are taken four at a
+//! time along the row: the lanes hold weights 0 and 2, then 1 and 3, because that is how `SXTB16` parts four activations
+//! of one load. With `f` bits a field, a lane has `16 / f` fields; from the low end they belong to
+//!
+//! ```text
+//! lane step 0 of the even channel, lane step 0 of the odd one, lane step 1 of the even channel, lane step 1 of the odd one, …
+//! ```
+//!
+//! and one instruction isolates a field of both lanes. Fields have 2, 4 or 8 bits, so 3-bit weights take 4 and those
+//! of 5, 6 and 7 bits take 8: the price of reading all widths at one speed. Fields of 8 bits hold the weight in two's complement,
+//! narrower ones `w + 2^(f−1)`. Rows are padded to a multiple of 4 weights (8 with 2-bit fields) and an odd last channel by an
+//! empty one; what stands in the padding is multiplied with zeros and thrown away.
+
+use super::BitWidth;
+
+/// Weights in a lane step: what `SXTB16` makes of one word of activations.
+const GROUP: usize = 4;
+
+/// Logarithm of the bits that a field has: 2, 4 or 8.
+const fn field_exponent(bit_width: BitWidth) -> u32 {
+    match bit_width {
+        BitWidth::Two => 1,
+        BitWidth::Three | BitWidth::Four => 2,
+        BitWidth::Five | BitWidth::Six | BitWidth::Seven | BitWidth::Eight => 3,
+    }
+}
+
+/// Bits that a weight takes in the file: 2, 4 or 8.
+pub const fn field_bits(bit_width: BitWidth) -> u32 {
+    1 << field_exponent(bit_width)
+}
+
+/// What is added to a weight to make its field: nothing for fields of 8 bits, `2^(f−1)` for fields of `f` bits.
+pub const fn field_offset(bit_width: BitWidth) -> i32 {
+    match field_bits(bit_width) {
+        8 => 0,
+        bits => 1 << (bits - 1),
+    }
+}
+
+/// Rows are as long as a multiple of this, so that a pair of them takes whole words.
+pub const fn depth_multiple(bit_width: BitWidth) -> usize {
+    match bit_width {
+        BitWidth::Two => 2 * GROUP,
+        _ => GROUP,
+    }
+}
+
+/// Weights of a row with its padding.
+pub const fn padded_depth(bit_width: BitWidth, row_length: usize) -> usize {
+    // Row lengths of valid models are far below the end of the range.
+    row_length.saturating_add(depth_multiple(bit_width) - 1) & !(depth_multiple(bit_width) - 1)
+}
+
+/// Bytes of a pair of rows.
+pub const fn pair_bytes(bit_width: BitWidth, row_length: usize) -> usize {
+    padded_depth(bit_width, row_length).saturating_mul(field_bits(bit_width) as usize) / 4
+}
+
+/// Bytes of `rows` rows.
+pub const fn bytes(bit_width: BitWidth, rows: usize, row_length: usize) -> usize {
+    pair_bytes(bit_width, row_length).saturating_mul(rows.div_ceil(2))
+}
+
+/// Where in the bytes of its pair the field of a weight begins: byte and bit.
+const fn place(bit_width: BitWidth, row: usize, index: usize) -> (usize, u32) {
+    let exponent = field_exponent(bit_width);
+    let step = 2 * (index / GROUP) + index % 2;
+    let lane = index % GROUP / 2;
+    let field = 2 * step + row % 2;
+    let fields_exponent = 4 - exponent;
+    let word = field >> fields_exponent;
+    let bit = (field & ((1 << fields_exponent) - 1)) << exponent;
+    (4 * word + 2 * lane + bit / 8, (bit % 8) as u32)
+}
+
+/// Packs whole rows. `packed` must hold [`bytes`] zero bytes; `None` if it is shorter or a weight does not fit the width.
+pub fn pack(
+    weights: &[i8],
+    row_length: usize,
+    bit_width: BitWidth,
+    packed: &mut [u8],
+) -> Option<()> {
+    let pair_bytes = pair_bytes(bit_width, row_length);
+    for (row, values) in weights.chunks_exact(row_length.max(1)).enumerate() {
+        let pair = packed.get_mut(row / 2 * pair_bytes..(row / 2 + 1) * pair_bytes)?;
+        for (index, &weight) in values.iter().enumerate() {
+            let weight = i32::from(weight);
+            if weight < bit_width.min() || weight > bit_width.max() {
+                return None;
+            }
+            let field = weight.wrapping_add(field_offset(bit_width)) as u32;
+            let (byte, bit) = place(bit_width, row, index);
+            let mask = (1u32 << field_bits(bit_width)) - 1;
+            *pair.get_mut(byte)? |= ((field & mask) << bit) as u8;
+        }
+    }
+    Some(())
+}
+
+/// Unpacks weights of one row, as many as `weights` has room for, from number `first` on. Fields beyond the end of
+/// `packed`, which a validated model has none of, count as zero bits.
+pub fn unpack(
+    packed: &[u8],
+    row_length: usize,
+    bit_width: BitWidth,
+    row: usize,
+    first: usize,
+    weights: &mut [i8],
+) {
+    let start = (row / 2).saturating_mul(pair_bytes(bit_width, row_length));
+    let unused = 8 - field_bits(bit_width);
+    for (index, weight) in (first..).zip(weights) {
+        let (byte, bit) = place(bit_width, row, index);
+        let byte = packed.get(start.saturating_add(byte)).map_or(0, |&byte| u32::from(byte));
+        // The field at the top of the byte, then down again: with its sign for 8 bits, without for others.
+        let field = ((byte << (unused - bit)) & 0xFF) >> unused;
+        *weight = (field as u8).cast_signed().wrapping_sub(field_offset(bit_width) as i8);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::vec;
+    use std::vec::Vec;
+
+    #[test]
+    fn weights_stand_where_the_instructions_look_for_them() {
+        // Eight weights of two channels, 4 bits: the first word's fields from the low end, lane 0 then lane 1.
+        let even: [i8; 8] = [-8, -7, -6, -5, -4, -3, -2, -1];
+        let odd: [i8; 8] = [0, 1, 2, 3, 4, 5, 6, 7];
+        let weights: Vec<i8> = even.iter().chain(&odd).copied().collect();
+        let mut packed = [0; 8];
+        pack(&weights, 8, BitWidth::Four, &mut packed).unwrap();
+        assert_eq!(u32::from_le_bytes(packed[..4].try_into().unwrap()), 0xB3A2_9180);
+        assert_eq!(u32::from_le_bytes(packed[4..].try_into().unwrap()), 0xF7E6_D5C4);
+        assert_eq!(bytes(BitWidth::Four, 2, 8), 8);
+    }
+
+    #[test]
+    fn every_width_survives_and_takes_what_it_says() {
+        for bit_width in BitWidth::ALL {
+            for rows in 1..6 {
+                for row_length in 1..40 {
+                    let count = rows * row_length;
+                    let span = bit_width.max() - bit_width.min() + 1;
+                    let weight =
+                        |index: usize| (bit_width.min() + (index as i32 * 7 + 3) % span) as i8;
+                    let weights: Vec<i8> = (0..count).map(weight).collect();
+                    let mut packed = vec![0; bytes(bit_width, rows, row_length)];
+                    pack(&weights, row_length, bit_width, &mut packed).unwrap();
+                    for row in 0..rows {
+                        let mut found = vec![0; row_length];
+                        unpack(&packed, row_length, bit_width, row, 0, &mut found);
+                        assert_eq!(found, weights[row * row_length..(row + 1) * row_length]);
+                        let first = row_length / 2;
+                        let mut rest = vec![0; row_length - first];
+                        unpack(&packed, row_length, bit_width, row, first, &mut rest);
+                        assert_eq!(rest, found[first..]);
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_weight_outside_its_width_is_refused() {
+        assert_eq!(pack(&[4], 1, BitWidth::Three, &mut [0; 8]), None);
+        assert_eq!(pack(&[3], 1, BitWidth::Three, &mut [0; 2]), None);
+    }
+}
