@@ -2,10 +2,11 @@
 #![no_std]
 #![no_main]
 
+// For its critical sections, which keep the log whole.
+use cortex_m as _;
 use stm32f4xx_hal::gpio::GpioExt;
 use stm32f4xx_hal::pac::Peripherals;
-use stm32f4xx_hal::rcc::{Config, RccExt};
-use stm32f4xx_hal::time::Hertz;
+use stm32f4xx_hal::rcc::RccExt;
 use tinyhero_firmware::clock::SysTick;
 use tinyhero_firmware::engine::Engine;
 use tinyhero_firmware::kernel::Portable;
@@ -16,7 +17,6 @@ use tinyhero_firmware::slot::{self, FixedSlot};
 use tinyhero_firmware::stack;
 
 const CLOCK_HERTZ: u32 = 168_000_000;
-const CRYSTAL_HERTZ: u32 = 8_000_000;
 const ARENA_BYTES: usize = 96 * 1024;
 const FRAME_BYTES: usize = 4 * 1024;
 
@@ -30,12 +30,10 @@ fn main() -> ! {
         semihosting::exit(semihosting::LINK_EXIT_STATUS)
     };
     // QEMU has neither oscillators nor the register that would say that they are steady.
-    let mut clocks = if semihosting::is_offered() {
-        peripherals.RCC.constrain()
-    } else {
-        let crystal = Config::hse(Hertz::from_raw(CRYSTAL_HERTZ));
-        peripherals.RCC.freeze(crystal.sysclk(Hertz::from_raw(CLOCK_HERTZ)))
-    };
+    if !semihosting::is_offered() {
+        full_speed(&peripherals);
+    }
+    let mut clocks = peripherals.RCC.constrain();
     let pins = peripherals.GPIOA.split(&mut clocks);
     let server = Server {
         board: env!("CARGO_PKG_NAME"),
@@ -47,5 +45,31 @@ fn main() -> ! {
     };
     link::finish(server.serve(ENGINE, BUFFERS))
 }
+
+/// 168 MHz out of the 8 MHz crystal: 8 MHz / 8 * 336 / 2, peripherals at a quarter and a half of it, five wait states for the flash (RM0090
+/// revision 19, 3.5.1 and 7.3).
+fn full_speed(peripherals: &Peripherals) {
+    let Peripherals { RCC, FLASH, .. } = peripherals;
+    // SAFETY: whole registers are written with values from the reference manual, in its order, before anything depends on the clock.
+    unsafe {
+        RCC.cr().modify(|r, w| w.bits(r.bits() | CRYSTAL_ON));
+        while RCC.cr().read().bits() & CRYSTAL_READY == 0 {}
+        RCC.pllcfgr().write(|w| w.bits(8 | 336 << 6 | PLL_FROM_CRYSTAL | 7 << 24));
+        RCC.cr().modify(|r, w| w.bits(r.bits() | PLL_ON));
+        while RCC.cr().read().bits() & PLL_READY == 0 {}
+        FLASH.acr().write(|w| w.bits(FIVE_WAIT_STATES | CACHES));
+        RCC.cfgr().write(|w| w.bits(0b101 << 10 | 0b100 << 13 | PLL));
+        while RCC.cfgr().read().bits() >> 2 & 3 != PLL {}
+    }
+}
+
+const CRYSTAL_ON: u32 = 1 << 16;
+const CRYSTAL_READY: u32 = 1 << 17;
+const PLL_FROM_CRYSTAL: u32 = 1 << 22;
+const PLL_ON: u32 = 1 << 24;
+const PLL_READY: u32 = 1 << 25;
+const FIVE_WAIT_STATES: u32 = 5;
+const CACHES: u32 = 0b111 << 8;
+const PLL: u32 = 2;
 
 tinyhero_firmware::hardware_board_handlers!();
