@@ -4,10 +4,9 @@
 
 // For its critical sections, which keep the log whole; the second core sleeps.
 use cortex_m as _;
-use rp2040_hal::clocks::init_clocks_and_plls;
+use rp2040_hal::Sio;
 use rp2040_hal::gpio::Pins;
 use rp2040_hal::pac::Peripherals;
-use rp2040_hal::{Sio, Watchdog};
 use tinyhero_firmware::clock::SysTick;
 use tinyhero_firmware::engine::Engine;
 use tinyhero_firmware::fault;
@@ -19,7 +18,6 @@ use tinyhero_firmware::slot::{self, FixedSlot};
 use tinyhero_firmware::stack;
 
 const CLOCK_HERTZ: u32 = 125_000_000;
-const CRYSTAL_HERTZ: u32 = 12_000_000;
 const ARENA_BYTES: usize = 160 * 1024;
 const FRAME_BYTES: usize = 4 * 1024;
 
@@ -35,19 +33,7 @@ fn main() -> ! {
     let (Some(region), Some(mut peripherals)) = (slot::take_region(), Peripherals::take()) else {
         fault::report(0, 0)
     };
-    let mut watchdog = Watchdog::new(peripherals.WATCHDOG);
-    let clocks = init_clocks_and_plls(
-        CRYSTAL_HERTZ,
-        peripherals.XOSC,
-        peripherals.CLOCKS,
-        peripherals.PLL_SYS,
-        peripherals.PLL_USB,
-        &mut peripherals.RESETS,
-        &mut watchdog,
-    );
-    if clocks.is_err() {
-        fault::report(0, 0)
-    }
+    full_speed(&peripherals);
     let sio = Sio::new(peripherals.SIO);
     let pins = Pins::new(
         peripherals.IO_BANK0,
@@ -65,5 +51,41 @@ fn main() -> ! {
     };
     link::finish(server.serve(ENGINE, BUFFERS))
 }
+
+/// 125 MHz out of the 12 MHz crystal: 12 MHz * 125 / 6 / 2 (RP2040 datasheet, 2.15, 2.16 and 2.18).
+fn full_speed(peripherals: &Peripherals) {
+    let Peripherals { XOSC, RESETS, PLL_SYS, CLOCKS, .. } = peripherals;
+    // SAFETY: whole registers are written with values from the datasheet, in its order, before anything depends on the clock.
+    unsafe {
+        XOSC.startup().write(|w| w.bits(CRYSTAL_START_UP));
+        XOSC.ctrl().write(|w| w.bits(CRYSTAL_ON | UP_TO_15_MEGAHERTZ));
+        while XOSC.status().read().bits() & STEADY == 0 {}
+        CLOCKS.clk_ref_ctrl().write(|w| w.bits(REFERENCE_CRYSTAL));
+        while CLOCKS.clk_ref_selected().read().bits() & 1 << REFERENCE_CRYSTAL == 0 {}
+        RESETS.reset().modify(|r, w| w.bits(r.bits() & !PLL));
+        while RESETS.reset_done().read().bits() & PLL == 0 {}
+        PLL_SYS.cs().write(|w| w.bits(1));
+        PLL_SYS.fbdiv_int().write(|w| w.bits(125));
+        PLL_SYS.pwr().modify(|r, w| w.bits(r.bits() & !OSCILLATOR_OFF));
+        while PLL_SYS.cs().read().bits() & STEADY == 0 {}
+        PLL_SYS.prim().write(|w| w.bits(6 << 16 | 2 << 12));
+        PLL_SYS.pwr().modify(|r, w| w.bits(r.bits() & !DIVIDERS_OFF));
+        // The switch is free of glitches between reference and auxiliary, which is the PLL.
+        CLOCKS.clk_sys_ctrl().write(|w| w.bits(0));
+        CLOCKS.clk_sys_ctrl().write(|w| w.bits(AUXILIARY));
+        while CLOCKS.clk_sys_selected().read().bits() & 1 << AUXILIARY == 0 {}
+    }
+}
+
+/// A millisecond, in 256 periods of the crystal.
+const CRYSTAL_START_UP: u32 = 47;
+const CRYSTAL_ON: u32 = 0xFAB << 12;
+const UP_TO_15_MEGAHERTZ: u32 = 0xAA0;
+const STEADY: u32 = 1 << 31;
+const REFERENCE_CRYSTAL: u32 = 2;
+const PLL: u32 = 1 << 12;
+const OSCILLATOR_OFF: u32 = 1 << 0 | 1 << 5;
+const DIVIDERS_OFF: u32 = 1 << 3;
+const AUXILIARY: u32 = 1;
 
 tinyhero_firmware::hardware_board_handlers!();

@@ -4,6 +4,8 @@
 
 // For its critical sections, which keep the log whole.
 use cortex_m as _;
+// For the vectors of its interrupts.
+use stm32f4xx_hal as _;
 use tinyhero_firmware::kernel::Portable;
 use tinyhero_tests::{Workspace, run_on_board};
 

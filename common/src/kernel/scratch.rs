@@ -77,7 +77,11 @@ impl PairColumns {
         let whole = depth.saturating_mul(column);
         // A segment must end where words of weights end.
         let divided = whole > COLUMN_BYTES && line & (multiple - 1) == 0 && kernel_rows > 1;
-        let rows = if divided { larger(COLUMN_BYTES / (column * line), 1) } else { kernel_rows };
+        // Checked, so that no image is left with a panic for a line of nothing.
+        let rows = match COLUMN_BYTES.checked_div(column * line) {
+            Some(rows) if divided => larger(rows, 1),
+            _ => kernel_rows,
+        };
         let depth = if divided { rows * line } else { depth };
         // Lines that are no whole words are gathered for the whole window at once.
         let gathered = match (line & 3 == 0, leaves_image(window, input, output)) {

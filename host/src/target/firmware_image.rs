@@ -62,7 +62,7 @@ pub fn path(board: &Board) -> Result<PathBuf> {
 
 /// Builds the firmware of `boards` where it is not up to date; returns the images in the same order.
 ///
-/// Boards of one compilation target and kind are built together. Cargo decides what is up to date, and its lock lets any number of
+/// Boards of one compilation target that exist only in emulation are built together. Cargo decides what is up to date, and its lock lets any number of
 /// processes call this at once.
 ///
 /// # Errors
@@ -108,8 +108,11 @@ fn build_images(
 ) -> Result<Vec<PathBuf>> {
     let root = board::workspace_root()?;
     let folder = target_folder(&root);
-    // Boards in hardware have a log, which cargo would give to all that are built together with them.
-    let kind = |board: &Board| (board.target.clone(), board.probe_rs_chip.is_some());
+    // Boards in hardware are built alone: cargo would give the log and the vectors of one to all that are built with it.
+    let kind = |board: &Board| {
+        let alone = board.probe_rs_chip.is_some().then(|| board.name.clone());
+        (board.target.clone(), alone)
+    };
     let mut kinds: Vec<_> = boards.iter().map(kind).collect();
     kinds.sort_unstable();
     kinds.dedup();
