@@ -13,6 +13,7 @@ pub use validate::{LoadError, Reason};
 
 use serde::{Deserialize, Serialize};
 
+use crate::compact;
 use crate::packing::BitWidth;
 use crate::requantize::{ActivationRange, Rescale};
 
@@ -358,8 +359,8 @@ impl<'a> Model<'a> {
     /// [`LoadError`] says what is wrong and in which layer.
     pub fn load(file: &'a [u8]) -> Result<Self, LoadError> {
         let (header, parts) = header::split(file)?;
-        let (description, layers) = postcard::take_from_bytes::<Description<'a>>(parts.description)
-            .map_err(|_| LoadError::model(Reason::Description))?;
+        let (description, layers) = compact::take::<Description<'a>>(parts.description)
+            .ok_or(LoadError::model(Reason::Description))?;
         let model =
             Self { description, layers, parameters: parts.parameters, digest: header.checksum };
         validate::validate(&model)?;
@@ -417,7 +418,7 @@ impl<'a> Iterator for Layers<'a> {
         self.remaining = self.remaining.checked_sub(1)?;
         // Loading has decoded every layer once, so this cannot fail afterwards; while loading, an early end is what
         // tells the validator that a layer is broken.
-        let (layer, rest) = postcard::take_from_bytes::<Layer<'a>>(self.bytes).ok()?;
+        let (layer, rest) = compact::take::<Layer<'a>>(self.bytes)?;
         self.bytes = rest;
         Some(layer)
     }

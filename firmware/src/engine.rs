@@ -31,6 +31,8 @@ impl<K: Kernels, const ARENA: usize> Engine<K, ARENA> {
     ///
     /// # Errors
     /// The region is blank, the file is damaged, or its plan exceeds the arena.
+    // Large, and called from several places.
+    #[inline(never)]
     pub fn load<'e, 'm>(&'e mut self, region: &'m [u8]) -> Result<LoadedModel<'e, 'm, K>, Refusal> {
         let blank = |value| region.iter().take(4).all(|&byte| byte == value);
         if blank(0x00) || blank(0xFF) {

@@ -1,6 +1,7 @@
 //! What a model costs on a board: instructions a layer, memory, flash.
 
 use std::path::Path;
+use std::time::Instant;
 
 use object::{Object, ObjectSegment};
 use serde::Serialize;
@@ -11,11 +12,15 @@ use crate::artifact;
 use crate::error::{Error, Result};
 use crate::inspect::operator_name;
 use crate::target::board::Board;
+use crate::target::client::Client;
 use crate::target::qemu::Emulator;
 use crate::verify;
 
+/// Most inputs in the request that the server is measured with.
+const SERVER_INPUTS: usize = 16;
+
 /// The cost of a model on one board.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Bench {
     /// The board's folder name.
     pub board: String,
@@ -31,6 +36,21 @@ pub struct Bench {
     pub flash: Flash,
     /// Bytes of RAM.
     pub ram: Ram,
+    /// What it costs to be asked over the link.
+    pub server: Server,
+}
+
+/// What the server adds to the engine: frames received and sent, their checksums, the copying.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct Server {
+    /// Inputs in one request.
+    pub inputs_per_request: usize,
+    /// Instructions of the server alone, per inference.
+    pub count: u64,
+    /// The same as a share of the engine's.
+    pub overhead: f64,
+    /// Inferences a second over the link, as this machine emulates the board: no property of the board.
+    pub inferences_per_second: f64,
 }
 
 /// The cost of a layer.
@@ -83,8 +103,9 @@ pub fn bench(board: &Board, image: &Path, file: &[u8], model: &Model<'_>) -> Res
     let input: Vec<u8> = SelfTestInput::new(seed).take(model.raw_input_bytes()).collect();
     let layers = client.layers(&input)?;
     let output_bytes = model.output().shape.elements();
-    let whole = client.run(&input, input.len(), output_bytes, &mut |_| {})?;
-    let high_water = client.high_water()?;
+    let whole = client.run_without_digests(&input, input.len(), output_bytes, &mut |_| {})?;
+    let server = server(board, &mut client, &input, output_bytes)?;
+    let usage = client.usage()?;
     let instructions = |ticks: u64| Emulator::instructions(board, ticks);
     let input_cost = LayerCost {
         name: "input".to_string(),
@@ -107,7 +128,39 @@ pub fn bench(board: &Board, image: &Path, file: &[u8], model: &Model<'_>) -> Res
         macs: model.layers().map(|layer| layer.macs()).sum(),
         layers: std::iter::once(input_cost).chain(costs).collect(),
         flash: Flash { code: flash_bytes(image)?, model: file.len() as u64 },
-        ram: Ram { arena: high_water.arena, stack: high_water.stack },
+        ram: Ram { arena: usage.arena, stack: usage.stack },
+        server,
+    })
+}
+
+/// Counts what the board executes from the end of one answer to the end of the next, and takes off what the engine did.
+///
+/// While the board waits for the link its clock stands still. What is lost between two laps of it is under 30 instructions an inference.
+fn server(
+    board: &Board,
+    client: &mut Client<Emulator>,
+    input: &[u8],
+    output_bytes: usize,
+) -> Result<Server> {
+    let inputs_per_request =
+        client.inputs_per_request(input.len(), output_bytes).min(SERVER_INPUTS);
+    let inputs = input.repeat(inputs_per_request);
+    let before = client.usage()?.ticks;
+    // A question costs as much as the one before it.
+    let start = client.usage()?.ticks;
+    let clock = Instant::now();
+    let batch = client.run_without_digests(&inputs, input.len(), output_bytes, &mut |_| {})?;
+    let seconds = clock.elapsed().as_secs_f64();
+    let end = client.usage()?.ticks;
+    let question = start.saturating_sub(before);
+    let whole = end.saturating_sub(start).saturating_sub(question);
+    let inferences = inputs_per_request as u64;
+    let own = Emulator::instructions(board, whole.saturating_sub(batch.count));
+    Ok(Server {
+        inputs_per_request,
+        count: own / inferences,
+        overhead: whole.saturating_sub(batch.count) as f64 / batch.count.max(1) as f64,
+        inferences_per_second: inferences as f64 / seconds,
     })
 }
 

@@ -5,9 +5,10 @@ use std::path::Path;
 use probe_rs::probe::Probe;
 use serde::Serialize;
 use tinyhero_common::model::Model;
+use tinyhero_common::slot::{self, Record, Slot};
 
 use crate::error::{Error, Result};
-use crate::target::board::Board;
+use crate::target::board::{Board, Region};
 use crate::target::client::Client;
 use crate::target::probe::{Attached, Log, Part, ProbeLink, Step, firmware_parts};
 use crate::verify::INFERENCE_LIMIT;
@@ -21,6 +22,8 @@ pub struct Request<'a> {
     pub firmware: bool,
     /// The model file, if one is to be written.
     pub model: Option<&'a [u8]>,
+    /// The slot for it; without one, the slot that holds it already, else the one not in use.
+    pub slot: Option<Slot>,
 }
 
 /// What came of it.
@@ -56,13 +59,17 @@ pub fn flash(
     progress: &mut dyn FnMut(Step),
 ) -> Result<(Flashed, Client<ProbeLink>)> {
     let firmware = firmware_parts(request.image)?;
-    let model = request.model.map(|file| model_part(board, file)).transpose()?;
+    if let Some(file) = request.model {
+        check_model(board, file, request.slot)?;
+    }
     let mut attached = Attached::attach(probe, board)?;
     if !request.firmware {
         check_firmware(&mut attached, board, &firmware)?;
     }
     let mut parts = if request.firmware { firmware } else { Vec::new() };
-    parts.extend(model);
+    if let Some(file) = request.model {
+        parts.extend(model_parts(&mut attached, board, file, request.slot)?);
+    }
     let written = attached.flash(&parts, progress)?;
     let mut client = Client::connect(attached.start(request.image, log)?, INFERENCE_LIMIT)?;
     let information = client.information().clone();
@@ -146,21 +153,90 @@ pub fn connect(
     Ok(client)
 }
 
-/// The model file at the place where the board looks for it.
-fn model_part(board: &Board, file: &[u8]) -> Result<Part> {
-    let region = board.memory.model;
-    if file.len() > region.bytes as usize {
+/// Where a slot is. A region that the firmware does not write is one slot.
+fn slot_region(board: &Board, slot: Slot) -> Region {
+    let Region { address, bytes } = board.memory.model;
+    if !board.memory.model_writable {
+        return board.memory.model;
+    }
+    match slot {
+        Slot::A => Region { address, bytes: bytes / 2 },
+        Slot::B => Region { address: address + bytes / 2, bytes: bytes / 2 },
+    }
+}
+
+fn check_model(board: &Board, file: &[u8], slot: Option<Slot>) -> Result<()> {
+    if slot == Some(Slot::B) && !board.memory.model_writable {
+        return Err(Error::bad_input("--slot b", "this board keeps one model", "leave it out"));
+    }
+    let bytes = slot_region(board, Slot::A).bytes as usize;
+    let room = if board.memory.model_writable { slot::room(bytes) } else { bytes };
+    if file.len() > room {
         return Err(Error::bad_input(
             &board.name,
-            format_args!(
-                "the model has {} bytes and the board room for {}",
-                file.len(),
-                region.bytes
-            ),
+            format_args!("the model has {} bytes and the board room for {room}", file.len()),
             "use fewer bits, a smaller network or another board",
         ));
     }
-    Ok(Part { name: "model", address: region.address, bytes: file.to_vec() })
+    Ok(())
+}
+
+/// The model file at the place where the board looks for it, and the record that makes it the newest.
+fn model_parts(
+    attached: &mut Attached,
+    board: &Board,
+    file: &[u8],
+    slot: Option<Slot>,
+) -> Result<Vec<Part>> {
+    let part = |region: Region| Part {
+        name: "model",
+        address: region.address,
+        bytes: file.to_vec(),
+    };
+    if !board.memory.model_writable {
+        return Ok(vec![part(board.memory.model)]);
+    }
+    let [a, b] = [read_record(attached, board, Slot::A)?, read_record(attached, board, Slot::B)?];
+    let (newest, sequence) = match (a, b) {
+        (None, None) => (None, 0),
+        (Some(a), None) => (Some((Slot::A, a)), a.sequence),
+        (None, Some(b)) => (Some((Slot::B, b)), b.sequence),
+        (Some(a), Some(b)) if b.sequence > a.sequence => (Some((Slot::B, b)), b.sequence),
+        (Some(a), Some(_)) => (Some((Slot::A, a)), a.sequence),
+    };
+    let digest = Model::load(file).map(|model| model.digest()).ok();
+    let place = |slot, record: Record| {
+        let region = slot_region(board, slot);
+        let address = region.address + slot::room(region.bytes as usize) as u32;
+        let record = Part { name: "model's record", address, bytes: record.to_bytes().to_vec() };
+        vec![part(region), record]
+    };
+    match newest {
+        // There already, if its bytes are: nothing will be written then.
+        Some((there, record))
+            if Some(record.digest) == digest && slot.is_none_or(|wanted| wanted == there) =>
+        {
+            Ok(place(there, record))
+        }
+        _ => {
+            let idle = newest.map_or(Slot::A, |(used, _)| used.other());
+            let record = Record {
+                sequence: sequence.saturating_add(1),
+                length: file.len() as u32,
+                digest: digest.unwrap_or_default(),
+            };
+            Ok(place(slot.unwrap_or(idle), record))
+        }
+    }
+}
+
+fn read_record(attached: &mut Attached, board: &Board, slot: Slot) -> Result<Option<Record>> {
+    let region = slot_region(board, slot);
+    let mut bytes = vec![0; region.bytes as usize];
+    let room = slot::room(bytes.len());
+    // Only the record counts; the file before it need not be read.
+    attached.read(region.address + room as u32, &mut bytes[room..])?;
+    Ok(Record::read(&bytes))
 }
 
 fn check_firmware(attached: &mut Attached, board: &Board, firmware: &[Part]) -> Result<()> {

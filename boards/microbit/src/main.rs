@@ -11,12 +11,14 @@ use tinyhero_firmware::kernel::Portable;
 use tinyhero_firmware::link::{self, BoardLink};
 use tinyhero_firmware::semihosting;
 use tinyhero_firmware::server::{Buffers, Server};
-use tinyhero_firmware::slot::{self, FixedSlot};
+use tinyhero_firmware::slot::{self, Nvmc, Slots};
 use tinyhero_firmware::stack;
 
 const CLOCK_HERTZ: u32 = 16_000_000;
 const ARENA_BYTES: usize = 6 * 1024;
 const FRAME_BYTES: usize = 1024;
+/// The chip's page of flash.
+const PAGE_BYTES: usize = 1024;
 
 #[cortex_m_rt::entry]
 fn main() -> ! {
@@ -30,7 +32,7 @@ fn main() -> ! {
         link,
         clock: SysTick::start(CLOCK_HERTZ),
         activity: NoPin,
-        slot: FixedSlot::new(region),
+        slots: Slots::halves(region, Nvmc::<PAGE_BYTES>::new),
         stack_high_water: stack::high_water,
     };
     link::finish(server.serve(ENGINE, BUFFERS))

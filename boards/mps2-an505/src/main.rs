@@ -8,7 +8,7 @@ use tinyhero_firmware::engine::Engine;
 use tinyhero_firmware::kernel::Portable;
 use tinyhero_firmware::semihosting::{self, SemihostingLink};
 use tinyhero_firmware::server::{Buffers, Server};
-use tinyhero_firmware::slot::{self, FlashSlot, RamFlash};
+use tinyhero_firmware::slot::{self, RamFlash, Slots};
 use tinyhero_firmware::stack;
 
 const CLOCK_HERTZ: u32 = 20_000_000;
@@ -27,7 +27,7 @@ fn main() -> ! {
         link,
         clock: SysTick::start(CLOCK_HERTZ),
         activity: NoPin,
-        slot: FlashSlot::new(RamFlash::new(region)),
+        slots: Slots::halves(region, RamFlash::new),
         stack_high_water: stack::high_water,
     };
     semihosting::finish(server.serve(ENGINE, BUFFERS))

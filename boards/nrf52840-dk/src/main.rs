@@ -14,9 +14,11 @@ use tinyhero_firmware::kernel::Portable;
 use tinyhero_firmware::link;
 use tinyhero_firmware::rtt::RttLink;
 use tinyhero_firmware::server::{Buffers, Server};
-use tinyhero_firmware::slot::{self, FixedSlot};
+use tinyhero_firmware::slot::{self, Nvmc, Slots};
 use tinyhero_firmware::stack;
 
+/// The chip's page of flash.
+const PAGE_BYTES: usize = 4096;
 const ARENA_BYTES: usize = 160 * 1024;
 const FRAME_BYTES: usize = 4 * 1024;
 
@@ -36,7 +38,7 @@ fn main() -> ! {
         link: RttLink::new(),
         clock: CycleCounter::start(),
         activity: pins.p1_01.into_push_pull_output(Level::Low),
-        slot: FixedSlot::new(region),
+        slots: Slots::halves(region, Nvmc::<PAGE_BYTES>::new),
         stack_high_water: stack::high_water,
     };
     link::finish(server.serve(ENGINE, BUFFERS))

@@ -11,7 +11,7 @@ use tinyhero_firmware::kernel::Portable;
 use tinyhero_firmware::link;
 use tinyhero_firmware::rtt::RttLink;
 use tinyhero_firmware::server::{Buffers, Server};
-use tinyhero_firmware::slot::{self, FixedSlot};
+use tinyhero_firmware::slot::{self, Slots};
 use tinyhero_firmware::stack;
 
 const ARENA_BYTES: usize = 88 * 1024;
@@ -34,7 +34,7 @@ fn main() -> ! {
         link: RttLink::new(),
         clock: CycleCounter::start(),
         activity: NoPin,
-        slot: FixedSlot::new(region),
+        slots: Slots::fixed(region),
         stack_high_water: stack::high_water,
     };
     link::finish(server.serve(ENGINE, BUFFERS))

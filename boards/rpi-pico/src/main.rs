@@ -14,7 +14,7 @@ use tinyhero_firmware::kernel::Portable;
 use tinyhero_firmware::link;
 use tinyhero_firmware::rtt::RttLink;
 use tinyhero_firmware::server::{Buffers, Server};
-use tinyhero_firmware::slot::{self, FixedSlot};
+use tinyhero_firmware::slot::{self, Slots};
 use tinyhero_firmware::stack;
 
 const CLOCK_HERTZ: u32 = 125_000_000;
@@ -46,7 +46,7 @@ fn main() -> ! {
         link: RttLink::new(),
         clock: SysTick::start(CLOCK_HERTZ),
         activity: pins.gpio25.into_push_pull_output(),
-        slot: FixedSlot::new(region),
+        slots: Slots::fixed(region),
         stack_high_water: stack::high_water,
     };
     link::finish(server.serve(ENGINE, BUFFERS))

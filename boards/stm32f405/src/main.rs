@@ -13,7 +13,7 @@ use tinyhero_firmware::kernel::Portable;
 use tinyhero_firmware::link::{self, BoardLink};
 use tinyhero_firmware::semihosting;
 use tinyhero_firmware::server::{Buffers, Server};
-use tinyhero_firmware::slot::{self, FixedSlot};
+use tinyhero_firmware::slot::{self, Slots};
 use tinyhero_firmware::stack;
 
 const CLOCK_HERTZ: u32 = 168_000_000;
@@ -40,7 +40,7 @@ fn main() -> ! {
         link,
         clock: SysTick::start(CLOCK_HERTZ),
         activity: pins.pa0.into_push_pull_output(),
-        slot: FixedSlot::new(region),
+        slots: Slots::fixed(region),
         stack_high_water: stack::high_water,
     };
     link::finish(server.serve(ENGINE, BUFFERS))

@@ -77,7 +77,7 @@ impl PairColumns {
         let whole = depth.saturating_mul(column);
         // A segment must end where words of weights end.
         let divided = whole > COLUMN_BYTES && line & (multiple - 1) == 0 && kernel_rows > 1;
-        // Checked, so that no image is left with a panic for a line of nothing.
+        // Checked, since not every optimizer sees that a line of a divided window is not empty.
         let rows = match COLUMN_BYTES.checked_div(column * line) {
             Some(rows) if divided => larger(rows, 1),
             _ => kernel_rows,

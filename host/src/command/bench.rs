@@ -144,4 +144,12 @@ fn show(bench: &Bench, output: &Output) {
         grouped(u64::from(bench.ram.arena)),
         grouped(u64::from(bench.ram.stack))
     ));
+    output.line(format_args!(
+        "server: {} {} an inference beside the engine ({:.2} %), {} inputs a request, {:.0} inferences a second here",
+        grouped(bench.server.count),
+        bench.unit,
+        100.0 * bench.server.overhead,
+        bench.server.inputs_per_request,
+        bench.server.inferences_per_second
+    ));
 }

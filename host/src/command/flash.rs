@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use tinyhero_common::slot::Slot;
+
 use super::model_file;
 use super::output::Output;
 use super::session;
@@ -28,10 +30,28 @@ pub struct Options {
     /// Write the board's firmware too
     #[arg(long)]
     firmware: bool,
+    /// The slot for the model; without, the one not in use
+    #[arg(long, value_enum)]
+    slot: Option<SlotName>,
     #[command(flatten)]
     probe: ProbeOptions,
     #[command(flatten)]
     output: Output,
+}
+
+#[derive(Clone, Copy, Debug, clap::ValueEnum)]
+enum SlotName {
+    A,
+    B,
+}
+
+impl From<SlotName> for Slot {
+    fn from(name: SlotName) -> Self {
+        match name {
+            SlotName::A => Slot::A,
+            SlotName::B => Slot::B,
+        }
+    }
 }
 
 /// The options of commands that reach a board through a debug probe.
@@ -86,7 +106,7 @@ pub fn run(options: &Options) -> Result<()> {
     // Before the build, which takes longer than to see that nothing is connected.
     let probe = open(options.probe.probe.as_deref())?;
     let (board, image) = session::prepare_hardware(std::slice::from_ref(&board.name), output)?;
-    let request = Request { image: &image, firmware: options.firmware, model: model.as_deref() };
+    let request = Request { image: &image, firmware: options.firmware, model: model.as_deref(), slot: options.slot.map(Slot::from) };
     let log = options.probe.log(&board.name, &image)?;
     let bar = output.progress(&board.name, 0);
     let mut show = |step: Step| {

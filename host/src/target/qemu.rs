@@ -14,6 +14,7 @@ use std::time::{Duration, Instant};
 use nix::fcntl::OFlag;
 use nix::poll::{PollFd, PollFlags, PollTimeout};
 use nix::sys::stat::Mode;
+use tinyhero_common::slot;
 
 use super::board::Board;
 use super::firmware_image;
@@ -156,17 +157,9 @@ impl Emulator {
         Error::check_failed(&self.board, problem, "run `tinyhero setup --check`, then try again")
     }
 
-    fn check_alive(&mut self, deadline: Instant) -> Result<()> {
+    fn check_alive(&mut self) -> Result<()> {
         if matches!(self.process.try_wait(), Ok(Some(_))) {
             return Err(self.lost(&ErrorKind::BrokenPipe.into()));
-        }
-        if Instant::now() >= deadline {
-            let printed = console(self.folder.path());
-            return Err(Error::check_failed(
-                &self.board,
-                format!("no answer in time{printed}"),
-                "try again; if it stays so, the firmware hangs on this model",
-            ));
         }
         Ok(())
     }
@@ -191,7 +184,10 @@ impl Link for Emulator {
                         )
                         .map_err(|reason| self.lost(&reason))?;
                     }
-                    self.check_alive(deadline)?;
+                    self.check_alive()?;
+                    if Instant::now() >= deadline {
+                        return Err(self.lost(&ErrorKind::TimedOut.into()));
+                    }
                 }
                 Err(reason) => return Err(self.lost(&reason)),
             }
@@ -199,17 +195,20 @@ impl Link for Emulator {
         Ok(())
     }
 
-    fn receive(&mut self, received: &mut Vec<u8>, deadline: Instant) -> Result<()> {
+    fn receive(&mut self, received: &mut Vec<u8>, deadline: Instant) -> Result<bool> {
         if !self.pending.is_empty() {
             received.append(&mut self.pending);
-            return Ok(());
+            return Ok(true);
         }
         let mut at_end = false;
         loop {
             if self.take(received)? {
-                return Ok(());
+                return Ok(true);
             }
-            self.check_alive(deadline)?;
+            self.check_alive()?;
+            if Instant::now() >= deadline {
+                return Ok(false);
+            }
             if at_end {
                 // A pipe at its end is always ready: give the dying emulator a moment to be seen as such.
                 std::thread::sleep(Duration::from_millis(1));
@@ -222,6 +221,15 @@ impl Link for Emulator {
 
     fn place(&self) -> &str {
         &self.board
+    }
+
+    fn patience(&self) -> Option<Duration> {
+        // Pipes lose nothing.
+        None
+    }
+
+    fn circumstances(&self) -> String {
+        console(self.folder.path())
     }
 }
 
@@ -255,7 +263,9 @@ pub fn run_to_end(board: &Board, image: &Path, limit: Duration) -> Result<Ended>
 }
 
 fn check_model_fits(board: &Board, model: &[u8]) -> Result<()> {
-    let room = board.memory.model.bytes as usize;
+    let region = board.memory.model.bytes as usize;
+    // Where models can be sent, the region holds two slots, and the model is put where the first begins.
+    let room = if board.memory.model_writable { slot::room(region / 2) } else { region };
     if model.len() <= room {
         return Ok(());
     }

@@ -24,6 +24,7 @@ use tinyhero::train::{OptimizerKind, Run, TrainingOptions};
 use tinyhero::verify::{BoardReport, Counts, compare};
 use tinyhero_common::model::Model;
 use tinyhero_common::packing::BitWidth;
+use tinyhero_common::slot::{RECORD_BYTES, Slot};
 
 const DIGITS: usize = 1_797;
 
@@ -83,7 +84,7 @@ fn microbit_is_flashed_read_back_and_gives_the_hosts_results_for_every_digit() {
     let kept = Arc::clone(&lines);
     let log = Log::new(&image, move |line| kept.lock().unwrap().push(line.to_string())).unwrap();
     let mut steps: Vec<Step> = Vec::new();
-    let request = Request { image: &image, firmware: true, model: Some(file) };
+    let request = Request { image: &image, firmware: true, model: Some(file), slot: None };
     let probe = EmulatedProbe::on(&chip);
     let started = std::time::Instant::now();
     let (flashed, mut client) =
@@ -91,7 +92,7 @@ fn microbit_is_flashed_read_back_and_gives_the_hosts_results_for_every_digit() {
     println!("{flashed:?} after {:?}", started.elapsed());
     let parts = firmware_parts(&image).unwrap();
     let firmware_bytes: usize = parts.iter().map(|part| part.bytes.len()).sum();
-    assert_eq!(flashed.written, (firmware_bytes + file.len()) as u64);
+    assert_eq!(flashed.written, (firmware_bytes + file.len() + RECORD_BYTES) as u64);
     assert_eq!(flashed.verified, flashed.written);
     assert_eq!(flashed.self_test, Some(true));
     for doing in ["erase", "write", "read back"] {
@@ -119,10 +120,18 @@ fn microbit_is_flashed_read_back_and_gives_the_hosts_results_for_every_digit() {
     drop(client);
 
     // A later command finds the board as it was left, with nothing to write.
-    let request = Request { image: &image, firmware: true, model: Some(file) };
+    let request = Request { image: &image, firmware: true, model: Some(file), slot: None };
     let (again, client) =
         flash(EmulatedProbe::on(&chip), &board, &request, None, &mut |_| {}).unwrap();
     assert_eq!((again.written, again.self_test), (0, Some(true)));
+    drop(client);
+
+    // Into the other slot if that is asked for, while the first keeps what it has.
+    let request = Request { image: &image, firmware: false, model: Some(file), slot: Some(Slot::B) };
+    let (other, client) =
+        flash(EmulatedProbe::on(&chip), &board, &request, None, &mut |_| {}).unwrap();
+    assert_eq!(other.written, (file.len() + RECORD_BYTES) as u64);
+    assert_eq!(client.information().slot, Slot::B);
     drop(client);
     let mut client = connect(EmulatedProbe::on(&chip), &board, &image, file, None).unwrap();
     let report = compare_digits(&mut client, &board, &test.limited(20));
@@ -139,7 +148,7 @@ fn a_board_without_the_firmware_says_so() {
     let (board, image) = ready("microbit");
     let (file, _) = digits();
     let chip = chip(&board, Overlay::default(), &[]);
-    let request = Request { image: &image, firmware: false, model: Some(file) };
+    let request = Request { image: &image, firmware: false, model: Some(file), slot: None };
     let probe = EmulatedProbe::on(&chip);
     let error = line(flash(probe, &board, &request, None, &mut |_| {}).map(|_| ()).unwrap_err());
     assert!(error.contains("another firmware") && error.contains("--firmware"), "{error}");
@@ -150,10 +159,10 @@ fn a_model_larger_than_the_flash_is_refused_before_anything_is_written() {
     let (board, image) = ready("microbit");
     let chip = chip(&board, Overlay::default(), &[]);
     let model = vec![0; board.memory.model.bytes as usize + 1];
-    let request = Request { image: &image, firmware: true, model: Some(&model) };
+    let request = Request { image: &image, firmware: true, model: Some(&model), slot: None };
     let probe = EmulatedProbe::on(&chip);
     let error = line(flash(probe, &board, &request, None, &mut |_| {}).map(|_| ()).unwrap_err());
-    assert!(error.contains("board room for 131072"), "{error}");
+    assert!(error.contains("board room for 65280"), "{error}");
     assert!(chip.lock().unwrap().memory(0, 1024).iter().all(|&byte| byte == 0));
 }
 
@@ -186,7 +195,7 @@ fn flash_that_does_not_take_what_is_written_is_noticed_by_reading_it_back() {
     // DBGMCU_IDCODE, which QEMU lacks.
     let overlay = Overlay { words: &[(0xE004_2000, 0x1000_6413)] };
     let chip = chip(&board, overlay, &[]);
-    let request = Request { image: &image, firmware: true, model: Some(file) };
+    let request = Request { image: &image, firmware: true, model: Some(file), slot: None };
     let probe = EmulatedProbe::on(&chip);
     let error = flash(probe, &board, &request, None, &mut |_| {}).map(|_| ()).unwrap_err();
     assert_eq!(error.exit_code(), 1);

@@ -62,6 +62,17 @@ pub fn firmware_parts(image: &Path) -> Result<Vec<Part>> {
 }
 
 impl Attached {
+    /// What is in memory from `address` on.
+    ///
+    /// # Errors
+    /// The chip cannot be read.
+    pub fn read(&mut self, address: u32, bytes: &mut [u8]) -> Result<()> {
+        let read = self.session.core(0).and_then(|mut core| core.read(address.into(), bytes));
+        read.map_err(|reason| {
+            failure::explain(&self.board.name, "cannot read the chip's memory", &reason)
+        })
+    }
+
     /// The first address at which flash differs from `part`; `None` if all of it is there.
     ///
     /// # Errors
@@ -76,10 +87,7 @@ impl Attached {
         for (index, expected) in part.bytes.chunks(READ_BYTES).enumerate() {
             let address = part.address + (index * READ_BYTES) as u32;
             let stored = &mut stored[..expected.len()];
-            let read = self.session.core(0).and_then(|mut core| core.read(address.into(), stored));
-            read.map_err(|reason| {
-                failure::explain(&self.board.name, "cannot read the chip's flash", &reason)
-            })?;
+            self.read(address, stored)?;
             if let Some(place) = stored.iter().zip(expected).position(|(a, b)| a != b) {
                 return Ok(Some(address + place as u32));
             }

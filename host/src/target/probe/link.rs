@@ -88,14 +88,6 @@ impl ProbeLink {
             Ok(chunk[..count].to_vec())
         })
     }
-
-    fn too_late(&self, problem: &str) -> Error {
-        Error::check_failed(
-            &self.board,
-            problem,
-            "see with --log whether the firmware has stopped; power the board off and on if it has",
-        )
-    }
 }
 
 impl Link for ProbeLink {
@@ -113,7 +105,11 @@ impl Link for ProbeLink {
                 self.pending = pending;
                 if !taken? {
                     if Instant::now() >= deadline {
-                        return Err(self.too_late("the board does not take the request"));
+                        return Err(Error::check_failed(
+                            &self.board,
+                            "the board does not take the request",
+                            "see with --log whether the firmware has stopped, and power the board off and on",
+                        ));
                     }
                     std::thread::sleep(POLL);
                 }
@@ -122,17 +118,17 @@ impl Link for ProbeLink {
         Ok(())
     }
 
-    fn receive(&mut self, received: &mut Vec<u8>, deadline: Instant) -> Result<()> {
+    fn receive(&mut self, received: &mut Vec<u8>, deadline: Instant) -> Result<bool> {
         if !self.pending.is_empty() {
             received.append(&mut self.pending);
-            return Ok(());
+            return Ok(true);
         }
         loop {
             if self.take(received)? {
-                return Ok(());
+                return Ok(true);
             }
             if Instant::now() >= deadline {
-                return Err(self.too_late("no answer in time"));
+                return Ok(false);
             }
             std::thread::sleep(POLL);
         }
