@@ -188,11 +188,8 @@ fn model_parts(
     file: &[u8],
     slot: Option<Slot>,
 ) -> Result<Vec<Part>> {
-    let part = |region: Region| Part {
-        name: "model",
-        address: region.address,
-        bytes: file.to_vec(),
-    };
+    let part =
+        |region: Region| Part { name: "model", address: region.address, bytes: file.to_vec() };
     if !board.memory.model_writable {
         return Ok(vec![part(board.memory.model)]);
     }

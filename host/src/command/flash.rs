@@ -106,7 +106,12 @@ pub fn run(options: &Options) -> Result<()> {
     // Before the build, which takes longer than to see that nothing is connected.
     let probe = open(options.probe.probe.as_deref())?;
     let (board, image) = session::prepare_hardware(std::slice::from_ref(&board.name), output)?;
-    let request = Request { image: &image, firmware: options.firmware, model: model.as_deref(), slot: options.slot.map(Slot::from) };
+    let request = Request {
+        image: &image,
+        firmware: options.firmware,
+        model: model.as_deref(),
+        slot: options.slot.map(Slot::from),
+    };
     let log = options.probe.log(&board.name, &image)?;
     let bar = output.progress(&board.name, 0);
     let mut show = |step: Step| {

@@ -127,7 +127,8 @@ fn microbit_is_flashed_read_back_and_gives_the_hosts_results_for_every_digit() {
     drop(client);
 
     // Into the other slot if that is asked for, while the first keeps what it has.
-    let request = Request { image: &image, firmware: false, model: Some(file), slot: Some(Slot::B) };
+    let request =
+        Request { image: &image, firmware: false, model: Some(file), slot: Some(Slot::B) };
     let (other, client) =
         flash(EmulatedProbe::on(&chip), &board, &request, None, &mut |_| {}).unwrap();
     assert_eq!(other.written, (file.len() + RECORD_BYTES) as u64);
