@@ -7,6 +7,8 @@ mod curvature;
 mod data;
 mod demo;
 mod evaluate;
+#[cfg(feature = "probe")]
+mod flash;
 mod inspect;
 mod interrupt;
 mod model_file;
@@ -48,6 +50,8 @@ enum Command {
     Bench(bench::Options),
     Boards(boards::Options),
     Run(run::Options),
+    #[cfg(feature = "probe")]
+    Flash(flash::Options),
 }
 
 impl CommandLine {
@@ -70,6 +74,8 @@ impl CommandLine {
             Command::Verify(options) => verify::run(options),
             Command::Bench(options) => bench::run(options),
             Command::Run(options) => run::run(options),
+            #[cfg(feature = "probe")]
+            Command::Flash(options) => flash::run(options),
         }
     }
 }

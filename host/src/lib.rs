@@ -11,6 +11,8 @@ pub mod curvature;
 pub mod dataset;
 pub mod error;
 pub mod export;
+#[cfg(feature = "probe")]
+pub mod flash;
 pub mod inspect;
 pub mod integer;
 pub mod integer_network;
