@@ -218,7 +218,7 @@ fn ranges(start: &TrainingOptions) -> Vec<(&'static str, (f64, f64))> {
         OptimizerKind::Sam => vec![("rho", (0.01, 1.0))],
         OptimizerKind::Asam => vec![("rho", element_wise)],
         OptimizerKind::GradL1 => vec![("lambda", (1e-4, 1e-1))],
-        OptimizerKind::Hero => {
+        OptimizerKind::Hero | OptimizerKind::HeroFd => {
             let rho = match start.direction {
                 Direction::ElementWise => element_wise,
                 Direction::LayerWise => (0.005, 0.2),
