@@ -5,7 +5,7 @@ use tinyhero_common::kernel::{Convolution, Kernels, Portable};
 use super::columns::Columns;
 use super::quads::Quads;
 use super::rescaled::{clamp, is_readable};
-use super::tile;
+use super::tile::{self, Layer};
 
 #[inline(never)]
 pub fn convolution_2d(job: &Convolution<'_>, input: &[i8], scratch: &mut [i8], output: &mut [i8]) {
@@ -17,6 +17,8 @@ pub fn convolution_2d(job: &Convolution<'_>, input: &[i8], scratch: &mut [i8], o
         return Portable.convolution_2d(job, input, scratch, output);
     };
     let readable = is_readable(job.channels, channels);
+    let (table, zero_point, inner) = (job.channels, job.output_zero_point, quads.pair_loop());
+    let layer = Layer { quads, table, channels, zero_point, inner };
     let width = usize::from(job.output.width);
     let (mut y, mut x) = (0, 0);
     let mut next = || {
@@ -33,7 +35,7 @@ pub fn convolution_2d(job: &Convolution<'_>, input: &[i8], scratch: &mut [i8], o
         let Some((pointers, totals)) = columns.gather(input, first, second) else { return };
         let corrections = totals.map(|total| total.wrapping_mul(quads.offset));
         // SAFETY: the columns are made of this layer's weights' measures, and nothing changes them before they are used.
-        unsafe { tile::run(job, &quads, pointers, corrections, pair, readable) };
+        unsafe { tile::run(&layer, pointers, corrections, pair, readable) };
     }
     clamp(job.activation, output);
 }

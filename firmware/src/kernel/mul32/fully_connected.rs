@@ -1,10 +1,11 @@
 //! Fully connected layer: four channels at a time.
 
 use tinyhero_common::kernel::{FullyConnected, Kernels, Portable};
-use tinyhero_common::requantize::requantize;
 
 use super::columns::total;
-use super::quads::{QUAD, Quads};
+use super::quads::Quads;
+use super::rescaled::{clamp, is_readable};
+use super::tile::{self, Column, Layer};
 
 #[inline(never)]
 pub fn fully_connected(
@@ -29,11 +30,14 @@ pub fn fully_connected(
         column
     };
     let correction = total(input).wrapping_mul(quads.offset);
-    let mut table = job.channels.iter();
-    for (sums, values) in quads.sums(column).zip(output.chunks_mut(QUAD)) {
-        for ((value, sum), channel) in values.iter_mut().zip(sums).zip(&mut table) {
-            let sum = sum.wrapping_add(channel.bias).wrapping_sub(correction);
-            *value = requantize(sum, channel.rescale, job.output_zero_point, job.activation);
-        }
+    let (table, zero_point, inner) = (job.channels, job.output_zero_point, quads.single_loop());
+    let channels = output.len();
+    let layer = Layer { quads, table, channels, zero_point, inner };
+    // SAFETY: the column is at least as long as a row of weights with its padding, and the inner loop reads one only.
+    unsafe {
+        let column = Column::new(column.as_ptr());
+        let readable = is_readable(job.channels, channels);
+        tile::run(&layer, [column; 2], [correction; 2], output, readable);
     }
+    clamp(job.activation, output);
 }

@@ -1,5 +1,7 @@
 //! Packed quads of channels: their measures, and the inner loops that read them.
 
+use core::arch::naked_asm;
+
 use tinyhero_common::kernel::PackedWeights;
 use tinyhero_common::packing::channel_pairs::{depth_multiple, field_bits, padded_depth};
 use tinyhero_common::packing::field_quads::{field_offset, quad_bytes};
@@ -20,21 +22,11 @@ pub type PairLoop = unsafe extern "C" fn(
     sums: *mut [i32; PAIR_SUMS],
 );
 
-/// An inner loop over one pixel.
-type SingleLoop = unsafe extern "C" fn(
-    column: *const i8,
-    weights: *const u8,
-    groups: usize,
-    sums: *mut [i32; QUAD],
-);
-
 /// The weights of a layer, quad by quad.
 #[derive(Clone, Copy)]
 pub struct Quads<'a> {
-    /// All of them, as long as `count` says, at a whole word.
+    /// All of them, at a whole word; the last one may have fewer channels.
     bytes: &'a [u8],
-    /// Quads, the last of which may have fewer channels.
-    pub count: usize,
     /// What a field is above its weight.
     pub offset: i32,
     /// Weights of a channel, padding included.
@@ -63,7 +55,6 @@ impl<'a> Quads<'a> {
         let aligned = bytes.as_ptr().cast::<u32>().is_aligned();
         (groups > 0 && count > 0 && aligned).then_some(Self {
             bytes,
-            count,
             offset: field_offset(bit_width),
             depth,
             groups,
@@ -91,20 +82,49 @@ impl<'a> Quads<'a> {
         }
     }
 
-    /// The sums of every quad over one column, in order; fewer if the column is too short.
-    pub fn sums(&self, column: &[i8]) -> impl Iterator<Item = [i32; QUAD]> {
-        let inner: SingleLoop = match self.field_bits {
-            2 => fields::single_2,
-            4 => fields::single_4,
-            _ => bytes::single,
-        };
-        let fits = column.len() >= self.depth;
-        self.iter().take(if fits { self.count } else { 0 }).map(move |quad| {
-            let mut sums = [0; QUAD];
-            // SAFETY: the quad is as many bytes as `groups` groups take, aligned, and there is at least one (`new`); the column has
-            // `depth` activations, which is what they multiply.
-            unsafe { inner(column.as_ptr(), quad.as_ptr(), self.groups, &mut sums) };
-            sums
-        })
+    /// The inner loop over one pixel, the first; its sums stand for both.
+    pub fn single_loop(&self) -> PairLoop {
+        match self.field_bits {
+            2 => single_2,
+            4 => single_4,
+            _ => single_8,
+        }
     }
 }
+
+/// Gives an inner loop over one pixel the form of one over two.
+macro_rules! doubled {
+    ($name:ident, $single:path) => {
+        /// # Safety
+        /// What the inner loop over one pixel asks for.
+        #[unsafe(naked)]
+        unsafe extern "C" fn $name(
+            column: *const i8,
+            unused: *const i8,
+            weights: *const u8,
+            groups: usize,
+            sums: *mut [i32; PAIR_SUMS],
+        ) {
+            naked_asm!(
+                "push {{r4, lr}}",
+                "ldr r4, [sp, #8]",
+                "mov r1, r2",
+                "mov r2, r3",
+                "mov r3, r4",
+                "bl {single}",
+                "ldmia r4!, {{r0-r3}}",
+                "subs r4, #16",
+                "stmia r4!, {{r0, r1}}",
+                "stmia r4!, {{r0, r1}}",
+                "stmia r4!, {{r2, r3}}",
+                "stmia r4!, {{r2, r3}}",
+                "pop {{r4, pc}}",
+                single = sym $single,
+            )
+        }
+    };
+}
+
+doubled!(single_2, fields::single_2);
+doubled!(single_4, fields::single_4);
+doubled!(single_8, bytes::single);

@@ -2,7 +2,7 @@
 
 use core::arch::naked_asm;
 
-use tinyhero_common::kernel::Convolution;
+use tinyhero_common::kernel::Channels;
 use tinyhero_common::requantize::{ActivationRange, requantize};
 
 use super::core_loops::rescale;
@@ -34,26 +34,35 @@ impl Column {
     }
 }
 
-/// Computes all channels of one or two pixels, `pair`. `readable` is what `is_readable` says of the layer; `corrections` are subtracted from the
-/// sums of either pixel.
+/// What all pixels of a layer have in common.
+pub struct Layer<'a> {
+    pub quads: Quads<'a>,
+    pub table: Channels<'a>,
+    /// Output channels.
+    pub channels: usize,
+    pub zero_point: i8,
+    /// The inner loop.
+    pub inner: PairLoop,
+}
+
+/// Computes all channels of one or two pixels, `pair`; `corrections` are subtracted from the sums of either.
 ///
 /// # Safety
-/// The columns are of this layer.
+/// The columns are of this layer and as its inner loop takes them.
 pub unsafe fn run(
-    job: &Convolution<'_>,
-    quads: &Quads<'_>,
+    layer: &Layer<'_>,
     columns: [Column; 2],
     corrections: [i32; 2],
     pair: &mut [i8],
     readable: bool,
 ) {
-    let channels = usize::from(job.output.channels);
+    let (quads, channels) = (&layer.quads, layer.channels);
     let [Column(first), Column(second)] = columns;
     if pair.len() < channels {
         return;
     }
     let whole = if readable { channels / QUAD } else { 0 };
-    let (biases, multipliers, shifts) = job.channels.parts();
+    let (biases, multipliers, shifts) = layer.table.parts();
     // A pixel without a neighbour is computed twice.
     let other = if pair.len() >= 2 * channels { channels } else { 0 };
     if whole > 0 {
@@ -70,19 +79,19 @@ pub unsafe fn run(
                 multipliers: multipliers.as_ptr().cast(),
                 shifts: shifts.as_ptr(),
                 corrections,
-                twice_and_one: twice_and_one(job.output_zero_point),
+                twice_and_one: twice_and_one(layer.zero_point),
             },
         };
         // SAFETY: there are at least `whole` quads of weights, made of `groups` groups (`Quads::new`), and the columns are this layer's.
         // The table has all channels and begins at a whole word (`is_readable`), and both pixels lie in `pair`.
-        unsafe { run_quads(quads.pair_loop(), &mut tile) };
+        unsafe { run_quads(layer.inner, &mut tile) };
     }
-    let mut table = job.channels.iter().skip(whole * QUAD);
+    let mut table = layer.table.iter().skip(whole * QUAD);
     let mut place = whole * QUAD;
     for weights in quads.iter().skip(whole) {
         let mut sums = [0; PAIR_SUMS];
         // SAFETY: as above.
-        unsafe { quads.pair_loop()(first, second, weights.as_ptr(), quads.groups, &mut sums) };
+        unsafe { (layer.inner)(first, second, weights.as_ptr(), quads.groups, &mut sums) };
         let [a0, b0, a1, b1, c0, d0, c1, d1] = sums;
         for sums in [[a0, a1], [b0, b1], [c0, c1], [d0, d1]] {
             let Some(channel) = table.next() else { return };
@@ -90,7 +99,7 @@ pub unsafe fn run(
                 let sum = sum.wrapping_add(channel.bias).wrapping_sub(correction);
                 if let Some(value) = pair.get_mut(place + offset) {
                     let full = ActivationRange::FULL;
-                    *value = requantize(sum, channel.rescale, job.output_zero_point, full);
+                    *value = requantize(sum, channel.rescale, layer.zero_point, full);
                 }
             }
             place += 1;
