@@ -58,7 +58,7 @@ impl InputMap {
 }
 
 /// Quantizes a raw input. `maps` holds one map for all channels, or one per channel in turn.
-pub(crate) fn quantize_input(maps: &[u8], sample_type: SampleType, raw: &[u8], input: &mut [i8]) {
+pub(super) fn quantize_input(maps: &[u8], sample_type: SampleType, raw: &[u8], input: &mut [i8]) {
     let maps = maps.as_chunks::<{ InputMap::BYTES }>().0;
     match sample_type {
         SampleType::U8 => quantize(maps, raw, input, |&sample| i32::from(sample)),
@@ -83,7 +83,7 @@ fn quantize<Sample>(
         }
         return;
     }
-    // At least 1 where there is a map, which the compiler must see too.
+    // At least 1, as the compiler must see: it is only reached with maps.
     let step = maps.len().max(1);
     for (channel, map) in maps.iter().enumerate() {
         let map = InputMap::from_bytes(*map);
