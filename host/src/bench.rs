@@ -170,6 +170,19 @@ pub fn bench(board: &Board, image: &Path, file: &[u8], model: &Model<'_>) -> Res
     })
 }
 
+/// The instructions of one inference alone; see [`bench`].
+///
+/// # Errors
+/// The board refuses the model or is lost.
+pub fn total(board: &Board, image: &Path, file: &[u8], model: &Model<'_>) -> Result<u64> {
+    let mut client = verify::start(board, image, file)?;
+    let seed = model.description().self_test.seed;
+    let input: Vec<u8> = SelfTestInput::new(seed).take(model.raw_input_bytes()).collect();
+    let output_bytes = model.output().shape.elements();
+    let run = client.run_without_digests(&input, input.len(), output_bytes, &mut |_| {})?;
+    Ok(Emulator::instructions(board, run.count))
+}
+
 /// Counts what the board executes from the end of one answer to the end of the next, and takes off what the engine did.
 ///
 /// While the board waits for the link its clock stands still. What is lost between two laps of it is under 30 instructions an inference.

@@ -7,7 +7,7 @@ use std::fmt::Write;
 use std::path::{Path, PathBuf};
 
 use rayon::prelude::*;
-use tinyhero::bench::{bench, untrained};
+use tinyhero::bench::{total, untrained};
 use tinyhero::export::export_for;
 use tinyhero::target::board::{self, Board};
 use tinyhero::target::{firmware_image, setup};
@@ -19,15 +19,20 @@ const WIDTHS: [BitWidth; 3] = [BitWidth::Eight, BitWidth::Four, BitWidth::Two];
 /// Boards with less RAM do not hold these networks.
 const LEAST_RAM: u32 = 1 << 20;
 
+/// The instructions of one inference of a network with random weights, laid out for the board's core.
+fn instructions(board: &Board, image: &Path, network: &str, bit_width: BitWidth) -> u64 {
+    let exported = export_for(&untrained(network, bit_width).unwrap(), Some(board.core));
+    let file = exported.unwrap().bytes;
+    total(board, image, &file, &Model::load(&file).unwrap()).unwrap()
+}
+
 /// One line a network and width: its name, the bits, the instructions of an inference.
 fn measure(board: &Board, image: &Path) -> String {
     let mut text = String::new();
     for network in NETWORKS {
         for bit_width in WIDTHS {
-            let exported = export_for(&untrained(network, bit_width).unwrap(), Some(board.core));
-            let file = exported.unwrap().bytes;
-            let found = bench(board, image, &file, &Model::load(&file).unwrap()).unwrap();
-            writeln!(text, "{network} {} {}", bit_width.bits(), found.total).unwrap();
+            let count = instructions(board, image, network, bit_width);
+            writeln!(text, "{network} {} {count}", bit_width.bits()).unwrap();
         }
     }
     text
@@ -89,12 +94,7 @@ fn no_width_costs_more_than_115_percent_of_eight_bits_on_m4() {
     for network in NETWORKS {
         let counts: Vec<u64> = BitWidth::ALL
             .par_iter()
-            .map(|&bit_width| {
-                let exported =
-                    export_for(&untrained(network, bit_width).unwrap(), Some(board.core));
-                let file = exported.unwrap().bytes;
-                bench(&board, &images[0], &file, &Model::load(&file).unwrap()).unwrap().total
-            })
+            .map(|&bit_width| instructions(&board, &images[0], network, bit_width))
             .collect();
         println!("{network}: 2 to 8 bits {counts:?}");
         let eight = counts.last().copied().unwrap();

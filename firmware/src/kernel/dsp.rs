@@ -7,17 +7,19 @@
 //! The assembly trusts pointers and lengths that safe code beside it has checked against the slices, in one place a symbol.
 
 mod add;
+mod average_pool_2d;
 mod convolution_2d;
 mod depthwise_convolution_2d;
 mod expand;
 mod fully_connected;
 mod pairs;
 
-use tinyhero_common::kernel::{Add, Convolution, FullyConnected, Kernels, Portable};
+use tinyhero_common::kernel::{Add, Convolution, FullyConnected, Kernels, Pool, Portable};
 
 core::arch::global_asm!(include_str!("dsp/pairs.s"), options(raw));
 core::arch::global_asm!(include_str!("dsp/depthwise.s"), options(raw));
 core::arch::global_asm!(include_str!("dsp/add.s"), options(raw));
+core::arch::global_asm!(include_str!("dsp/average_pool_2d.s"), options(raw));
 
 /// The kernels for cores with DSP instructions.
 #[derive(Clone, Copy, Debug, Default)]
@@ -58,6 +60,12 @@ impl Kernels for Dsp {
     ) {
         if fully_connected::fully_connected(job, input, scratch, output).is_none() {
             Portable.fully_connected(job, input, scratch, output);
+        }
+    }
+
+    fn average_pool_2d(&mut self, job: &Pool, input: &[i8], output: &mut [i8]) {
+        if average_pool_2d::average_pool_2d(job, input, output).is_none() {
+            Portable.average_pool_2d(job, input, output);
         }
     }
 
