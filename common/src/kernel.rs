@@ -18,11 +18,10 @@ mod softmax;
 mod span;
 
 pub use input::InputMap;
-pub(crate) use input::quantize_input;
 pub use packed_weights::PackedWeights;
 pub use softmax::power_of_two_fraction;
 
-use crate::model::{AddRescale, Operator, Shape, Window};
+use crate::model::{AddRescale, Operator, SampleType, Shape, Window};
 use crate::requantize::{ActivationRange, Rescale, requantize};
 
 /// What one output channel adds to its sum, and how the sum becomes int8.
@@ -157,6 +156,17 @@ pub trait Kernels {
     /// need what its set lacks.
     fn computes(_operator: &Operator) -> bool {
         true
+    }
+
+    /// Equation (1). `maps` holds one [`InputMap`] for all channels, or one per channel in turn.
+    fn quantize_input(
+        &mut self,
+        maps: &[u8],
+        sample_type: SampleType,
+        raw: &[u8],
+        input: &mut [i8],
+    ) {
+        input::quantize_input(maps, sample_type, raw, input);
     }
 
     /// Equation (3).

@@ -131,12 +131,24 @@ pub enum Layout {
     /// Four output channels side by side; see [`crate::packing::field_quads`]. For every layer with weights on cores with a plain
     /// 32-bit multiply.
     FieldQuads,
+    /// Two output channels side by side in vectors of 16 lanes; see [`crate::packing::vector_pairs`]. For full convolutions and fully
+    /// connected layers on cores with Helium.
+    VectorPairs,
+    /// One row per output channel in fields that never straddle bytes; see [`crate::packing::vector_rows`]. For depthwise convolutions
+    /// on cores with Helium.
+    VectorRows,
 }
 
 impl Layout {
     /// Every layout.
-    pub const ALL: [Self; 4] =
-        [Self::Rows, Self::ChannelPairs, Self::ChannelQuads, Self::FieldQuads];
+    pub const ALL: [Self; 6] = [
+        Self::Rows,
+        Self::ChannelPairs,
+        Self::ChannelQuads,
+        Self::FieldQuads,
+        Self::VectorPairs,
+        Self::VectorRows,
+    ];
 }
 
 /// Packed weights and what belongs to each output channel.

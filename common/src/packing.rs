@@ -8,6 +8,8 @@
 
 pub mod channel_pairs;
 pub mod field_quads;
+pub mod vector_pairs;
+pub mod vector_rows;
 
 use serde::{Deserialize, Serialize};
 

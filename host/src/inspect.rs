@@ -122,6 +122,8 @@ pub const fn layout_name(layout: Layout) -> &'static str {
         Layout::ChannelPairs => "channel-pairs",
         Layout::ChannelQuads => "channel-quads",
         Layout::FieldQuads => "field-quads",
+        Layout::VectorPairs => "vector-pairs",
+        Layout::VectorRows => "vector-rows",
     }
 }
 

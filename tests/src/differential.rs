@@ -102,6 +102,12 @@ impl FastKernel {
         Self { subject: Subject::DepthwiseConvolution2d, layout: Layout::FieldQuads },
         Self { subject: Subject::FullyConnected, layout: Layout::FieldQuads },
     ];
+    /// What the kernels for cores with Helium take.
+    pub const HELIUM: [Self; 3] = [
+        Self { subject: Subject::Convolution2d, layout: Layout::VectorPairs },
+        Self { subject: Subject::DepthwiseConvolution2d, layout: Layout::VectorRows },
+        Self { subject: Subject::FullyConnected, layout: Layout::VectorPairs },
+    ];
 }
 
 /// A job on which a fast kernel and the portable one differ.

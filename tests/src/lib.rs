@@ -18,6 +18,7 @@ mod differential;
 mod generator;
 mod mismatch;
 mod operator;
+mod samples;
 mod scalar;
 mod suite;
 
@@ -30,6 +31,7 @@ pub use differential::{
 pub use generator::Generator;
 pub use mismatch::{Mismatch, Subject};
 pub use operator::operator_cases;
+pub use samples::samples_cases;
 pub use scalar::{
     argmax_cases, input_map_cases, packing_cases, requantize_cases, requantize_edges,
 };

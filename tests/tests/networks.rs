@@ -57,7 +57,7 @@ fn random_inputs(shape: SampleShape) -> Vec<i16> {
 /// Runs one model on one board and compares everything. False if the board has no room for it.
 fn agrees(board: &Board, image: &std::path::Path, what: &str, file: &[u8], inputs: &[i16]) -> bool {
     let model = Model::load(file).unwrap();
-    if file.len() > board.memory.model.bytes as usize {
+    if file.len() > board.model_room() {
         return false;
     }
     let start = Start { model: Some(file), count_instructions: false };

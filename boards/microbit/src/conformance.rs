@@ -2,6 +2,8 @@
 #![no_std]
 #![no_main]
 
+// For its critical sections, which keep the log whole.
+use cortex_m as _;
 use tinyhero_firmware::kernel::Mul32;
 use tinyhero_tests::{Workspace, run_on_board};
 

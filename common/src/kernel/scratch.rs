@@ -3,8 +3,10 @@
 //! The exporter plans exactly this much and the loader insists on it, so a core that runs a layout of its own always finds the
 //! room that its fast kernel needs. The portable kernels need one unpacked row of a convolution, whatever the layout.
 
+pub mod vector;
+
 use crate::model::{Layout, Operator, Shape, Weights, Window};
-use crate::packing::{BitWidth, channel_pairs};
+use crate::packing::{BitWidth, channel_pairs, vector_pairs};
 
 /// Scratch begins at a multiple of this in the arena, so that kernels may keep words in it.
 pub const ALIGNMENT: u32 = 4;
@@ -20,7 +22,12 @@ pub const fn bytes(operator: &Operator, input: Shape, output: Shape) -> usize {
             larger(window.taps(), depthwise(*window, *weights, input, output))
         }
         Operator::FullyConnected { weights } => match weights.layout {
-            Layout::Rows | Layout::ChannelQuads => 0,
+            Layout::Rows | Layout::ChannelQuads | Layout::VectorRows => 0,
+            Layout::VectorPairs => {
+                // Inputs that fill whole vectors are read in place.
+                let depth = vector_pairs::padded_depth(weights.bit_width, input.elements());
+                if depth == input.elements() { 0 } else { depth }
+            }
             Layout::ChannelPairs => {
                 2 * channel_pairs::padded_depth(weights.bit_width, input.elements())
             }
@@ -32,7 +39,8 @@ pub const fn bytes(operator: &Operator, input: Shape, output: Shape) -> usize {
 
 const fn convolution(window: Window, weights: Weights, input: Shape, output: Shape) -> usize {
     match weights.layout {
-        Layout::Rows | Layout::ChannelQuads => 0,
+        Layout::Rows | Layout::ChannelQuads | Layout::VectorRows => 0,
+        Layout::VectorPairs => vector::Strips::new(window, weights.bit_width, input, output).bytes,
         Layout::FieldQuads => {
             let depth = window.taps().saturating_mul(input.channels as usize);
             4 * channel_pairs::padded_depth(weights.bit_width, depth)
@@ -44,9 +52,16 @@ const fn convolution(window: Window, weights: Weights, input: Shape, output: Sha
 }
 
 const fn depthwise(window: Window, weights: Weights, input: Shape, output: Shape) -> usize {
-    match (weights.layout, QuadColumns::new(window, input, output)) {
-        (Layout::ChannelQuads, Some(columns)) => columns.scratch_bytes(),
-        (Layout::FieldQuads, _) => QuadStrip::new(window, output).scratch_bytes(),
+    match weights.layout {
+        Layout::ChannelQuads => match QuadColumns::new(window, input, output) {
+            Some(columns) => columns.scratch_bytes(),
+            None => 0,
+        },
+        Layout::VectorRows => match vector::Blocks::new(window, input, output) {
+            Some(blocks) => blocks.bytes,
+            None => 0,
+        },
+        Layout::FieldQuads => QuadStrip::new(window, output).scratch_bytes(),
         _ => 0,
     }
 }
@@ -93,6 +108,10 @@ impl QuadStrip {
         let strip = self.columns.saturating_mul(self.rows);
         (4 * self.taps).saturating_add(self.outputs).saturating_add(strip).saturating_mul(4)
     }
+}
+
+const fn smaller(first: usize, second: usize) -> usize {
+    if first < second { first } else { second }
 }
 
 /// Pixels of the output that the kernel for [`Layout::ChannelPairs`] computes together.

@@ -6,6 +6,7 @@
 use crate::integer_network::{IntegerLayer, IntegerNetwork, set_weights};
 use crate::target::board::Core;
 use tinyhero_common::kernel::scratch::QuadColumns;
+use tinyhero_common::kernel::scratch::vector::Blocks;
 use tinyhero_common::model::{Layout, Operator, Shape, Weights};
 use tinyhero_common::packing::BitWidth;
 
@@ -18,6 +19,8 @@ pub enum KernelFamily {
     Dsp,
     /// Plain 32-bit multiplies: Cortex-M0, M0+ and M3.
     Mul32,
+    /// Vectors of 16 bytes: Cortex-M55.
+    Helium,
 }
 
 impl KernelFamily {
@@ -26,7 +29,7 @@ impl KernelFamily {
         match core {
             Core::M4 | Core::M7 | Core::M33 => Self::Dsp,
             Core::M0 | Core::M3 => Self::Mul32,
-            Core::M55 => Self::Portable,
+            Core::M55 => Self::Helium,
         }
     }
 
@@ -53,6 +56,14 @@ impl KernelFamily {
                 | Operator::DepthwiseConvolution2d { .. }
                 | Operator::FullyConnected { .. },
             ) => Layout::FieldQuads,
+            (Self::Helium, Operator::Convolution2d { .. } | Operator::FullyConnected { .. }) => {
+                Layout::VectorPairs
+            }
+            (Self::Helium, Operator::DepthwiseConvolution2d { window, .. })
+                if Blocks::new(*window, input, output).is_some() =>
+            {
+                Layout::VectorRows
+            }
             _ => Layout::Rows,
         }
     }
