@@ -85,8 +85,8 @@ fn quantize<Sample>(
     }
     for (channel, map) in maps.iter().enumerate() {
         let map = InputMap::from_bytes(*map);
-        let samples = samples.iter().skip(channel).step_by(maps.len());
-        for (sample, value) in samples.zip(input.iter_mut().skip(channel).step_by(maps.len())) {
+        let samples = samples.iter().skip(channel).step_by(maps.len().max(1));
+        for (sample, value) in samples.zip(input.iter_mut().skip(channel).step_by(maps.len().max(1))) {
             *value = map.apply(integer(sample));
         }
     }
