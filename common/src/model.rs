@@ -128,6 +128,9 @@ pub enum Layout {
     /// As `Rows`, for kernels that take four channels at a time and get the scratch memory for it. For depthwise convolutions on
     /// cores with DSP instructions.
     ChannelQuads,
+    /// Four output channels side by side; see [`crate::packing::field_quads`]. For every layer with weights on cores with a plain
+    /// 32-bit multiply.
+    FieldQuads,
     /// Two output channels side by side in vectors of 16 lanes; see [`crate::packing::vector_pairs`]. For full convolutions and fully
     /// connected layers on cores with Helium.
     VectorPairs,
@@ -138,8 +141,14 @@ pub enum Layout {
 
 impl Layout {
     /// Every layout.
-    pub const ALL: [Self; 5] =
-        [Self::Rows, Self::ChannelPairs, Self::ChannelQuads, Self::VectorPairs, Self::VectorRows];
+    pub const ALL: [Self; 6] = [
+        Self::Rows,
+        Self::ChannelPairs,
+        Self::ChannelQuads,
+        Self::FieldQuads,
+        Self::VectorPairs,
+        Self::VectorRows,
+    ];
 }
 
 /// Packed weights and what belongs to each output channel.

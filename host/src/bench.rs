@@ -24,6 +24,8 @@ use crate::verify;
 
 /// Most inputs in the request that the server is measured with.
 const SERVER_INPUTS: usize = 16;
+/// Instructions that this request may take beyond its first input, so that large networks are not run for minutes.
+const SERVER_INSTRUCTIONS: u64 = 100_000_000;
 
 /// The cost of a model on one board.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -122,12 +124,14 @@ pub fn bench(board: &Board, image: &Path, file: &[u8], model: &Model<'_>) -> Res
     let layers = client.layers(&input)?;
     let output_bytes = model.output().shape.elements();
     let whole = client.run_without_digests(&input, input.len(), output_bytes, &mut |_| {})?;
-    let server = server(board, &mut client, &input, output_bytes)?;
-    let usage = client.usage()?;
     let instructions = |ticks: u64| Emulator::instructions(board, ticks);
     let total = instructions(whole.count);
     let share = |count: u64| count as f64 / total.max(1) as f64;
     let input_count = instructions(u64::from(layers.input_count));
+    let affordable = SERVER_INSTRUCTIONS / total.max(1);
+    let inputs = usize::try_from(affordable).unwrap_or(SERVER_INPUTS).clamp(1, SERVER_INPUTS);
+    let server = server(board, &mut client, &input, output_bytes, inputs)?;
+    let usage = client.usage()?;
     let input_cost = LayerCost {
         name: "input".to_string(),
         operator: "quantize",
@@ -191,9 +195,9 @@ fn server(
     client: &mut Client<Emulator>,
     input: &[u8],
     output_bytes: usize,
+    inputs: usize,
 ) -> Result<Server> {
-    let inputs_per_request =
-        client.inputs_per_request(input.len(), output_bytes).min(SERVER_INPUTS);
+    let inputs_per_request = client.inputs_per_request(input.len(), output_bytes).min(inputs);
     let inputs = input.repeat(inputs_per_request);
     let before = client.usage()?.ticks;
     // A question costs as much as the one before it.

@@ -121,6 +121,7 @@ pub const fn layout_name(layout: Layout) -> &'static str {
         Layout::Rows => "rows",
         Layout::ChannelPairs => "channel-pairs",
         Layout::ChannelQuads => "channel-quads",
+        Layout::FieldQuads => "field-quads",
         Layout::VectorPairs => "vector-pairs",
         Layout::VectorRows => "vector-rows",
     }

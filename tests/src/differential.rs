@@ -96,6 +96,12 @@ impl FastKernel {
         Self { subject: Subject::DepthwiseConvolution2d, layout: Layout::ChannelQuads },
         Self { subject: Subject::FullyConnected, layout: Layout::ChannelPairs },
     ];
+    /// What the kernels for cores with a plain 32-bit multiply take.
+    pub const MUL32: [Self; 3] = [
+        Self { subject: Subject::Convolution2d, layout: Layout::FieldQuads },
+        Self { subject: Subject::DepthwiseConvolution2d, layout: Layout::FieldQuads },
+        Self { subject: Subject::FullyConnected, layout: Layout::FieldQuads },
+    ];
     /// What the kernels for cores with Helium take.
     pub const HELIUM: [Self; 3] = [
         Self { subject: Subject::Convolution2d, layout: Layout::VectorPairs },

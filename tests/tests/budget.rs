@@ -50,6 +50,14 @@ fn images() -> &'static [(Board, PathBuf)] {
     })
 }
 
+/// The images that speak over a serial port, of the boards that have one.
+fn serial_port_images() -> Vec<(Board, PathBuf)> {
+    let setup = setup::ensure(&mut |_| {}).unwrap();
+    let boards = ["mps2-an386", "microbit"].map(|name| board::find(name).unwrap());
+    let images = firmware_image::build_uart(&boards, &setup, &mut |_| {}).unwrap();
+    boards.into_iter().zip(images).collect()
+}
+
 fn with_image<T>(path: &Path, read: impl FnOnce(&object::File<'_>) -> T) -> T {
     let bytes = std::fs::read(path).unwrap();
     read(&object::File::parse(bytes.as_slice()).unwrap())
@@ -94,7 +102,8 @@ fn sizes(path: &Path) -> (u64, u64) {
 
 #[test]
 fn no_image_can_panic_format_or_use_floats() {
-    for (board, path) in images() {
+    let serial = serial_port_images();
+    for (board, path) in images().iter().chain(&serial) {
         let symbols = symbols(path);
         assert!(symbols.len() > 50, "{}: the image is stripped", board.name);
         for symbol in &symbols {

@@ -83,10 +83,12 @@ fn quantize<Sample>(
         }
         return;
     }
+    // At least 1, as the compiler must see: it is only reached with maps.
+    let step = maps.len().max(1);
     for (channel, map) in maps.iter().enumerate() {
         let map = InputMap::from_bytes(*map);
-        let samples = samples.iter().skip(channel).step_by(maps.len().max(1));
-        for (sample, value) in samples.zip(input.iter_mut().skip(channel).step_by(maps.len().max(1))) {
+        let samples = samples.iter().skip(channel).step_by(step);
+        for (sample, value) in samples.zip(input.iter_mut().skip(channel).step_by(step)) {
             *value = map.apply(integer(sample));
         }
     }

@@ -1,7 +1,9 @@
 //! The weights of a layer in any layout, and the one way to read a row of them.
 
 use crate::model::Layout;
-use crate::packing::{BitWidth, channel_pairs, pack_row, unpack_row, vector_pairs, vector_rows};
+use crate::packing::{
+    BitWidth, channel_pairs, field_quads, pack_row, unpack_row, vector_pairs, vector_rows,
+};
 
 /// The packed weights of a layer, one row an output channel.
 #[derive(Clone, Copy, Debug)]
@@ -32,6 +34,7 @@ impl PackedWeights<'_> {
                 bit_width.row_bytes(row_length).saturating_mul(rows)
             }
             Layout::ChannelPairs => channel_pairs::bytes(bit_width, rows, row_length),
+            Layout::FieldQuads => field_quads::bytes(bit_width, rows, row_length),
             Layout::VectorPairs => vector_pairs::bytes(bit_width, rows, row_length),
             Layout::VectorRows => {
                 vector_rows::row_bytes(bit_width, row_length).saturating_mul(rows)
@@ -58,6 +61,7 @@ impl PackedWeights<'_> {
                     .try_for_each(|row| pack_row(row, bit_width, rows.next()?))
             }
             Layout::ChannelPairs => channel_pairs::pack(weights, row_length, bit_width, packed),
+            Layout::FieldQuads => field_quads::pack(weights, row_length, bit_width, packed),
             Layout::VectorPairs => vector_pairs::pack(weights, row_length, bit_width, packed),
             Layout::VectorRows => {
                 let row_bytes = vector_rows::row_bytes(bit_width, row_length).max(1);
@@ -81,6 +85,14 @@ impl PackedWeights<'_> {
                 unpack_row(self.bytes.get(start..).unwrap_or(&[]), self.bit_width, weights);
             }
             Layout::ChannelPairs => channel_pairs::unpack(
+                self.bytes,
+                self.row_length,
+                self.bit_width,
+                row,
+                first,
+                weights,
+            ),
+            Layout::FieldQuads => field_quads::unpack(
                 self.bytes,
                 self.row_length,
                 self.bit_width,

@@ -31,6 +31,7 @@ pub const fn bytes(operator: &Operator, input: Shape, output: Shape) -> usize {
             Layout::ChannelPairs => {
                 2 * channel_pairs::padded_depth(weights.bit_width, input.elements())
             }
+            Layout::FieldQuads => quad_column(weights.bit_width, input.elements()),
         },
         _ => 0,
     }
@@ -40,6 +41,10 @@ const fn convolution(window: Window, weights: Weights, input: Shape, output: Sha
     match weights.layout {
         Layout::Rows | Layout::ChannelQuads | Layout::VectorRows => 0,
         Layout::VectorPairs => vector::Strips::new(window, weights.bit_width, input, output).bytes,
+        Layout::FieldQuads => {
+            let depth = window.taps().saturating_mul(input.channels as usize);
+            4 * channel_pairs::padded_depth(weights.bit_width, depth)
+        }
         Layout::ChannelPairs => {
             PairColumns::new(window, weights.bit_width, input, output).scratch_bytes()
         }
@@ -56,12 +61,53 @@ const fn depthwise(window: Window, weights: Weights, input: Shape, output: Shape
             Some(blocks) => blocks.bytes,
             None => 0,
         },
+        Layout::FieldQuads => QuadStrip::new(window, output).scratch_bytes(),
         _ => 0,
     }
 }
 
 const fn larger(first: usize, second: usize) -> usize {
     if first > second { first } else { second }
+}
+
+/// What a fully connected layer in [`Layout::FieldQuads`] needs: a copy of the input where it is no multiple of a group.
+const fn quad_column(bit_width: BitWidth, inputs: usize) -> usize {
+    let depth = channel_pairs::padded_depth(bit_width, inputs);
+    if depth == inputs { 0 } else { depth }
+}
+
+/// What the depthwise kernel for [`Layout::FieldQuads`] keeps in its scratch memory, in this order: the weights of four channels
+/// as words; the sums of a row of outputs; and the strip, the rows of the input under a row of windows, four channels wide and padded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct QuadStrip {
+    /// Taps of the window, the words of weights of a channel.
+    pub taps: usize,
+    /// Outputs of a row, the words of sums.
+    pub outputs: usize,
+    /// Columns of the strip, each as many words as the window has rows.
+    pub columns: usize,
+    /// Rows of the window.
+    pub rows: usize,
+}
+
+impl QuadStrip {
+    /// For a window over an image whose output has this shape.
+    pub const fn new(window: Window, output: Shape) -> Self {
+        let outputs = output.width as usize;
+        Self {
+            taps: window.taps(),
+            outputs,
+            columns: outputs.saturating_sub(1) * window.stride_width as usize
+                + window.kernel_width as usize,
+            rows: window.kernel_height as usize,
+        }
+    }
+
+    /// Bytes of all three.
+    pub const fn scratch_bytes(&self) -> usize {
+        let strip = self.columns.saturating_mul(self.rows);
+        (4 * self.taps).saturating_add(self.outputs).saturating_add(strip).saturating_mul(4)
+    }
 }
 
 const fn smaller(first: usize, second: usize) -> usize {

@@ -17,6 +17,8 @@ pub enum KernelFamily {
     Portable,
     /// Dual 16-bit multiplies: Cortex-M4, M7 and M33.
     Dsp,
+    /// Plain 32-bit multiplies: Cortex-M0, M0+ and M3.
+    Mul32,
     /// Vectors of 16 bytes: Cortex-M55.
     Helium,
 }
@@ -26,8 +28,8 @@ impl KernelFamily {
     pub const fn of(core: Core) -> Self {
         match core {
             Core::M4 | Core::M7 | Core::M33 => Self::Dsp,
+            Core::M0 | Core::M3 => Self::Mul32,
             Core::M55 => Self::Helium,
-            Core::M0 | Core::M3 => Self::Portable,
         }
     }
 
@@ -48,6 +50,12 @@ impl KernelFamily {
             {
                 Layout::ChannelQuads
             }
+            (
+                Self::Mul32,
+                Operator::Convolution2d { .. }
+                | Operator::DepthwiseConvolution2d { .. }
+                | Operator::FullyConnected { .. },
+            ) => Layout::FieldQuads,
             (Self::Helium, Operator::Convolution2d { .. } | Operator::FullyConnected { .. }) => {
                 Layout::VectorPairs
             }
