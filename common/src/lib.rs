@@ -9,6 +9,7 @@
 extern crate std;
 
 pub mod checksum;
+mod compact;
 pub mod error;
 pub mod kernel;
 pub mod message;
@@ -16,3 +17,4 @@ pub mod model;
 pub mod network;
 pub mod packing;
 pub mod requantize;
+pub mod slot;

@@ -1,19 +1,24 @@
 //! What host and board say to each other, over any byte link.
 //!
-//! A frame on the wire is `COBS(postcard(message) ‖ sequence (u16) ‖ CRC-32)` and a zero byte, integers little-endian, the CRC over
-//! everything before it. The board answers each request with one response of the same sequence number. A frame that does not decode,
-//! or whose CRC is wrong, is dropped by the receiver; the host notices by a time-out and asks again.
+//! A frame on the wire is a zero byte, `COBS(postcard(message) ‖ sequence (u32) ‖ CRC-32)` and a zero byte, integers little-endian, the CRC
+//! over everything before it. The zero in front ends whatever a broken frame has left. The board answers each request with one response of the
+//! same sequence number, in the order in which they came. A frame whose CRC is wrong is dropped by its receiver and never looked into; a board
+//! says so with [`Response::Damaged`]. The host asks again, with the same number: every request may be repeated, for one that comes twice does
+//! what it does once. A host begins at a random number, so it takes no answer to somebody before it for its own.
 
 pub mod frame;
 
 use serde::{Deserialize, Serialize};
 
 use crate::model::LoadError;
+use crate::slot::Slot;
 
 /// Version of the messages. Any change to them obliges a new one.
-pub const PROTOCOL_VERSION: u16 = 1;
+pub const PROTOCOL_VERSION: u16 = 2;
 /// Most layers in one [`Response::Layers`].
-pub const LAYERS_PER_RESPONSE: usize = 16;
+pub const LAYERS_PER_RESPONSE: usize = 32;
+/// Bytes of one layer's record in [`Response::Layers`].
+pub const LAYER_RECORD_BYTES: usize = 8;
 
 /// From host to board.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -22,10 +27,12 @@ pub enum Request<'a> {
     Hello,
     /// Run one or more raw inputs, one after the other in `inputs`. Answered by [`Response::Results`].
     Run {
-        /// `count` raw inputs of the model.
-        inputs: &'a [u8],
+        /// Whether to digest every layer's output, which takes some instructions a byte.
+        digests: bool,
         /// Number of inputs, at least 1.
         count: u16,
+        /// `count` raw inputs of the model.
+        inputs: &'a [u8],
     },
     /// Run one raw input and report on its layers from `first` on. Answered by [`Response::Layers`].
     Layers {
@@ -36,19 +43,33 @@ pub enum Request<'a> {
     },
     /// Run the model's self-test. Answered by [`Response::SelfTest`].
     SelfTest,
-    /// How much memory has been in use so far? Answered by [`Response::HighWater`].
-    HighWater,
-    /// Write into the model slot; the model in it is gone from the first write on. Answered by [`Response::Written`].
-    WriteModel {
-        /// Where in the slot.
+    /// How much memory and time has been used so far? Answered by [`Response::Usage`].
+    Usage,
+    /// Make the slot that is not in use ready for a model file. Goes on with an update of the same model that is under
+    /// way. Answered by [`Response::Update`].
+    BeginUpdate {
+        /// Length of the model file in bytes.
+        length: u32,
+        /// Digest of the model file.
+        digest: u32,
+    },
+    /// Write a part of the model file: all but the last a multiple of 256 bytes, in order. The model in use goes on
+    /// being used. Answered by [`Response::Update`].
+    WriteUpdate {
+        /// Digest of the model file, so that a request of an earlier update does no harm.
+        digest: u32,
+        /// Where in the file.
         offset: u32,
         /// What.
         bytes: &'a [u8],
     },
-    /// Validate what has been written and use it. Answered by [`Response::Activated`].
-    ActivateModel {
-        /// Length of the model file.
-        length: u32,
+    /// Validate what has been written and use it from the next request on. Answered by [`Response::Activated`], or refused, and then the
+    /// former model stays in use.
+    FinishUpdate {
+        /// Digest of the model file.
+        digest: u32,
+        /// Whether the model is to pass its self-test and to be used after the next start too.
+        commit: bool,
     },
     /// Start again as after power-on. Answered by [`Response::Resetting`].
     Reset,
@@ -74,43 +95,56 @@ pub enum Response<'a> {
     Hello(Hello<'a>),
     /// Answers [`Request::Run`].
     Results {
+        /// Digest of the model that computed them.
+        model: u32,
         /// Clock counts of all the inferences together, input quantization included.
         count: u64,
-        /// Per input: label (u16), digest over all layers (u32), both little-endian, and the output's bytes.
+        /// Per input: label (u16), digest over all layers (u32, 0 if not asked for), both little-endian, and the output's bytes.
         results: &'a [u8],
     },
     /// Answers [`Request::Layers`].
     Layers {
+        /// Digest of the model that computed them.
+        model: u32,
         /// Number of layers of the model.
         total: u16,
-        /// Records from the first requested layer on.
-        records: heapless::Vec<LayerRecord, LAYERS_PER_RESPONSE>,
         /// Clock counts of input quantization.
         input_count: u32,
+        /// Records from the first requested layer on: digest and clock counts, both u32 and little-endian.
+        records: &'a [u8],
     },
     /// Answers [`Request::SelfTest`].
     SelfTest {
-        /// Whether the digest was the expected one.
+        /// Digest of the model that was tested.
+        model: u32,
+        /// Whether the digest over its layers was the expected one.
         passed: bool,
     },
-    /// Answers [`Request::HighWater`].
-    HighWater {
+    /// Answers [`Request::Usage`].
+    Usage {
         /// Bytes of the arena that the model uses.
         arena: u32,
         /// Most bytes of stack in use since start.
         stack: u32,
+        /// Clock counts since start, waiting for the link included where the clock runs meanwhile.
+        ticks: u64,
     },
-    /// Answers [`Request::WriteModel`].
-    Written,
-    /// Answers [`Request::ActivateModel`].
+    /// Answers [`Request::BeginUpdate`] and [`Request::WriteUpdate`].
+    Update {
+        /// Bytes of the model file that are in the slot; the next part begins here.
+        written: u32,
+    },
+    /// Answers [`Request::FinishUpdate`].
     Activated {
-        /// The model's digest.
+        /// Digest of the model that is now in use.
         digest: u32,
     },
     /// Answers [`Request::Reset`].
     Resetting,
     /// The request cannot be met.
     Refused(Refusal),
+    /// Answers nothing, with sequence number 0: a frame came damaged.
+    Damaged,
 }
 
 /// Who a board is and what it can take.
@@ -124,23 +158,18 @@ pub struct Hello<'a> {
     pub firmware: &'a str,
     /// Digest of the model in use, or why there is none.
     pub model: Result<u32, Refusal>,
+    /// The slot that the model in use is in.
+    pub slot: Slot,
+    /// Why a newer model than the one in use was passed over at start, if there is one.
+    pub passed_over: Option<Refusal>,
     /// What counts are in.
     pub clock: ClockUnit,
     /// Capacity of the arena in bytes.
     pub arena_bytes: u32,
     /// Longest frame that the board can receive or send, encoded, in bytes.
     pub frame_bytes: u32,
-    /// Capacity of the model slot that [`Request::WriteModel`] reaches; 0 if models cannot be sent.
+    /// Room for a model file in either slot, in bytes; 0 if models cannot be sent.
     pub slot_bytes: u32,
-}
-
-/// Digest and cost of one layer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct LayerRecord {
-    /// Digest of the layer's output.
-    pub digest: u32,
-    /// Clock counts.
-    pub count: u32,
 }
 
 /// Why a request cannot be met.
@@ -166,10 +195,21 @@ pub enum Refusal {
     TooLarge,
     /// The board cannot be sent models.
     NoSlot,
-    /// The write leaves the slot, or the slot's memory refused it.
+    /// The slot's memory did not take the write.
     Write,
     /// The request could not be decoded although its checksum was right: another protocol version.
     Unknown,
+    /// The model does not fit a slot.
+    SlotTooSmall,
+    /// The request belongs to no update that is under way, or not to this place of it.
+    NoUpdate,
+    /// The model does not compute what it should on this board.
+    SelfTest,
+    /// The firmware leaves out the code for an operator of the model.
+    Operator {
+        /// The first layer that has one.
+        layer: u16,
+    },
 }
 
 impl From<LoadError> for Refusal {
@@ -195,8 +235,14 @@ impl core::fmt::Display for Refusal {
             Self::InputLength => formatter.write_str("the input has the wrong length"),
             Self::TooLarge => formatter.write_str("the answer does not fit a frame"),
             Self::NoSlot => formatter.write_str("this board takes a model only at start"),
-            Self::Write => formatter.write_str("the slot's memory refused the write"),
+            Self::Write => formatter.write_str("the slot's memory did not take the write"),
             Self::Unknown => formatter.write_str("the board speaks another protocol version"),
+            Self::SlotTooSmall => formatter.write_str("the model does not fit the board's slot"),
+            Self::NoUpdate => formatter.write_str("there is no such update under way"),
+            Self::SelfTest => formatter.write_str("the model fails its self-test on this board"),
+            Self::Operator { layer } => {
+                write!(formatter, "the firmware leaves out the operator of layer {layer}")
+            }
         }
     }
 }

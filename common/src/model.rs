@@ -13,6 +13,7 @@ pub use validate::{LoadError, Reason};
 
 use serde::{Deserialize, Serialize};
 
+use crate::compact;
 use crate::packing::BitWidth;
 use crate::requantize::{ActivationRange, Rescale};
 
@@ -124,11 +125,30 @@ pub enum Layout {
     /// Two output channels side by side in fields that a dual 16-bit multiply takes; see [`crate::packing::channel_pairs`]. For full
     /// convolutions and fully connected layers on cores with DSP instructions.
     ChannelPairs,
+    /// As `Rows`, for kernels that take four channels at a time and get the scratch memory for it. For depthwise convolutions on
+    /// cores with DSP instructions.
+    ChannelQuads,
+    /// Four output channels side by side; see [`crate::packing::field_quads`]. For every layer with weights on cores with a plain
+    /// 32-bit multiply.
+    FieldQuads,
+    /// Two output channels side by side in vectors of 16 lanes; see [`crate::packing::vector_pairs`]. For full convolutions and fully
+    /// connected layers on cores with Helium.
+    VectorPairs,
+    /// One row per output channel in fields that never straddle bytes; see [`crate::packing::vector_rows`]. For depthwise convolutions
+    /// on cores with Helium.
+    VectorRows,
 }
 
 impl Layout {
     /// Every layout.
-    pub const ALL: [Self; 2] = [Self::Rows, Self::ChannelPairs];
+    pub const ALL: [Self; 6] = [
+        Self::Rows,
+        Self::ChannelPairs,
+        Self::ChannelQuads,
+        Self::FieldQuads,
+        Self::VectorPairs,
+        Self::VectorRows,
+    ];
 }
 
 /// Packed weights and what belongs to each output channel.
@@ -358,8 +378,8 @@ impl<'a> Model<'a> {
     /// [`LoadError`] says what is wrong and in which layer.
     pub fn load(file: &'a [u8]) -> Result<Self, LoadError> {
         let (header, parts) = header::split(file)?;
-        let (description, layers) = postcard::take_from_bytes::<Description<'a>>(parts.description)
-            .map_err(|_| LoadError::model(Reason::Description))?;
+        let (description, layers) = compact::take::<Description<'a>>(parts.description)
+            .ok_or(LoadError::model(Reason::Description))?;
         let model =
             Self { description, layers, parameters: parts.parameters, digest: header.checksum };
         validate::validate(&model)?;
@@ -417,7 +437,7 @@ impl<'a> Iterator for Layers<'a> {
         self.remaining = self.remaining.checked_sub(1)?;
         // Loading has decoded every layer once, so this cannot fail afterwards; while loading, an early end is what
         // tells the validator that a layer is broken.
-        let (layer, rest) = postcard::take_from_bytes::<Layer<'a>>(self.bytes).ok()?;
+        let (layer, rest) = compact::take::<Layer<'a>>(self.bytes)?;
         self.bytes = rest;
         Some(layer)
     }

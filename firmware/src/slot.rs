@@ -1,64 +1,27 @@
-//! Where a board keeps its model: a region of memory apart from the firmware, read in place.
+//! Where a board keeps its models: two slots in a region of flash apart from the firmware, read in place.
+//!
+//! One slot holds the model in use, the other takes the next one, part by part, while the first goes on being used. `common`'s
+//! `slot.rs` has the layout. Power may fail at any moment: the slot in use is never touched, and the other one counts only from
+//! the moment in which its record is complete.
 
+mod fixed;
+mod idle;
+#[cfg(target_os = "none")]
+mod nvmc;
 mod ram_flash;
 #[cfg(target_os = "none")]
 mod region;
 
 use embedded_storage::nor_flash::NorFlash;
+use tinyhero_common::slot::{Record, Slot, room};
 
+pub use fixed::Fixed;
+pub use idle::IdleSlot;
+#[cfg(target_os = "none")]
+pub use nvmc::Nvmc;
 pub use ram_flash::RamFlash;
 #[cfg(target_os = "none")]
 pub use region::take_region;
-
-/// A write that the slot did not take.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum SlotError {
-    /// The board takes a model only at start.
-    ReadOnly,
-    /// The write leaves the slot, or its memory refused it.
-    Write,
-}
-
-/// A memory region with room for one model file.
-pub trait ModelSlot {
-    /// The whole region; the model file is at its start.
-    fn bytes(&self) -> &[u8];
-
-    /// Bytes that [`ModelSlot::write`] reaches; 0 if the slot cannot be written.
-    fn writable_bytes(&self) -> u32;
-
-    /// Writes into the region. A model is written from its start to its end: memory is erased as a write first enters it.
-    ///
-    /// # Errors
-    /// The slot cannot be written there.
-    fn write(&mut self, offset: u32, bytes: &[u8]) -> Result<(), SlotError>;
-}
-
-/// A model that cannot be replaced while the firmware runs: linked in, or put beside it.
-pub struct FixedSlot<'a> {
-    bytes: &'a [u8],
-}
-
-impl<'a> FixedSlot<'a> {
-    /// A slot over `bytes`, whose start should be aligned to 16.
-    pub const fn new(bytes: &'a [u8]) -> Self {
-        Self { bytes }
-    }
-}
-
-impl ModelSlot for FixedSlot<'_> {
-    fn bytes(&self) -> &[u8] {
-        self.bytes
-    }
-
-    fn writable_bytes(&self) -> u32 {
-        0
-    }
-
-    fn write(&mut self, _offset: u32, _bytes: &[u8]) -> Result<(), SlotError> {
-        Err(SlotError::ReadOnly)
-    }
-}
 
 /// Flash whose content also lies in the address space.
 pub trait MappedFlash: NorFlash {
@@ -66,64 +29,165 @@ pub trait MappedFlash: NorFlash {
     fn bytes(&self) -> &[u8];
 }
 
-/// A slot in flash that the firmware can write.
-pub struct FlashSlot<F> {
-    flash: F,
+/// An update that has begun.
+#[derive(Clone, Copy)]
+struct Update {
+    length: u32,
+    digest: u32,
+    /// Bytes of the file that are in the slot.
+    written: u32,
 }
 
-/// Largest unit of writing that a flash may have.
-const LARGEST_WRITE_BYTES: usize = 32;
+/// A board's two slots. Each `F` is the whole of its slot: equally long, a multiple of the flash's unit of erasing.
+pub struct Slots<F> {
+    a: F,
+    b: F,
+    /// The slot that is used at the next start.
+    home: Option<Slot>,
+    /// Whether the model in the other slot is in use for now.
+    trial: bool,
+    update: Option<Update>,
+}
 
-impl<F: MappedFlash> FlashSlot<F> {
-    /// A slot that is the whole of `flash`.
-    pub const fn new(flash: F) -> Self {
-        Self { flash }
-    }
-
-    /// Erases the pages that `start..end` enters, that is, whose first byte it holds.
-    fn erase_entered(&mut self, start: u32, end: u32) -> Result<(), SlotError> {
-        let page = F::ERASE_SIZE as u32;
-        let first = start.checked_next_multiple_of(page).ok_or(SlotError::Write)?;
-        let last = end.checked_next_multiple_of(page).ok_or(SlotError::Write)?;
-        if first < last {
-            self.flash.erase(first, last).map_err(|_| SlotError::Write)?;
-        }
-        Ok(())
+impl<'a> Slots<Fixed<'a>> {
+    /// A model that cannot be replaced while the firmware runs: linked in, or put beside it. `bytes` should be aligned to 16.
+    pub const fn fixed(bytes: &'a [u8]) -> Self {
+        Self::new(Fixed::new(bytes), Fixed::new(&[]))
     }
 }
 
-impl<F: MappedFlash> ModelSlot for FlashSlot<F> {
-    fn bytes(&self) -> &[u8] {
-        self.flash.bytes()
+impl<F> Slots<F> {
+    /// Slot A and slot B; which of them holds the model is not known yet.
+    pub const fn new(a: F, b: F) -> Self {
+        Self { a, b, home: None, trial: false, update: None }
     }
 
-    fn writable_bytes(&self) -> u32 {
-        self.flash.capacity() as u32
+    /// The two halves of a region, each made flash by `flash`.
+    pub fn halves<'a>(region: &'a mut [u8], flash: impl Fn(&'a mut [u8]) -> F) -> Self {
+        let (a, b) = region.split_at_mut(region.len() / 2);
+        Self::new(flash(a), flash(b))
     }
 
-    fn write(&mut self, offset: u32, bytes: &[u8]) -> Result<(), SlotError> {
-        let length = u32::try_from(bytes.len()).map_err(|_| SlotError::Write)?;
-        let end = offset.checked_add(length).ok_or(SlotError::Write)?;
-        if end > self.writable_bytes() {
-            return Err(SlotError::Write);
+    const fn idle(&self) -> Slot {
+        match self.home {
+            Some(slot) => slot.other(),
+            None => Slot::A,
         }
-        self.erase_entered(offset, end)?;
-        let unit = F::WRITE_SIZE.clamp(1, LARGEST_WRITE_BYTES);
-        let tail_bytes = bytes.len().checked_rem(unit).unwrap_or(0);
-        let body_bytes = bytes.len().saturating_sub(tail_bytes);
-        let (body, tail) = bytes.split_at_checked(body_bytes).ok_or(SlotError::Write)?;
-        self.flash.write(offset, body).map_err(|_| SlotError::Write)?;
-        if tail.is_empty() {
-            return Ok(());
+    }
+
+    /// The slot that the model in use is in, if one is.
+    pub const fn used(&self) -> Option<Slot> {
+        if self.trial { Some(self.idle()) } else { self.home }
+    }
+
+    /// Whether the model in use was not committed, so that the next start goes back to the former one.
+    pub const fn is_trial(&self) -> bool {
+        self.trial
+    }
+
+    /// Uses the model in `slot` from now on and after every start.
+    pub const fn settle(&mut self, slot: Option<Slot>) {
+        self.home = slot;
+        self.trial = false;
+    }
+
+    /// Uses the model in the idle slot until the next start.
+    pub const fn try_out(&mut self) {
+        self.trial = true;
+    }
+
+    /// Goes back from a model that was tried out to the committed one.
+    pub const fn end_trial(&mut self) {
+        self.trial = false;
+    }
+
+    const fn flash(&self, slot: Slot) -> &F {
+        match slot {
+            Slot::A => &self.a,
+            Slot::B => &self.b,
         }
-        // What does not fill a unit is filled up with the erased value, which changes nothing.
-        let mut padded = [0xFF; LARGEST_WRITE_BYTES];
-        for (place, byte) in padded.iter_mut().zip(tail) {
-            *place = *byte;
+    }
+}
+
+impl<F: MappedFlash> Slots<F> {
+    /// Room for a model file in either slot, in bytes; 0 if the slots cannot be written.
+    pub fn writable_bytes(&self) -> u32 {
+        room(self.b.capacity()) as u32
+    }
+
+    /// What a model file can be in: all of a slot but its record.
+    pub fn file(&self, slot: Slot) -> &[u8] {
+        let bytes = self.flash(slot).bytes();
+        // A fixed model has all the region to itself.
+        let room = if self.b.capacity() == 0 { bytes.len() } else { room(bytes.len()) };
+        bytes.get(..room).unwrap_or_default()
+    }
+
+    /// The record in a slot; `None` if the slot holds no complete model.
+    pub fn record(&self, slot: Slot) -> Option<Record> {
+        Record::read(self.flash(slot).bytes())
+    }
+
+    /// The slots with a record, newest first.
+    pub fn newest_first(&self) -> [Option<(Slot, Record)>; 2] {
+        let [a, b] = Slot::BOTH.map(|slot| self.record(slot).map(|record| (slot, record)));
+        match (a, b) {
+            (Some((_, older)), Some((_, newer))) if newer.sequence > older.sequence => [b, a],
+            _ => [a, b],
         }
-        let padded = padded.get(..unit).ok_or(SlotError::Write)?;
-        self.flash
-            .write(offset.saturating_add(body_bytes as u32), padded)
-            .map_err(|_| SlotError::Write)
+    }
+
+    /// What the model in use can be in, and the slot beside it; the latter only if it is not itself in use.
+    pub fn split(&mut self) -> (&[u8], Option<IdleSlot<'_, F>>) {
+        let idle = self.idle();
+        if self.trial {
+            return (self.file(idle), None);
+        }
+        let Self { a, b, home, update, .. } = self;
+        let writable = b.capacity() > 0;
+        let (flash, used) = match idle {
+            Slot::A if writable => (a, b.bytes()),
+            _ => (b, a.bytes()),
+        };
+        let file = match (home, writable) {
+            (None, _) => &[],
+            (Some(_), true) => used.get(..room(used.len())).unwrap_or_default(),
+            (Some(_), false) => used,
+        };
+        (file, Some(IdleSlot::new(flash, update)))
+    }
+
+    /// The file in the idle slot if an update of this digest has been written to its end.
+    pub fn written_file(&self, digest: u32) -> Option<&[u8]> {
+        let update = self.update?;
+        let complete = update.digest == digest && update.written == update.length;
+        self.flash(self.idle()).bytes().get(..update.length as usize).filter(|_| complete)
+    }
+
+    /// Gives the update that has been written its record, and uses its model from now on. False if the flash did not take it.
+    pub fn commit(&mut self) -> bool {
+        let slot = self.idle();
+        let Some(update) = self.update.take() else { return false };
+        let newest = self.record(slot.other()).map_or(0, |record| record.sequence);
+        let record = Record {
+            sequence: newest.saturating_add(1),
+            length: update.length,
+            digest: update.digest,
+        };
+        let flash = match slot {
+            Slot::A => &mut self.a,
+            Slot::B => &mut self.b,
+        };
+        let place = room(flash.capacity()) as u32;
+        let taken = idle::write_verified(flash, place, &record.to_bytes()).is_some();
+        if taken {
+            self.settle(Some(slot));
+        }
+        taken
+    }
+
+    /// Gives up the update of this digest, if it is under way, after its model was refused.
+    pub fn give_up(&mut self, digest: u32) {
+        self.update = self.update.filter(|update| update.digest != digest);
     }
 }

@@ -194,7 +194,7 @@ fn differentiate<O: Objective + ?Sized>(
 }
 
 /// The gradient of a scalar for every parameter, zero where it does not depend on it.
-fn gradients_of(value: &Tensor, parameters: &[Parameter]) -> Result<Vec<Tensor>> {
+pub(crate) fn gradients_of(value: &Tensor, parameters: &[Parameter]) -> Result<Vec<Tensor>> {
     let store: GradStore = value.backward()?;
     let gradient = |parameter: &Parameter| match store.get(parameter.variable.as_tensor()) {
         Some(gradient) => Ok(gradient.clone()),
@@ -204,17 +204,17 @@ fn gradients_of(value: &Tensor, parameters: &[Parameter]) -> Result<Vec<Tensor>>
 }
 
 /// The same tensors without the graph that led to them.
-fn detached(tensors: &[Tensor]) -> Vec<Tensor> {
+pub(crate) fn detached(tensors: &[Tensor]) -> Vec<Tensor> {
     tensors.iter().map(Tensor::detach).collect()
 }
 
 /// A scalar tensor of any float type as a number.
-fn scalar(tensor: &Tensor) -> Result<f64> {
+pub(crate) fn scalar(tensor: &Tensor) -> Result<f64> {
     Ok(tensor.detach().to_dtype(candle_core::DType::F64)?.to_scalar::<f64>()?)
 }
 
 /// `√Σ‖t‖²` over several tensors, summed in f64 in order.
-fn global_norm(tensors: &[Tensor]) -> Result<f64> {
+pub(crate) fn global_norm(tensors: &[Tensor]) -> Result<f64> {
     let mut sum = 0.0;
     for tensor in tensors {
         sum += scalar(&tensor.detach().sqr()?.sum_all()?)?;

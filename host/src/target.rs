@@ -4,7 +4,10 @@ pub mod board;
 pub mod client;
 pub mod firmware_image;
 pub mod link;
+#[cfg(feature = "probe")]
+pub mod probe;
 mod process;
 #[cfg(unix)]
 pub mod qemu;
 pub mod setup;
+pub mod slots;

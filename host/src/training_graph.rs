@@ -49,6 +49,8 @@ enum NodeTensors {
 pub struct TrainingGraph {
     /// Passes that running statistics follow.
     pub statistics_passes: StatisticsPasses,
+    /// Whether the loss uses the running statistics and leaves them alone, so that it is one fixed function of the parameters.
+    pub frozen_statistics: bool,
     network: Network,
     summaries: Vec<NodeSummary>,
     nodes: Vec<NodeTensors>,
@@ -123,6 +125,7 @@ impl TrainingGraph {
             direct: direct.map(Mutex::new),
             device,
             statistics_passes: StatisticsPasses::default(),
+            frozen_statistics: false,
             network: network.clone(),
             summaries,
             nodes,
@@ -315,7 +318,8 @@ impl Objective for TrainingGraph {
             ));
         };
         let mut statistics = Vec::new();
-        let output = self.forward(&input, Mode::Training, &mut statistics)?;
+        let mode = if self.frozen_statistics { Mode::Evaluation } else { Mode::Training };
+        let output = self.forward(&input, mode, &mut statistics)?;
         self.follow_pass(pass, &statistics)?;
         if self.network.is_autoencoder() {
             return Ok(output.sub(&target)?.sqr()?.mean_all()?);
@@ -324,7 +328,9 @@ impl Objective for TrainingGraph {
     }
 
     fn gradient(&mut self, pass: Pass) -> Result<(f64, Vec<Tensor>)> {
-        let Some(direct) = &mut self.direct else { return library_gradient(self, pass) };
+        let Some(direct) = self.direct.as_mut().filter(|_| !self.frozen_statistics) else {
+            return library_gradient(self, pass);
+        };
         let direct = direct.get_mut().unwrap_or_else(PoisonError::into_inner);
         let gradients = direct.gradient(&self.parameters)?;
         self.follow_pass(pass, &gradients.statistics)?;
@@ -336,7 +342,7 @@ impl Objective for TrainingGraph {
         pass: Pass,
         direction: &mut dyn FnMut(&[Tensor]) -> Result<Vec<Tensor>>,
     ) -> Result<SecondOrder> {
-        if self.direct.is_none() {
+        if self.direct.is_none() || self.frozen_statistics {
             return library_second_order(self, pass, direction);
         }
         let (loss, gradient) = self.gradient(pass)?;

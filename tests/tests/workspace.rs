@@ -55,6 +55,7 @@ fn dependencies_point_in_one_direction() {
         "embedded-io",
         "embedded-storage",
         "defmt",
+        "critical-section",
     ]);
     assert!(firmware.is_subset(&allowed), "firmware: {firmware:?}");
     let host = of("tinyhero", "normal");
@@ -124,12 +125,19 @@ fn every_unsafe_block_says_why_it_is_sound() {
     }
 }
 
+/// serde's interface names floats; these methods of `common/src/compact/write.rs` refuse them.
+const REFUSED_FLOATS: [&str; 2] =
+    ["fn serialize_f32(self, _: f32) -> Done {", "fn serialize_f64(self, _: f64) -> Done {"];
+
 #[test]
 fn there_is_no_float_below_the_host() {
     for folder in ["common/src", "firmware/src", "boards", "tests/src"] {
         for path in sources(&root().join(folder)) {
             let text = std::fs::read_to_string(&path).unwrap();
             for (number, line) in text.lines().enumerate() {
+                if REFUSED_FLOATS.contains(&line.trim()) {
+                    continue;
+                }
                 let found = words(line).iter().any(|word| ["f32", "f64"].contains(word));
                 assert!(!found, "{}:{} has a float", path.display(), number + 1);
             }

@@ -8,10 +8,10 @@ use tinyhero_firmware::activity::NoPin;
 use tinyhero_firmware::alignment;
 use tinyhero_firmware::clock::SysTick;
 use tinyhero_firmware::engine::Engine;
-use tinyhero_firmware::kernel::Portable;
+use tinyhero_firmware::kernel::Mul32;
 use tinyhero_firmware::semihosting::{self, SemihostingLink};
 use tinyhero_firmware::server::{Buffers, Server};
-use tinyhero_firmware::slot::{self, FlashSlot, RamFlash};
+use tinyhero_firmware::slot::{self, RamFlash, Slots};
 use tinyhero_firmware::stack;
 
 const CLOCK_HERTZ: u32 = 25_000_000;
@@ -20,7 +20,7 @@ const FRAME_BYTES: usize = 64 * 1024;
 
 #[cortex_m_rt::entry]
 fn main() -> ! {
-    static mut ENGINE: Engine<Portable, ARENA_BYTES> = Engine::new(Portable);
+    static mut ENGINE: Engine<Mul32, ARENA_BYTES> = Engine::new(Mul32);
     static mut BUFFERS: Buffers<FRAME_BYTES> = Buffers::new();
     alignment::trap_unaligned_accesses();
     let (Some(region), Ok(link)) = (slot::take_region(), SemihostingLink::open()) else {
@@ -31,7 +31,7 @@ fn main() -> ! {
         link,
         clock: SysTick::start(CLOCK_HERTZ),
         activity: NoPin,
-        slot: FlashSlot::new(RamFlash::new(region)),
+        slots: Slots::halves(region, RamFlash::new),
         stack_high_water: stack::high_water,
     };
     semihosting::finish(server.serve(ENGINE, BUFFERS))

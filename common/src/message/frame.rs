@@ -6,43 +6,45 @@
 use serde::{Deserialize, Serialize};
 
 use crate::checksum::Crc32;
+use crate::compact;
 
 /// Bytes behind the message inside a frame: sequence number and CRC.
-const TRAILER_BYTES: usize = 6;
+const TRAILER_BYTES: usize = 8;
 
-/// Room that [`encode`] needs for a message of `message_bytes`, closing zero included; the frame itself may be shorter.
+/// Room that [`encode`] needs for a message of `message_bytes`, both zeros included; the frame itself may be shorter.
 pub const fn encoded_bytes(message_bytes: usize) -> usize {
     let plain = message_bytes.saturating_add(TRAILER_BYTES);
-    plain.saturating_add(plain / 253).saturating_add(4)
+    plain.saturating_add(plain / 253).saturating_add(5)
 }
 
-/// Encodes a message into `frame`, closing zero included; returns the part used.
+/// Encodes a message into `frame`, both zeros included; returns the part used.
 ///
 /// `None` if the message does not fit. Needs no second buffer: the message is serialized towards the front and stuffed in place.
 pub fn encode<'a, M: Serialize>(
     message: &M,
-    sequence: u16,
+    sequence: u32,
     frame: &'a mut [u8],
 ) -> Option<&'a [u8]> {
-    // One code byte goes first; the message is written behind the room that stuffing may need.
+    // A zero and one code byte go first; the message is written behind the room that stuffing may need.
     let capacity = frame.len();
-    let overhead = capacity / 254 + 2;
+    let overhead = capacity / 254 + 3;
     let plain = frame.get_mut(overhead..)?;
-    let used = postcard::to_slice(message, plain).ok()?.len();
+    let used = compact::put(message, plain)?;
     let (body, rest) = plain.split_at_mut_checked(used)?;
     let (place, _) = rest.split_at_mut_checked(TRAILER_BYTES)?;
-    let [s0, s1] = sequence.to_le_bytes();
-    let [c0, c1, c2, c3] = Crc32::new().update(body).update(&[s0, s1]).finish().to_le_bytes();
-    for (byte, value) in place.iter_mut().zip([s0, s1, c0, c1, c2, c3]) {
+    let sequence = sequence.to_le_bytes();
+    let checksum = Crc32::new().update(body).update(&sequence).finish().to_le_bytes();
+    for (byte, value) in place.iter_mut().zip(sequence.into_iter().chain(checksum)) {
         *byte = value;
     }
     stuff(frame, overhead, overhead.checked_add(used)?.checked_add(TRAILER_BYTES)?)
 }
 
-/// Stuffs `frame[start..end]` towards the front of `frame`, closing zero included.
+/// Stuffs `frame[start..end]` towards the front of `frame`, a zero before and a zero behind it.
 fn stuff(frame: &mut [u8], start: usize, end: usize) -> Option<&[u8]> {
-    let mut code_place = 0usize;
-    let mut write = 1usize;
+    *frame.first_mut()? = 0;
+    let mut code_place = 1usize;
+    let mut write = 2usize;
     let mut code = 1u8;
     for read in start..end {
         let byte = *frame.get(read)?;
@@ -86,7 +88,7 @@ pub struct Decoder {
 pub enum Progress {
     /// The frame goes on.
     More,
-    /// The frame is complete and this many bytes long in the buffer; check it with [`open`].
+    /// The frame is complete and this many bytes long in the buffer; check it with [`check`] or [`open`].
     Frame(usize),
     /// The frame was too long or malformed and has been dropped.
     Dropped,
@@ -98,8 +100,35 @@ impl Decoder {
         Self { length: 0, run: 0, zero_due: false, broken: false }
     }
 
+    /// Takes bytes up to the end of a frame: how many it took, all of them if the frame goes on, and what they led to.
+    pub fn feed(&mut self, bytes: &[u8], buffer: &mut [u8]) -> (usize, Progress) {
+        let mut used = 0usize;
+        loop {
+            // What is left of a run is copied as it is.
+            let source = bytes.get(used..).unwrap_or_default();
+            let target = buffer.get_mut(self.length..).unwrap_or_default();
+            let mut copied = 0u8;
+            for (place, &byte) in target.iter_mut().zip(source).take(usize::from(self.run)) {
+                if byte == 0 {
+                    break;
+                }
+                *place = byte;
+                copied = copied.wrapping_add(1);
+            }
+            self.run = self.run.wrapping_sub(copied);
+            self.length = self.length.wrapping_add(usize::from(copied));
+            used = used.wrapping_add(usize::from(copied));
+            let Some(&byte) = bytes.get(used) else { return (used, Progress::More) };
+            used = used.wrapping_add(1);
+            match self.push(byte, buffer) {
+                Progress::More => {}
+                end => return (used, end),
+            }
+        }
+    }
+
     /// Takes one byte.
-    pub fn push(&mut self, byte: u8, buffer: &mut [u8]) -> Progress {
+    fn push(&mut self, byte: u8, buffer: &mut [u8]) -> Progress {
         if byte == 0 {
             let complete = !self.broken && self.run == 0;
             let length = self.length;
@@ -135,16 +164,26 @@ impl Decoder {
     }
 }
 
-/// Checks a complete frame and decodes its message, which may borrow from it.
-///
-/// `None` if the CRC is wrong; `Some((sequence, None))` if the message inside is unknown.
-pub fn open<'a, M: Deserialize<'a>>(frame: &'a [u8]) -> Option<(u16, Option<M>)> {
+/// Checks a complete frame: its sequence number and its message, still encoded. `None` if the CRC is wrong.
+pub fn check(frame: &[u8]) -> Option<(u32, &[u8])> {
     let (covered, crc) = frame.split_last_chunk::<4>()?;
     if Crc32::of(covered) != u32::from_le_bytes(*crc) {
         return None;
     }
-    let (body, sequence) = covered.split_last_chunk::<2>()?;
-    Some((u16::from_le_bytes(*sequence), postcard::from_bytes(body).ok()))
+    let (message, sequence) = covered.split_last_chunk::<4>()?;
+    Some((u32::from_le_bytes(*sequence), message))
+}
+
+/// Decodes the message of a frame that [`check`] has passed; it may borrow from it. `None` if it is unknown.
+pub fn decode<'a, M: Deserialize<'a>>(message: &'a [u8]) -> Option<M> {
+    compact::take(message).map(|(message, _)| message)
+}
+
+/// Checks a complete frame and decodes its message, which may borrow from it.
+///
+/// `None` if the CRC is wrong; `Some((sequence, None))` if the message inside is unknown.
+pub fn open<'a, M: Deserialize<'a>>(frame: &'a [u8]) -> Option<(u32, Option<M>)> {
+    check(frame).map(|(sequence, message)| (sequence, decode(message)))
 }
 
 #[cfg(test)]
@@ -158,7 +197,43 @@ mod tests {
         bytes.iter().map(|&byte| decoder.push(byte, buffer)).collect()
     }
 
+    /// The frames, and where each ended.
+    fn feed_all(parts: &[&[u8]], buffer: &mut [u8]) -> Vec<(usize, Progress)> {
+        let mut decoder = Decoder::new();
+        let mut ends = Vec::new();
+        let mut before = 0;
+        for part in parts {
+            let mut used = 0;
+            while used < part.len() {
+                let (taken, progress) = decoder.feed(&part[used..], buffer);
+                used += taken;
+                if progress != Progress::More {
+                    ends.push((before + used, progress));
+                }
+            }
+            before += part.len();
+        }
+        ends
+    }
+
     proptest! {
+        #[test]
+        fn bytes_together_decode_as_one_by_one(
+            bytes in proptest::collection::vec(prop_oneof![0u8..6, any::<u8>(), Just(0xFF)], 0..900),
+            cut in any::<prop::sample::Index>(),
+            room in 0usize..300,
+        ) {
+            let mut one_by_one = std::vec![0; room];
+            let expected: Vec<_> = (1..)
+                .zip(decode_all(&bytes, &mut one_by_one))
+                .filter(|(_, progress)| *progress != Progress::More)
+                .collect();
+            let mut together = std::vec![0; room];
+            let (first, second) = bytes.split_at(cut.index(bytes.len() + 1));
+            prop_assert_eq!(feed_all(&[first, second], &mut together), expected);
+            prop_assert_eq!(together, one_by_one);
+        }
+
         #[test]
         fn what_is_encoded_decodes_to_the_same(
             message in prop_oneof![
@@ -166,13 +241,14 @@ mod tests {
                 proptest::collection::vec(1u8..=255, 240..600),
                 proptest::collection::vec(Just(0u8), 0..600),
             ],
-            sequence in any::<u16>(),
+            sequence in any::<u32>(),
         ) {
             let bytes: &[u8] = &message;
             let mut frame = std::vec![0xA5; encoded_bytes(message.len() + 3)];
             let encoded = encode(&bytes, sequence, &mut frame).unwrap().to_vec();
-            prop_assert_eq!(encoded.iter().position(|&byte| byte == 0), Some(encoded.len() - 1));
-            let mut buffer = std::vec![0; message.len() + 9];
+            prop_assert_eq!(encoded.iter().filter(|&&byte| byte == 0).count(), 2);
+            prop_assert_eq!((encoded[0], encoded[encoded.len() - 1]), (0, 0));
+            let mut buffer = std::vec![0; message.len() + 11];
             let last = *decode_all(&encoded, &mut buffer).last().unwrap();
             let Progress::Frame(length) = last else { panic!("not a frame: {last:?}") };
             let (got, body) = open::<&[u8]>(&buffer[..length]).unwrap();

@@ -41,19 +41,16 @@ impl<const FRAME: usize> Default for Buffers<FRAME> {
 /// A frame in the receive buffer whose checksum was right.
 #[derive(Clone, Copy)]
 pub(super) struct RequestFrame {
-    pub(super) sequence: u16,
+    pub(super) sequence: u32,
+    /// Of the message, at the start of the buffer.
     length: usize,
 }
 
 impl RequestFrame {
     /// The request in it; `None` if this firmware does not know it.
     pub(super) fn request<'b>(&self, received: &'b [u8]) -> Option<Request<'b>> {
-        frame::open::<Request<'b>>(received.get(..self.length)?).and_then(|(_, request)| request)
+        frame::decode(received.get(..self.length)?)
     }
-}
-
-pub(super) fn reply<'a>(outcome: Result<Response<'a>, Refusal>) -> Response<'a> {
-    outcome.unwrap_or_else(Response::Refused)
 }
 
 pub(super) struct Connection<Link> {
@@ -66,21 +63,31 @@ impl<Link: Read + Write> Connection<Link> {
         Self { link, decoder: Decoder::new() }
     }
 
-    /// Waits for the next frame whose checksum is right; others are dropped, and the host asks again.
+    /// Waits for the next frame whose checksum is right; of others it says that they came damaged, and the host asks again.
     pub(super) fn receive<const FRAME: usize>(
         &mut self,
         buffers: &mut Buffers<FRAME>,
     ) -> Result<RequestFrame, End> {
         loop {
-            let Buffers { chunk, unread, received, .. } = buffers;
-            while let Some(&byte) = unread.next().and_then(|place| chunk.get(place)) {
-                if let Progress::Frame(length) = self.decoder.push(byte, received)
-                    && let Some(sequence) = received.get(..length).and_then(sequence_of)
-                {
-                    return Ok(RequestFrame { sequence, length });
+            while let Some(bytes) = buffers.chunk.get(buffers.unread.clone())
+                && !bytes.is_empty()
+            {
+                let (used, progress) = self.decoder.feed(bytes, &mut buffers.received);
+                buffers.unread.start = buffers.unread.start.wrapping_add(used);
+                let length = match progress {
+                    Progress::More => continue,
+                    Progress::Frame(length) => length,
+                    Progress::Dropped => 0,
+                };
+                match buffers.received.get(..length).and_then(frame::check) {
+                    Some((sequence, message)) => {
+                        return Ok(RequestFrame { sequence, length: message.len() });
+                    }
+                    None if self.send(&Response::Damaged, 0, &mut buffers.frame) => {}
+                    None => return Err(End::Failed),
                 }
             }
-            *unread = match self.link.read(chunk) {
+            buffers.unread = match self.link.read(&mut buffers.chunk) {
                 Ok(0) => return Err(End::Closed),
                 Ok(count) => 0..count,
                 Err(_) => {
@@ -92,7 +99,7 @@ impl<Link: Read + Write> Connection<Link> {
     }
 
     /// Sends a response, or a refusal if it does not fit a frame; false if the link broke.
-    pub(super) fn send(&mut self, response: &Response<'_>, sequence: u16, room: &mut [u8]) -> bool {
+    pub(super) fn send(&mut self, response: &Response<'_>, sequence: u32, room: &mut [u8]) -> bool {
         match encode(response, sequence, room) {
             Some(frame) => self.link.write_all(frame).is_ok(),
             None => false,
@@ -104,15 +111,10 @@ impl<Link: Read + Write> Connection<Link> {
 ///
 /// Not generic, so that it is compiled with this crate and its optimization level: at the boards' own the compiler does not
 /// see that postcard stays within its buffers, and a panic would be left in the image.
-fn encode<'r>(response: &Response<'_>, sequence: u16, room: &'r mut [u8]) -> Option<&'r [u8]> {
+fn encode<'r>(response: &Response<'_>, sequence: u32, room: &'r mut [u8]) -> Option<&'r [u8]> {
     let length = match frame::encode(response, sequence, room) {
         Some(frame) => frame.len(),
         None => frame::encode(&Response::Refused(Refusal::TooLarge), sequence, room)?.len(),
     };
     room.get(..length)
-}
-
-/// The sequence number of a frame whose checksum is right, known request or not.
-fn sequence_of(frame: &[u8]) -> Option<u16> {
-    frame::open::<()>(frame).map(|(sequence, _)| sequence)
 }

@@ -73,36 +73,8 @@ impl MappedFlash for RamFlash<'_> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{FlashSlot, ModelSlot, SlotError};
     use super::*;
     use embedded_storage::nor_flash::NorFlashError;
-
-    #[test]
-    fn a_written_model_reads_back_whatever_was_there_before() {
-        let mut memory = [0x5A; 3 * 4096];
-        let mut slot = FlashSlot::new(RamFlash::new(&mut memory));
-        let mut model = [0u8; 9001];
-        for (index, byte) in model.iter_mut().enumerate() {
-            *byte = (index * 7) as u8;
-        }
-        for round in 0..2 {
-            for (index, part) in model.chunks(1024).enumerate() {
-                slot.write(index as u32 * 1024, part).unwrap();
-                // A request that is repeated because its answer was lost does no harm.
-                slot.write(index as u32 * 1024, part).unwrap();
-            }
-            assert_eq!(&slot.bytes()[..9001], &model, "round {round}");
-        }
-    }
-
-    #[test]
-    fn a_write_beyond_the_slot_is_refused_and_changes_nothing() {
-        let mut memory = [0x5A; 4096];
-        let mut slot = FlashSlot::new(RamFlash::new(&mut memory));
-        assert_eq!(slot.write(4092, &[0; 8]), Err(SlotError::Write));
-        assert_eq!(slot.write(u32::MAX - 3, &[0; 8]), Err(SlotError::Write));
-        assert!(slot.bytes().iter().all(|&byte| byte == 0x5A));
-    }
 
     #[test]
     fn writing_can_only_clear_bits() {

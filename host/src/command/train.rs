@@ -2,12 +2,12 @@
 
 use std::io::IsTerminal;
 use std::path::PathBuf;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::AtomicBool;
 
 use indicatif::ProgressBar;
 use serde::Serialize;
 
+use super::interrupt;
 use super::output::Output;
 use crate::error::{Error, Result};
 use crate::optimizer::{Direction, Reduction, Schedule};
@@ -159,16 +159,7 @@ pub fn run(options: &Options) -> Result<()> {
             return Err(Error::bad_input("train", "has nothing to train", advice));
         }
     };
-    let interrupted = Arc::new(AtomicBool::new(false));
-    let flag = Arc::clone(&interrupted);
-    ctrlc::set_handler(move || {
-        // The first asks for a checkpoint, the second does not wait for it.
-        if flag.swap(true, Ordering::Relaxed) {
-            std::process::exit(130);
-        }
-    })
-    .map_err(|reason| Error::check_failed("Ctrl-C", reason, "please report this"))?;
-
+    let interrupted = interrupt::flag()?;
     output.line(format_args!(
         "training {} on {} with {}, seed {}",
         run.options().network,

@@ -1,23 +1,24 @@
 //! Asks a board: the host's side of `tinyhero_common::message`, over any link.
 
-use std::time::{Duration, Instant};
+mod exchange;
+mod update;
 
-use tinyhero_common::message::frame::{self, Decoder, Progress};
+use std::time::Duration;
+
 use tinyhero_common::message::{
-    ClockUnit, LayerRecord, PROTOCOL_VERSION, Refusal, Request, Response,
+    ClockUnit, LAYER_RECORD_BYTES, PROTOCOL_VERSION, Refusal, Request, Response,
 };
+use tinyhero_common::slot::Slot;
 
 use super::link::Link;
 use crate::error::{Error, Result};
+use exchange::{Exchange, MESSAGE_OVERHEAD};
+pub use update::Keep;
 
-/// Attempts at one request, whose frames or answers may be lost on a link that is not reliable.
-const ATTEMPTS: u32 = 3;
-/// Longest frame that this program accepts.
-const LONGEST_FRAME: usize = 1 << 20;
-/// Bytes of a request or a response beside its slices: tags, lengths and counts, generously.
-const MESSAGE_OVERHEAD: usize = 48;
 /// Label and digest before each output.
 const RESULT_HEAD_BYTES: usize = 6;
+/// Longest frame for the greeting, before the board has said what it takes.
+const GREETING_BYTES: u32 = 256;
 
 /// Who a board is and what it can take; see [`tinyhero_common::message::Hello`].
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -34,8 +35,12 @@ pub struct BoardInformation {
     pub arena_bytes: u32,
     /// Longest encoded frame in bytes.
     pub frame_bytes: u32,
-    /// Capacity of the slot that models can be sent to; 0 if they cannot.
+    /// Room for a model in either slot; 0 if models cannot be sent.
     pub slot_bytes: u32,
+    /// The slot that the model in use is in.
+    pub slot: Slot,
+    /// Why a newer model was passed over at the board's start, if one was.
+    pub passed_over: Option<Refusal>,
 }
 
 /// What the board computed for one input.
@@ -43,7 +48,7 @@ pub struct BoardInformation {
 pub struct InferenceResult {
     /// Index of the winning class.
     pub label: u16,
-    /// Digest over the outputs of all layers; see [`tinyhero_common::network::LayerDigests`].
+    /// Digest over the outputs of all layers, if asked for; see [`tinyhero_common::network::LayerDigests`].
     pub digest: u32,
     /// The output of the last layer.
     pub output: Vec<i8>,
@@ -58,6 +63,15 @@ pub struct BatchResult {
     pub count: u64,
 }
 
+/// Digest and cost of one layer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LayerRecord {
+    /// Digest of the layer's output.
+    pub digest: u32,
+    /// Clock counts.
+    pub count: u32,
+}
+
 /// Every layer's digest and cost for one input.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LayersResult {
@@ -67,30 +81,33 @@ pub struct LayersResult {
     pub layers: Vec<LayerRecord>,
 }
 
-/// Memory in use on the board.
+/// What has been in use on the board.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct HighWater {
+pub struct Usage {
     /// Arena bytes that the model uses.
     pub arena: u32,
     /// Most bytes of stack in use since start.
     pub stack: u32,
+    /// Clock counts since start.
+    pub ticks: u64,
 }
 
 /// A board that answers. It has said who it is when the client is made.
 pub struct Client<L> {
-    link: L,
-    sequence: u16,
-    decoder: Decoder,
-    /// Bytes that arrived behind the last answer.
-    arrived: Vec<u8>,
-    /// The frame being received.
-    frame: Vec<u8>,
+    exchange: Exchange<L>,
     information: BoardInformation,
     limit: Duration,
 }
 
+/// Bytes of inputs or of a model that fit a frame. Stuffing adds one byte in 253 and a few more.
+const fn payload_bytes(frame_bytes: u32) -> usize {
+    let frame = frame_bytes as usize;
+    frame.saturating_sub(frame / 200 + MESSAGE_OVERHEAD)
+}
+
 impl<L: Link> Client<L> {
-    /// Greets the board at the other end of `link`. Each answer may take `limit`; one inference counts as one answer.
+    /// Greets the board at the other end of `link`. Each answer may take `limit`, repetitions included; one inference counts as one
+    /// answer.
     ///
     /// # Errors
     /// No answer, or a firmware that speaks another version of the messages.
@@ -101,19 +118,13 @@ impl<L: Link> Client<L> {
             model: Err(Refusal::NoModel),
             clock: ClockUnit::Cycles,
             arena_bytes: 0,
-            // Enough for the greeting.
-            frame_bytes: 256,
+            frame_bytes: GREETING_BYTES,
             slot_bytes: 0,
+            slot: Slot::A,
+            passed_over: None,
         };
-        let mut client = Self {
-            link,
-            sequence: 0,
-            decoder: Decoder::new(),
-            arrived: Vec::new(),
-            frame: vec![0; LONGEST_FRAME],
-            information: nobody,
-            limit,
-        };
+        let exchange = Exchange::new(link, nobody.frame_bytes as usize);
+        let mut client = Self { exchange, information: nobody, limit };
         client.greet()?;
         Ok(client)
     }
@@ -123,9 +134,9 @@ impl<L: Link> Client<L> {
     /// # Errors
     /// See [`Client::connect`].
     pub fn greet(&mut self) -> Result<&BoardInformation> {
-        let information = self.ask(&Request::Hello, 1, |response| match response {
-            Response::Hello(hello) if hello.protocol == PROTOCOL_VERSION => {
-                Some(Ok(BoardInformation {
+        let answer = self.ask(&Request::Hello, 1, |response| match response {
+            Response::Hello(hello) => {
+                Some((hello.protocol == PROTOCOL_VERSION).then(|| BoardInformation {
                     board: hello.board.to_string(),
                     firmware: hello.firmware.to_string(),
                     model: hello.model,
@@ -133,12 +144,15 @@ impl<L: Link> Client<L> {
                     arena_bytes: hello.arena_bytes,
                     frame_bytes: hello.frame_bytes,
                     slot_bytes: hello.slot_bytes,
+                    slot: hello.slot,
+                    passed_over: hello.passed_over,
                 }))
             }
-            Response::Hello(_) => Some(Err(Refusal::Unknown)),
             _ => None,
         })?;
-        self.information = information;
+        let information = answer.and_then(|known| known.ok_or(Refusal::Unknown));
+        self.information = information.map_err(|refusal| self.refused(refusal))?;
+        self.exchange.frame_bytes = self.information.frame_bytes as usize;
         Ok(&self.information)
     }
 
@@ -147,21 +161,24 @@ impl<L: Link> Client<L> {
         &self.information
     }
 
+    /// Requests that had to be sent again so far, since they or their answers were lost or damaged.
+    pub const fn retries(&self) -> u64 {
+        self.exchange.retries
+    }
+
     /// How many inputs fit one request, at least 1.
     pub fn inputs_per_request(&self, input_bytes: usize, output_bytes: usize) -> usize {
-        // Stuffing adds one byte in 253 and a few more.
-        let frame = self.information.frame_bytes as usize;
-        let plain = frame.saturating_sub(frame / 200 + MESSAGE_OVERHEAD);
+        let plain = payload_bytes(self.information.frame_bytes);
         let inputs = plain / input_bytes.max(1);
         let outputs = plain / (RESULT_HEAD_BYTES + output_bytes);
         inputs.min(outputs).clamp(1, usize::from(u16::MAX))
     }
 
     /// Runs any number of raw inputs of `input_bytes` each, which give `output_bytes` each, in as few requests as the board's
-    /// frames allow. `progress` is given the number of inputs done so far.
+    /// frames allow; with the digest over all layers of each. `progress` is given the number of inputs done so far.
     ///
     /// # Errors
-    /// The board refuses or is lost.
+    /// The board refuses or is lost, or no longer runs the model that it had when last greeted.
     pub fn run(
         &mut self,
         inputs: &[u8],
@@ -169,24 +186,46 @@ impl<L: Link> Client<L> {
         output_bytes: usize,
         progress: &mut dyn FnMut(usize),
     ) -> Result<BatchResult> {
+        self.run_all(inputs, input_bytes, output_bytes, true, progress)
+    }
+
+    /// The same without digests, which are 0 then: the clock counts are those of the bare engine.
+    ///
+    /// # Errors
+    /// See [`Client::run`].
+    pub fn run_without_digests(
+        &mut self,
+        inputs: &[u8],
+        input_bytes: usize,
+        output_bytes: usize,
+        progress: &mut dyn FnMut(usize),
+    ) -> Result<BatchResult> {
+        self.run_all(inputs, input_bytes, output_bytes, false, progress)
+    }
+
+    fn run_all(
+        &mut self,
+        inputs: &[u8],
+        input_bytes: usize,
+        output_bytes: usize,
+        digests: bool,
+        progress: &mut dyn FnMut(usize),
+    ) -> Result<BatchResult> {
         let mut whole = BatchResult::default();
         let per_request = self.inputs_per_request(input_bytes, output_bytes);
         for batch in inputs.chunks(per_request * input_bytes.max(1)) {
             let inputs = batch.len() / input_bytes.max(1);
-            let request = Request::Run { inputs: batch, count: inputs as u16 };
+            let request = Request::Run { digests, count: inputs as u16, inputs: batch };
             let expected = inputs * (RESULT_HEAD_BYTES + output_bytes);
             let part = self.ask(&request, inputs as u32, |response| match response {
-                Response::Results { count, results } if results.len() == expected => {
-                    Some(Ok(BatchResult {
-                        count: *count,
-                        results: results
-                            .chunks_exact(RESULT_HEAD_BYTES + output_bytes)
-                            .filter_map(result)
-                            .collect(),
-                    }))
+                Response::Results { model, count, results } if results.len() == expected => {
+                    let results = results.chunks_exact(RESULT_HEAD_BYTES + output_bytes);
+                    let results = results.filter_map(result).collect();
+                    Some((*model, BatchResult { results, count: *count }))
                 }
                 _ => None,
             })?;
+            let part = self.of_model(part)?;
             whole.count += part.count;
             whole.results.extend(part.results);
             progress(whole.results.len());
@@ -197,19 +236,21 @@ impl<L: Link> Client<L> {
     /// Runs one raw input and reports on every layer.
     ///
     /// # Errors
-    /// The board refuses or is lost.
+    /// See [`Client::run`].
     pub fn layers(&mut self, input: &[u8]) -> Result<LayersResult> {
         let mut whole = LayersResult { input_count: 0, layers: Vec::new() };
         loop {
             let first = whole.layers.len();
             let request = Request::Layers { first: first as u16, input };
-            let (total, part) = self.ask(&request, 1, |response| match response {
-                Response::Layers { total, records, input_count } => {
-                    let part = LayersResult { input_count: *input_count, layers: records.to_vec() };
-                    Some(Ok((usize::from(*total), part)))
+            let part = self.ask(&request, 1, |response| match response {
+                Response::Layers { model, total, input_count, records } => {
+                    let layers = records.as_chunks().0.iter().map(record).collect();
+                    let part = LayersResult { input_count: *input_count, layers };
+                    Some((*model, (usize::from(*total), part)))
                 }
                 _ => None,
             })?;
+            let (total, part) = self.of_model(part)?;
             let none_came = part.layers.is_empty();
             whole.input_count = part.input_count;
             whole.layers.extend(part.layers);
@@ -225,134 +266,75 @@ impl<L: Link> Client<L> {
     /// Runs the model's own check; whether it passed.
     ///
     /// # Errors
-    /// The board refuses or is lost.
+    /// See [`Client::run`].
     pub fn self_test(&mut self) -> Result<bool> {
-        self.ask(&Request::SelfTest, 1, |response| match response {
-            Response::SelfTest { passed } => Some(Ok(*passed)),
+        let answer = self.ask(&Request::SelfTest, 1, |response| match response {
+            Response::SelfTest { model, passed } => Some((*model, *passed)),
             _ => None,
-        })
+        })?;
+        self.of_model(answer)
     }
 
-    /// How much memory has been in use.
+    /// How much memory and time has been used.
     ///
     /// # Errors
-    /// The board refuses or is lost.
-    pub fn high_water(&mut self) -> Result<HighWater> {
-        self.ask(&Request::HighWater, 1, |response| match response {
-            Response::HighWater { arena, stack } => {
-                Some(Ok(HighWater { arena: *arena, stack: *stack }))
+    /// The board is lost.
+    pub fn usage(&mut self) -> Result<Usage> {
+        let answer = self.ask(&Request::Usage, 1, |response| match response {
+            Response::Usage { arena, stack, ticks } => {
+                Some(Usage { arena: *arena, stack: *stack, ticks: *ticks })
             }
             _ => None,
-        })
+        })?;
+        answer.map_err(|refusal| self.refused(refusal))
     }
 
-    /// Sends a model file into the board's slot and activates it; returns its digest as the board has it.
+    /// Makes the board start again as after power-on. An emulated board opens its link anew then; greet it again.
     ///
     /// # Errors
-    /// The board takes no models or refuses this one, with its reason; there is no model in it then.
-    pub fn write_model(&mut self, file: &[u8]) -> Result<u32> {
-        let frame = self.information.frame_bytes as usize;
-        // Whole words, since flash is written in such.
-        let part_bytes = (frame.saturating_sub(frame / 200 + MESSAGE_OVERHEAD) & !31).max(32);
-        for (index, bytes) in file.chunks(part_bytes).enumerate() {
-            let offset = u32::try_from(index * part_bytes).unwrap_or(u32::MAX);
-            self.ask(&Request::WriteModel { offset, bytes }, 1, |response| match response {
-                Response::Written => Some(Ok(())),
-                _ => None,
-            })?;
-        }
-        let length = u32::try_from(file.len()).unwrap_or(u32::MAX);
-        let digest =
-            self.ask(&Request::ActivateModel { length }, 1, |response| match response {
-                Response::Activated { digest } => Some(Ok(*digest)),
-                _ => None,
-            })?;
-        self.information.model = Ok(digest);
-        Ok(digest)
+    /// The board is lost.
+    pub fn reset(&mut self) -> Result<()> {
+        let answer = self.ask(&Request::Reset, 1, |response| match response {
+            Response::Resetting => Some(()),
+            _ => None,
+        })?;
+        answer.map_err(|refusal| self.refused(refusal))
     }
 
     /// The link, to look at how the board is doing.
     pub const fn link(&self) -> &L {
-        &self.link
+        &self.exchange.link
     }
 
-    /// Sends a request until it is answered. `take` turns the answer into a value; `None` for an answer to something else.
+    /// Sends a request until it is answered, `inferences` times the limit at most. `take` turns the answer into a value; `None` for
+    /// an answer to something else. What the board refuses is a value too.
     fn ask<T>(
         &mut self,
         request: &Request<'_>,
         inferences: u32,
-        take: impl Fn(&Response<'_>) -> Option<std::result::Result<T, Refusal>>,
-    ) -> Result<T> {
-        self.sequence = self.sequence.wrapping_add(1);
-        let encoded = self.encode(request)?;
+        take: impl Fn(&Response<'_>) -> Option<T>,
+    ) -> Result<std::result::Result<T, Refusal>> {
         let limit = self.limit.saturating_mul(inferences.max(1));
-        for attempt in 1..=ATTEMPTS {
-            let deadline = Instant::now() + limit;
-            self.link.send(&encoded, deadline)?;
-            let length = match self.receive(deadline) {
-                Ok(length) => length,
-                // A board that is gone does not come back by asking; `send` says so at the next attempt.
-                Err(error) if attempt == ATTEMPTS => return Err(error),
-                Err(_) => continue,
-            };
-            let opened = frame::open::<Response<'_>>(self.frame.get(..length).unwrap_or_default());
-            let outcome = match opened.and_then(|(_, response)| response) {
-                Some(Response::Refused(refusal)) => Err(refusal),
-                Some(response) => match take(&response) {
-                    Some(outcome) => outcome,
-                    None => return Err(self.failed("answered something else than it was asked")),
-                },
-                None => Err(Refusal::Unknown),
-            };
-            return outcome.map_err(|refusal| self.refused(refusal));
+        match self.exchange.ask(request, limit)? {
+            None => Ok(Err(Refusal::Unknown)),
+            Some(Response::Refused(refusal)) => Ok(Err(refusal)),
+            Some(response) => match take(&response) {
+                Some(value) => Ok(Ok(value)),
+                None => Err(self.failed("answered something else than it was asked")),
+            },
         }
-        Err(self.failed("did not answer"))
     }
 
-    fn encode(&self, request: &Request<'_>) -> Result<Vec<u8>> {
-        let slice = match request {
-            Request::Run { inputs, .. } => inputs.len(),
-            Request::Layers { input, .. } => input.len(),
-            Request::WriteModel { bytes, .. } => bytes.len(),
-            _ => 0,
-        };
-        // The encoder sets aside one byte in 254 of its room at the front, so it is given some more than the frame takes.
-        let mut room = vec![0; frame::encoded_bytes(slice + MESSAGE_OVERHEAD) + slice / 200];
-        let encoded = frame::encode(request, self.sequence, &mut room).map(<[u8]>::to_vec);
-        match encoded {
-            Some(encoded) if encoded.len() <= self.information.frame_bytes as usize => Ok(encoded),
-            _ => Err(Error::bad_input(
-                self.link.place(),
-                format!(
-                    "a request of {slice} bytes exceeds the board's frame of {} bytes",
-                    self.information.frame_bytes
-                ),
-                "use a network with a smaller input, or another board",
+    /// The value, if the model that it is of is the one that the board had when last greeted.
+    fn of_model<T>(&self, answer: std::result::Result<(u32, T), Refusal>) -> Result<T> {
+        let (model, value) = answer.map_err(|refusal| self.refused(refusal))?;
+        match self.information.model {
+            Ok(expected) if expected == model => Ok(value),
+            _ => Err(Error::check_failed(
+                self.exchange.link.place(),
+                format!("the board now runs another model, {model:08x}"),
+                "see whether it has restarted or somebody else has updated it, then try again",
             )),
-        }
-    }
-
-    /// Waits for the frame that answers the last request; its length in `self.frame`.
-    fn receive(&mut self, deadline: Instant) -> Result<usize> {
-        loop {
-            let mut used = 0;
-            let mut answer = None;
-            for &byte in &self.arrived {
-                used += 1;
-                if let Progress::Frame(length) = self.decoder.push(byte, &mut self.frame) {
-                    let opened = frame::open::<()>(self.frame.get(..length).unwrap_or_default());
-                    // Late answers to earlier requests are passed over.
-                    if opened.is_some_and(|(sequence, _)| sequence == self.sequence) {
-                        answer = Some(length);
-                        break;
-                    }
-                }
-            }
-            self.arrived.drain(..used);
-            match answer {
-                Some(length) => return Ok(length),
-                None => self.link.receive(&mut self.arrived, deadline)?,
-            }
         }
     }
 
@@ -365,18 +347,32 @@ impl<L: Link> Client<L> {
             Refusal::Model { .. } => "see `tinyhero inspect` on the file",
             Refusal::InputLength => "give it inputs of the model's shape",
             Refusal::NoSlot => "start the board with the model",
-            Refusal::Write => "use a smaller model or another board",
+            Refusal::Write => {
+                "its flash may be worn out or locked: try again, or use another board"
+            }
+            Refusal::Operator { .. } => "use firmware with the kernels for all operators",
             Refusal::Unknown => "build host and firmware from the same sources",
+            Refusal::SlotTooSmall => "use fewer bits, a smaller network or another board",
+            Refusal::NoUpdate => "see whether somebody else updates the board, then try again",
+            Refusal::SelfTest => "see what differs with `tinyhero verify`",
         };
-        Error::bad_input(self.link.place(), refusal, advice)
+        Error::bad_input(self.exchange.link.place(), refusal, advice)
     }
 
     fn failed(&self, problem: impl std::fmt::Display) -> Error {
         Error::check_failed(
-            self.link.place(),
+            self.exchange.link.place(),
             format!("the board {problem}"),
             "build host and firmware from the same sources",
         )
+    }
+}
+
+fn record(bytes: &[u8; LAYER_RECORD_BYTES]) -> LayerRecord {
+    let [d0, d1, d2, d3, c0, c1, c2, c3] = *bytes;
+    LayerRecord {
+        digest: u32::from_le_bytes([d0, d1, d2, d3]),
+        count: u32::from_le_bytes([c0, c1, c2, c3]),
     }
 }
 

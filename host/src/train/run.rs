@@ -72,7 +72,7 @@ impl Run {
     /// Options out of range, data or network that cannot be opened, a folder in use.
     pub fn create(folder: &Path, options: TrainingOptions) -> Result<Self> {
         options.check()?;
-        if folder.join(CONFIGURATION).exists() {
+        if Self::exists(folder) {
             return Err(Error::bad_input(
                 folder.display(),
                 "already holds a run",
@@ -89,11 +89,16 @@ impl Run {
         Ok(run)
     }
 
-    /// Opens the run in `folder`.
+    /// Whether `folder` holds a run, finished or not.
+    pub fn exists(folder: &Path) -> bool {
+        folder.join(CONFIGURATION).exists()
+    }
+
+    /// The options of the run in `folder`.
     ///
     /// # Errors
-    /// There is none, or its data cannot be opened any more.
-    pub fn resume(folder: &Path) -> Result<Self> {
+    /// There is none, or they are not what this program writes.
+    pub fn stored_options(folder: &Path) -> Result<TrainingOptions> {
         let path = folder.join(CONFIGURATION);
         if !path.exists() {
             let problem = "holds no training run (no configuration.toml)";
@@ -103,6 +108,15 @@ impl Run {
         let options: TrainingOptions = toml::from_str(&artifact::read_text(&path)?)
             .map_err(|reason| Error::bad_input(path.display(), reason, "correct this line"))?;
         options.check()?;
+        Ok(options)
+    }
+
+    /// Opens the run in `folder`.
+    ///
+    /// # Errors
+    /// There is none, or its data cannot be opened any more.
+    pub fn resume(folder: &Path) -> Result<Self> {
+        let options = Self::stored_options(folder)?;
         let network = artifact::read_text(&folder.join(NETWORK))?;
         Self::open(folder, options, Some(&network))
     }

@@ -1,21 +1,26 @@
 //! Boots every emulated board and compares what it computes with the host, to the last bit.
 
 mod handmade_model;
+#[path = "../support/wire.rs"]
+mod wire;
 
 use std::path::PathBuf;
 use std::sync::OnceLock;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use handmade_model::handmade_model;
 use tinyhero::target::board::{self, Board};
-use tinyhero::target::client::{BatchResult, Client, InferenceResult};
+use tinyhero::target::client::{BatchResult, Client, InferenceResult, Keep};
+use tinyhero::target::link::Link;
 use tinyhero::target::qemu::{Emulator, Start};
 use tinyhero::target::{firmware_image, setup};
 use tinyhero_common::kernel::Portable;
-use tinyhero_common::message::Refusal;
+use tinyhero_common::message::{Refusal, Request};
 use tinyhero_common::model::Model;
 use tinyhero_common::network::{LayerDigests, SelfTestInput, run};
 use tinyhero_common::packing::BitWidth;
+use tinyhero_common::slot::Slot;
+use wire::{Answer, decode, encode, update_requests};
 
 const LIMIT: Duration = Duration::from_secs(20);
 const INPUT_BYTES: usize = 64;
@@ -142,31 +147,121 @@ fn a_model_can_be_sent_replaced_and_refused() {
             assert!(error.contains("takes a model only at start"), "{error}");
             continue;
         }
-        for file in [&first, &second, &first] {
+        let on_board_as_on_host = |client: &mut Client<Emulator>, what: &str, file: &[u8]| {
+            let results = on_board(client, &inputs).results;
+            compare(&board.name, what, &inputs, &results, &on_host(file, &inputs));
+        };
+        for (file, slot) in [(&first, Slot::A), (&second, Slot::B), (&first, Slot::A)] {
             let digest = client.write_model(file).unwrap();
             assert_eq!(digest, Model::load(file).unwrap().digest());
+            assert_eq!(client.information().slot, slot, "{}", board.name);
             assert!(client.self_test().unwrap());
-            compare(
-                &board.name,
-                "sent",
-                &inputs,
-                &on_board(&mut client, &inputs).results,
-                &on_host(file, &inputs),
-            );
+            on_board_as_on_host(&mut client, "sent", file);
         }
-        let mut damaged = first.clone();
+        let mut damaged = second.clone();
         damaged[200] ^= 4;
         let error = client.write_model(&damaged).unwrap_err().to_string();
         assert!(error.contains("damaged"), "{error}");
-        assert!(client.run(&inputs, INPUT_BYTES, OUTPUT_BYTES, &mut |_| {}).is_err());
+        on_board_as_on_host(&mut client, "still there", &first);
+        client.update(&second, Keep::Trial, &mut |_| {}).unwrap();
+        on_board_as_on_host(&mut client, "tried out", &second);
+        let third = handmade_model(BitWidth::Three);
+        client.write_model(&third).unwrap();
+        on_board_as_on_host(&mut client, "sent while another was tried out", &third);
+    }
+}
+
+/// Everything is sent at once: the board finds an update in the midst of inferences and never knows when the next one comes.
+#[test]
+fn models_are_swapped_between_two_inferences_of_a_running_board() {
+    const PER_PART: usize = 3;
+    let files = [BitWidth::Four, BitWidth::Eight, BitWidth::Two].map(handmade_model);
+    let digests = files.each_ref().map(|file| Model::load(file).unwrap().digest());
+    let inputs = inputs(40);
+    let expected = files.each_ref().map(|file| on_host(file, &inputs));
+    for (board, image) in boards().iter().filter(|(board, _)| board.memory.model_writable) {
+        let start = Start { model: Some(&files[0]), count_instructions: false };
+        let mut link = Emulator::start(board, image, &start).unwrap();
+        let mut requests = Vec::new();
+        let mut taken = 0;
+        let mut models = Vec::new();
+        for round in 1..=6 {
+            let next = round % files.len();
+            for request in update_requests(&files[next], digests[next], 256) {
+                for _ in 0..PER_PART {
+                    let place = taken % 40 * INPUT_BYTES;
+                    let input = &inputs[place..place + INPUT_BYTES];
+                    requests.push(Request::Run { digests: true, count: 1, inputs: input });
+                    models.push((round - 1) % files.len());
+                    taken += 1;
+                }
+                requests.push(request);
+            }
+        }
+        let frames: Vec<u8> = requests
+            .iter()
+            .zip(1..)
+            .flat_map(|(request, number)| encode(request, number))
+            .collect();
+        let deadline = Instant::now() + LIMIT;
+        link.send(&frames, deadline).unwrap();
+        let mut received = Vec::new();
+        let mut answers = Vec::new();
+        while answers.len() < requests.len() {
+            assert!(
+                link.receive(&mut received, deadline).unwrap(),
+                "{}: answers are lost",
+                board.name
+            );
+            answers = decode(&received, OUTPUT_BYTES);
+        }
+        // Each request is answered once and in order, by the one model that was in use.
+        assert!(answers.iter().map(|(number, _)| *number).eq(1..=requests.len() as u32));
+        let mut inferences = models.into_iter().enumerate();
+        let mut swaps = 0;
+        for (request, (_, answer)) in requests.iter().zip(answers) {
+            match (request, answer) {
+                (Request::Run { .. }, Answer::Results(digest, results)) => {
+                    let (index, model) = inferences.next().unwrap();
+                    let expected = &expected[model][index % 40];
+                    assert_eq!(digest, digests[model], "{}: inference {index}", board.name);
+                    assert_eq!(results.len(), 1);
+                    let output: Vec<i8> =
+                        results[0].output.iter().map(|byte| byte.cast_signed()).collect();
+                    let result = InferenceResult {
+                        label: results[0].label,
+                        digest: results[0].digest,
+                        output,
+                    };
+                    assert_eq!(result, *expected, "{}: inference {index}", board.name);
+                }
+                (Request::FinishUpdate { .. }, Answer::Activated(_)) => swaps += 1,
+                (_, Answer::Update(_)) => {}
+                (request, answer) => panic!("{}: {request:?} is answered {answer:?}", board.name),
+            }
+        }
+        assert_eq!((inferences.next(), swaps), (None, 6), "{}", board.name);
+        eprintln!("{}: {taken} inferences across {swaps} swaps", board.name);
+    }
+}
+
+#[test]
+fn a_committed_model_is_used_after_a_reset_and_one_that_is_tried_out_is_not() {
+    let [first, second] = [BitWidth::Four, BitWidth::Eight].map(handmade_model);
+    for (board, _) in boards().iter().filter(|(board, _)| board.memory.model_writable) {
+        // At a reset QEMU puts `first` back to where it was; the board's memory keeps the rest.
+        let (_, mut client) = start(&board.name, Some(&first), false);
+        let digest = |file: &[u8]| Ok(Model::load(file).unwrap().digest());
+        client.update(&second, Keep::Trial, &mut |_| {}).unwrap();
+        assert_eq!(client.information().model, digest(&second), "{}", board.name);
+        client.reset().unwrap();
+        assert_eq!(client.greet().unwrap().model, digest(&first), "{}", board.name);
         client.write_model(&second).unwrap();
-        compare(
-            &board.name,
-            "again",
-            &inputs,
-            &on_board(&mut client, &inputs).results,
-            &on_host(&second, &inputs),
-        );
+        client.reset().unwrap();
+        let information = client.greet().unwrap();
+        assert_eq!((information.model, information.slot), (digest(&second), Slot::B));
+        assert_eq!(information.passed_over, None);
+        assert!(client.self_test().unwrap(), "{}", board.name);
     }
 }
 
@@ -178,7 +273,7 @@ fn stack_and_arena_stay_within_what_the_board_gives() {
         on_board(&mut client, &inputs(3));
         client.layers(&inputs(1)).unwrap();
         client.self_test().unwrap();
-        let used = client.high_water().unwrap();
+        let used = client.usage().unwrap();
         eprintln!("{}: stack {} of {}", board.name, used.stack, board.memory.stack.bytes);
         assert_eq!(used.arena, Model::load(&file).unwrap().description().arena_bytes);
         assert!(

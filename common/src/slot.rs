@@ -1,0 +1,130 @@
+//! How a model slot is laid out: a model file at its start, and a record near its end that says the file is complete.
+//!
+//! | place in the slot | what |
+//! |---|---|
+//! | 0.. | the model file |
+//! | end − 256 .. end − 224 | the record |
+//! | end − 224 .. end | nothing |
+//!
+//! The record is 32 bytes, integers little-endian: `SLOT`, layout version u32 (1), sequence number u32, length of the model file u32,
+//! digest of the model file u32 (its own CRC-32), eight zero bytes, CRC-32 of the 28 bytes before it. It is written last and in one piece,
+//! so a slot counts only when its model is complete. 32 bytes are one flash word of the parts with the widest (STM32H7), 256 are one page of
+//! those that program whole pages (RP2040), so the record shares its unit of writing with nothing on any of them.
+
+use crate::checksum::Crc32;
+
+/// Length of the record in bytes.
+pub const RECORD_BYTES: usize = 32;
+/// Bytes at the end of a slot that belong to the record.
+pub const RECORD_ROOM: usize = 256;
+/// Version of the slot's layout.
+const LAYOUT_VERSION: u32 = 1;
+/// The record's first four bytes.
+const MAGIC: u32 = u32::from_le_bytes(*b"SLOT");
+
+/// One of a board's two slots.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub enum Slot {
+    /// The first half of the model region.
+    A,
+    /// The second half.
+    B,
+}
+
+impl Slot {
+    /// Both, in the order of their addresses.
+    pub const BOTH: [Self; 2] = [Self::A, Self::B];
+
+    /// The one that this one is not.
+    pub const fn other(self) -> Self {
+        match self {
+            Self::A => Self::B,
+            Self::B => Self::A,
+        }
+    }
+}
+
+impl core::fmt::Display for Slot {
+    fn fmt(&self, formatter: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        formatter.write_str(match self {
+            Self::A => "a",
+            Self::B => "b",
+        })
+    }
+}
+
+/// What makes the model in a slot count.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Record {
+    /// Grows by one from update to update; of two valid slots the higher number is the newer.
+    pub sequence: u32,
+    /// Length of the model file in bytes.
+    pub length: u32,
+    /// Digest of the model file.
+    pub digest: u32,
+}
+
+impl Record {
+    /// The record as it stands in the slot.
+    pub fn to_bytes(self) -> [u8; RECORD_BYTES] {
+        let words = [MAGIC, LAYOUT_VERSION, self.sequence, self.length, self.digest, 0, 0, 0];
+        let mut bytes = [0; RECORD_BYTES];
+        for (place, word) in bytes.as_chunks_mut::<4>().0.iter_mut().zip(words) {
+            *place = word.to_le_bytes();
+        }
+        if let Some((covered, place)) = bytes.split_last_chunk_mut::<4>() {
+            *place = Crc32::of(covered).to_le_bytes();
+        }
+        bytes
+    }
+
+    /// The record of a whole slot; `None` if there is none, or none that is intact and names a file that can be there.
+    pub fn read(slot: &[u8]) -> Option<Self> {
+        let room = room(slot.len());
+        let place = slot.get(room..room.checked_add(RECORD_BYTES)?)?;
+        let (covered, checksum) = place.split_last_chunk::<4>()?;
+        let word = |index| {
+            covered.as_chunks::<4>().0.get(index).map_or(0, |bytes| u32::from_le_bytes(*bytes))
+        };
+        let record = Self { sequence: word(2), length: word(3), digest: word(4) };
+        let intact = word(0) == MAGIC
+            && word(1) == LAYOUT_VERSION
+            && Crc32::of(covered) == u32::from_le_bytes(*checksum);
+        (intact && record.length as usize <= room).then_some(record)
+    }
+}
+
+/// Bytes that a slot of `slot_bytes` has for a model file.
+pub const fn room(slot_bytes: usize) -> usize {
+    slot_bytes.saturating_sub(RECORD_ROOM)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::vec;
+
+    #[test]
+    fn a_record_reads_back_and_any_flipped_bit_loses_it() {
+        let record = Record { sequence: 7, length: 700, digest: 0xDEAD_BEEF };
+        let mut slot = vec![0xFF; 1024];
+        assert_eq!(Record::read(&slot), None);
+        slot[768..800].copy_from_slice(&record.to_bytes());
+        assert_eq!(Record::read(&slot), Some(record));
+        for bit in 0..RECORD_BYTES * 8 {
+            slot[768 + bit / 8] ^= 1 << (bit % 8);
+            assert_eq!(Record::read(&slot), None, "bit {bit}");
+            slot[768 + bit / 8] ^= 1 << (bit % 8);
+        }
+    }
+
+    #[test]
+    fn a_record_of_a_file_that_is_longer_than_its_slot_is_none() {
+        let record = Record { sequence: 1, length: 769, digest: 0 };
+        let mut slot = vec![0xFF; 1024];
+        slot[768..800].copy_from_slice(&record.to_bytes());
+        assert_eq!(Record::read(&slot), None);
+        assert_eq!(Record::read(&slot[..100]), None);
+        assert_eq!(Record::read(&[]), None);
+    }
+}
