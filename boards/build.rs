@@ -12,6 +12,10 @@ fn main() {
     let board = std::path::PathBuf::from(board);
     println!("cargo:rustc-link-search={}", board.display());
     println!("cargo:rustc-link-arg=-Tlink.x");
+    // The texts of defmt's log, for the boards that have one.
+    if env::var_os("CARGO_FEATURE_LOG").is_some() {
+        println!("cargo:rustc-link-arg=-Tdefmt.x");
+    }
     // Without page alignment the image starts exactly at the vector table.
     println!("cargo:rustc-link-arg=--nmagic");
     println!("cargo:rerun-if-changed={}", board.join("memory.x").display());

@@ -1,10 +1,14 @@
 //! What a board counts time with.
 
 #[cfg(target_os = "none")]
+mod cycle_counter;
+#[cfg(target_os = "none")]
 mod systick;
 
 use tinyhero_common::message::ClockUnit;
 
+#[cfg(target_os = "none")]
+pub use cycle_counter::CycleCounter;
 #[cfg(target_os = "none")]
 pub use systick::{SysTick, systick_wrapped};
 

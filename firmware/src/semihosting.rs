@@ -5,6 +5,7 @@
 //! pair of pipes is a reliable byte stream.
 
 use core::ffi::CStr;
+use core::sync::atomic::AtomicU32;
 
 use embedded_io::{ErrorKind, ErrorType, Read, Write};
 
@@ -31,6 +32,23 @@ const SYS_EXIT_EXTENDED: u32 = 0x20;
 const OPEN_READ_BINARY: usize = 1;
 const OPEN_WRITE_BINARY: usize = 5;
 const ADP_STOPPED_APPLICATION_EXIT: usize = 0x2_0026;
+
+/// What an emulator puts into [`TINYHERO_SEMIHOSTING_OFFER`] before it starts a board that also exists in hardware.
+const OFFERED: [u32; 2] = [0x6d65_7331, 0x6f68_7332];
+
+/// The host writes [`OFFERED`] here, found by its symbol, to say that semihosting is there. On hardware, where a semihosting call would
+/// be a fault, RAM holds anything but these 64 bits.
+#[used]
+#[unsafe(no_mangle)]
+#[unsafe(link_section = ".uninit.tinyhero_semihosting_offer")]
+static TINYHERO_SEMIHOSTING_OFFER: [AtomicU32; 2] = [const { AtomicU32::new(0) }; 2];
+
+/// Whether an emulator that serves semihosting has started this board.
+pub fn is_offered() -> bool {
+    let [first, second] = &TINYHERO_SEMIHOSTING_OFFER;
+    // SAFETY: two words of a static that nothing writes while the program runs; volatile, since only the emulator has.
+    unsafe { [first.as_ptr().read_volatile(), second.as_ptr().read_volatile()] == OFFERED }
+}
 
 /// Asks the emulator for `operation` with a block of arguments; returns what it puts into `r0`.
 ///

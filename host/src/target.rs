@@ -4,6 +4,8 @@ pub mod board;
 pub mod client;
 pub mod firmware_image;
 pub mod link;
+#[cfg(feature = "probe")]
+pub mod probe;
 mod process;
 #[cfg(unix)]
 pub mod qemu;

@@ -12,6 +12,7 @@ use crate::error::{Error, Result};
 use crate::integer::{self, Evaluation};
 use crate::target::board::Board;
 use crate::target::client::{Client, InferenceResult};
+use crate::target::link::Link;
 use crate::target::qemu::{Emulator, Start};
 
 /// Longest time that a board may take for one inference.
@@ -34,7 +35,9 @@ pub struct BoardReport {
     pub accuracy: f64,
     /// The host's share of right labels.
     pub host_accuracy: f64,
-    /// Instructions of one inference, on average, counted by the emulator; input quantization included.
+    /// What the next number counts: `instructions` for emulated boards, `cycles` for real ones.
+    pub unit: &'static str,
+    /// Instructions or cycles of one inference, on average; input quantization included.
     pub instructions_per_inference: u64,
     /// Where the first input that differs does so.
     pub first_difference: Option<Difference>,
@@ -51,6 +54,33 @@ pub struct Difference {
     pub board_label: u16,
     /// The host's label.
     pub host_label: u16,
+}
+
+/// What a board's clock counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Counts {
+    /// An emulated board's clock, which instructions advance.
+    Instructions,
+    /// A real board's clock, which is that of its core.
+    Cycles,
+}
+
+impl Counts {
+    /// The name in reports.
+    pub const fn unit(self) -> &'static str {
+        match self {
+            Counts::Instructions => "instructions",
+            Counts::Cycles => "cycles",
+        }
+    }
+
+    /// What `ticks` of `board`'s clock are.
+    pub fn of(self, board: &Board, ticks: u64) -> u64 {
+        match self {
+            Counts::Instructions => Emulator::instructions(board, ticks),
+            Counts::Cycles => ticks,
+        }
+    }
 }
 
 impl BoardReport {
@@ -76,6 +106,22 @@ pub fn verify_board(
     progress: &mut dyn FnMut(usize),
 ) -> Result<BoardReport> {
     let mut client = start(board, image, board_file)?;
+    compare(&mut client, board, Counts::Instructions, model, test, host, progress)
+}
+
+/// Runs `test` on a board that holds `model`, however it is reached, and compares. See [`verify_board`].
+///
+/// # Errors
+/// The board is lost.
+pub fn compare<L: Link>(
+    client: &mut Client<L>,
+    board: &Board,
+    counts: Counts,
+    model: &Model<'_>,
+    test: &Split,
+    host: &Evaluation,
+    progress: &mut dyn FnMut(usize),
+) -> Result<BoardReport> {
     let raw = integer::raw_bytes(model.description().input_quantization.sample_type, &test.samples);
     let output_bytes = model.output().shape.elements();
     let batch = client.run(&raw, model.raw_input_bytes(), output_bytes, progress)?;
@@ -123,8 +169,8 @@ pub fn verify_board(
         layers_identical: pairs().all(|(result, outcome)| result.digest == outcome.digest),
         accuracy: right.count() as f64 / samples.max(1) as f64,
         host_accuracy: host.accuracy,
-        instructions_per_inference: Emulator::instructions(board, batch.count)
-            / samples.max(1) as u64,
+        unit: counts.unit(),
+        instructions_per_inference: counts.of(board, batch.count) / samples.max(1) as u64,
         first_difference,
     })
 }

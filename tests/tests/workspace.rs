@@ -55,6 +55,7 @@ fn dependencies_point_in_one_direction() {
         "embedded-io",
         "embedded-storage",
         "defmt",
+        "critical-section",
     ]);
     assert!(firmware.is_subset(&allowed), "firmware: {firmware:?}");
     let host = of("tinyhero", "normal");

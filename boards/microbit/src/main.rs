@@ -2,11 +2,14 @@
 #![no_std]
 #![no_main]
 
+// For its critical sections, which keep the log whole.
+use cortex_m as _;
 use tinyhero_firmware::activity::NoPin;
 use tinyhero_firmware::clock::SysTick;
 use tinyhero_firmware::engine::Engine;
-use tinyhero_firmware::kernel::Portable;
-use tinyhero_firmware::semihosting::{self, SemihostingLink};
+use tinyhero_firmware::kernel::Mul32;
+use tinyhero_firmware::link::{self, BoardLink};
+use tinyhero_firmware::semihosting;
 use tinyhero_firmware::server::{Buffers, Server};
 use tinyhero_firmware::slot::{self, Nvmc, Slots};
 use tinyhero_firmware::stack;
@@ -19,9 +22,9 @@ const PAGE_BYTES: usize = 1024;
 
 #[cortex_m_rt::entry]
 fn main() -> ! {
-    static mut ENGINE: Engine<Portable, ARENA_BYTES> = Engine::new(Portable);
+    static mut ENGINE: Engine<Mul32, ARENA_BYTES> = Engine::new(Mul32);
     static mut BUFFERS: Buffers<FRAME_BYTES> = Buffers::new();
-    let (Some(region), Ok(link)) = (slot::take_region(), SemihostingLink::open()) else {
+    let (Some(region), Ok(link)) = (slot::take_region(), BoardLink::open()) else {
         semihosting::exit(semihosting::LINK_EXIT_STATUS)
     };
     let server = Server {
@@ -32,7 +35,7 @@ fn main() -> ! {
         slots: Slots::halves(region, Nvmc::<PAGE_BYTES>::new),
         stack_high_water: stack::high_water,
     };
-    semihosting::finish(server.serve(ENGINE, BUFFERS))
+    link::finish(server.serve(ENGINE, BUFFERS))
 }
 
-tinyhero_firmware::emulated_board_handlers!();
+tinyhero_firmware::hardware_board_handlers!();

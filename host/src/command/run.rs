@@ -17,6 +17,8 @@ use crate::error::{Error, Result};
 use crate::integer::{raw_bytes, run_all};
 use crate::integer_network::decode_scale;
 use crate::report::table::Table;
+use crate::target::board::Board;
+use crate::target::client::BatchResult;
 use crate::verify;
 
 /// Run one inference on a board and show scores and label
@@ -32,6 +34,9 @@ pub struct Options {
     /// A PNG of the model's size, a file of raw samples as the board reads them, or DATA:INDEX for a test sample
     #[arg(long)]
     input: String,
+    #[cfg(feature = "probe")]
+    #[command(flatten)]
+    probe: super::flash::ProbeOptions,
     #[command(flatten)]
     output: Output,
 }
@@ -51,15 +56,10 @@ pub fn run(options: &Options) -> Result<()> {
     let file = model_file::read(&options.model)?;
     let model = model_file::load(&options.model, &file)?;
     let (sample, expected_label) = read_input(&options.input, &model)?;
-    let session = session::prepare(std::slice::from_ref(&options.on), output)?;
-    let Some((board, image)) = session.boards.first() else {
-        return Err(Error::bad_input("--on", "names no board", "see `tinyhero boards`"));
-    };
     let host = run_all(&model, &sample)?;
     let raw = raw_bytes(model.description().input_quantization.sample_type, &sample);
     let tensor = model.output();
-    let mut client = verify::start(board, image, &file)?;
-    let batch = client.run(&raw, raw.len(), tensor.shape.elements(), &mut |_| {})?;
+    let (board, batch) = infer(options, &file, &raw, tensor.shape.elements())?;
     let (Some(result), Some(host)) = (batch.results.first(), host.first()) else {
         return Err(Error::check_failed(&board.name, "gave no result", "please report this"));
     };
@@ -100,6 +100,29 @@ pub fn run(options: &Options) -> Result<()> {
         "differs from the host on this input",
         "see where with `tinyhero verify`",
     ))
+}
+
+/// One inference on the real board behind a probe if one is named, else on the emulated board.
+fn infer(
+    options: &Options,
+    file: &[u8],
+    raw: &[u8],
+    output_bytes: usize,
+) -> Result<(Board, BatchResult)> {
+    let names = std::slice::from_ref(&options.on);
+    #[cfg(feature = "probe")]
+    if options.probe.probe.is_some() {
+        let (board, mut client) = options.probe.connect(names, file, &options.output)?;
+        let batch = client.run(raw, raw.len(), output_bytes, &mut |_| {})?;
+        return Ok((board, batch));
+    }
+    let mut session = session::prepare(names, &options.output)?;
+    let Some((board, image)) = session.boards.pop() else {
+        return Err(Error::bad_input("--on", "names no board", "see `tinyhero boards`"));
+    };
+    let mut client = verify::start(&board, &image, file)?;
+    let batch = client.run(raw, raw.len(), output_bytes, &mut |_| {})?;
+    Ok((board, batch))
 }
 
 /// The raw values of one sample, and its label where the data has one.

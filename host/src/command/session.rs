@@ -29,9 +29,41 @@ pub fn prepare(names: &[String], output: &Output) -> Result<Session> {
         return Err(Error::bad_input(
             &board.name,
             "QEMU does not emulate this board",
-            "choose an emulated one from `tinyhero boards`",
+            "reach the real one with --probe, or choose an emulated one from `tinyhero boards`",
         ));
     }
+    build(boards, output)
+}
+
+/// The same for a board in hardware, behind a debug probe.
+///
+/// # Errors
+/// Several boards or an unknown one, one that exists only in emulation, or set-up or builds that fail.
+#[cfg(feature = "probe")]
+pub fn prepare_hardware(names: &[String], output: &Output) -> Result<(Board, PathBuf)> {
+    let [name] = names else {
+        return Err(Error::bad_input(
+            names.join(","),
+            "one probe reaches one board",
+            "name one board with --on",
+        ));
+    };
+    let board = board::find(name)?;
+    if board.probe_rs_chip.is_none() {
+        return Err(Error::bad_input(
+            &board.name,
+            "this board exists only in emulation",
+            "leave out --probe, or choose one with a probe-rs chip from `tinyhero boards`",
+        ));
+    }
+    let mut session = build(vec![board], output)?;
+    session
+        .boards
+        .pop()
+        .ok_or_else(|| Error::bad_input(name, "was not built", "please report this"))
+}
+
+fn build(boards: Vec<Board>, output: &Output) -> Result<Session> {
     let started = Instant::now();
     let setup = setup::ensure(&mut |line| output.line(line))?;
     let setup_time = started.elapsed();

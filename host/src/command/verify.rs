@@ -14,6 +14,8 @@ use crate::error::{Error, Result};
 use crate::integer::{self, Evaluation};
 use crate::report::table::{Table, grouped, percent};
 use crate::verify::{BoardReport, plant_wrong_bit, verify_board};
+#[cfg(feature = "probe")]
+use crate::verify::{Counts, compare};
 use tinyhero_common::model::Model;
 
 /// Run the same inputs on boards and on the host and compare every output and every layer
@@ -33,6 +35,9 @@ pub struct Options {
     /// Flip one weight bit of the board's copy, checksum repaired: differences must be found, exit code 1
     #[arg(long)]
     negative_control: bool,
+    #[cfg(feature = "probe")]
+    #[command(flatten)]
+    probe: super::flash::ProbeOptions,
     #[command(flatten)]
     output: Output,
 }
@@ -42,13 +47,12 @@ pub fn run(options: &Options) -> Result<()> {
     let file = model_file::read(&options.model)?;
     let model = model_file::load(&options.model, &file)?;
     let test = options.samples.open(&model)?;
-    let session = session::prepare(&options.on, output)?;
     let host = integer::evaluate(&model, &test.samples, &test.labels)?;
     let board_file = match options.negative_control {
         true => plant_wrong_bit(&file, &model, &test, &host)?,
         false => file.clone(),
     };
-    let reports = on_boards(&session, &board_file, &model, &test, &host, output)?;
+    let reports = run_on(options, &board_file, &model, &test, &host)?;
     output.line(table(&reports));
     for report in &reports {
         if let Some(line) = difference(report) {
@@ -74,6 +78,29 @@ pub fn run(options: &Options) -> Result<()> {
             "please report this with the model file",
         )),
     }
+}
+
+/// Verifies on the real board behind a probe if one is named, else on the emulated boards.
+fn run_on(
+    options: &Options,
+    board_file: &[u8],
+    model: &Model<'_>,
+    test: &Split,
+    host: &Evaluation,
+) -> Result<Vec<BoardReport>> {
+    let output = &options.output;
+    #[cfg(feature = "probe")]
+    if options.probe.probe.is_some() {
+        let (board, mut client) = options.probe.connect(&options.on, board_file, output)?;
+        let bar = output.progress(&board.name, test.len() as u64);
+        let mut progress = |done| bar.set_position(done as u64);
+        let counts = Counts::Cycles;
+        let report = compare(&mut client, &board, counts, model, test, host, &mut progress);
+        bar.finish_and_clear();
+        return Ok(vec![report?]);
+    }
+    let session = session::prepare(&options.on, output)?;
+    on_boards(&session, board_file, model, test, host, output)
 }
 
 /// Verifies on all boards, as many at a time as the machine has cores; reports in the order of the boards.

@@ -32,6 +32,19 @@ pub enum Core {
 }
 
 impl Core {
+    /// What the core says in the part number field of its CPUID register (Arm, the cores' technical reference manuals); an M0+ counts as
+    /// an M0, whose code it runs.
+    pub const fn part_numbers(self) -> &'static [u32] {
+        match self {
+            Core::M0 => &[0xC20, 0xC60],
+            Core::M3 => &[0xC23],
+            Core::M4 => &[0xC24],
+            Core::M7 => &[0xC27],
+            Core::M33 => &[0xD21],
+            Core::M55 => &[0xD22],
+        }
+    }
+
     /// Every core, smallest first.
     pub const ALL: [Core; 6] = [Core::M0, Core::M3, Core::M4, Core::M7, Core::M33, Core::M55];
 
@@ -109,6 +122,18 @@ pub struct Memory {
     pub model_writable: bool,
 }
 
+/// A word that only one kind of chip has at an address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct ChipIdentity {
+    /// Where the word is.
+    pub address: u32,
+    /// The bits of it that count.
+    pub mask: u32,
+    /// What they are.
+    pub value: u32,
+}
+
 /// How QEMU emulates a board.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
@@ -139,6 +164,9 @@ pub struct Board {
     /// The chip's name in probe-rs, for boards that exist in hardware.
     #[serde(default)]
     pub probe_rs_chip: Option<String>,
+    /// How to tell the chip from others.
+    #[serde(default)]
+    pub chip_identity: Option<ChipIdentity>,
     /// The memory map.
     pub memory: Memory,
     /// How it is emulated, if it is.

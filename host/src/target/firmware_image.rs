@@ -4,6 +4,8 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
+use object::{Object, ObjectSymbol};
+
 use super::board::{self, Board};
 use super::process;
 use super::setup::Setup;
@@ -64,7 +66,7 @@ pub fn path(board: &Board) -> Result<PathBuf> {
 
 /// Builds the firmware of `boards` where it is not up to date; returns the images in the same order.
 ///
-/// Boards of one compilation target are built together. Cargo decides what is up to date, and its lock lets any number of
+/// Boards of one compilation target that exist only in emulation are built together. Cargo decides what is up to date, and its lock lets any number of
 /// processes call this at once.
 ///
 /// # Errors
@@ -102,6 +104,18 @@ pub fn build_conformance(
     build_images(boards, Image::Conformance, setup, report)
 }
 
+/// The address of the symbol `name` in an ELF file; `None` if it has none of that name.
+///
+/// # Errors
+/// The file cannot be read or is no ELF file.
+pub fn symbol(image: &Path, name: &str) -> Result<Option<u32>> {
+    let bytes = std::fs::read(image).map_err(|reason| Error::reading(image, &reason))?;
+    let file = object::File::parse(bytes.as_slice())
+        .map_err(|reason| Error::bad_input(image.display(), reason, "build the firmware again"))?;
+    let address = file.symbols().find(|symbol| symbol.name() == Ok(name)).map(|s| s.address());
+    Ok(address.and_then(|address| u32::try_from(address).ok()))
+}
+
 fn build_images(
     boards: &[Board],
     image: Image,
@@ -110,22 +124,21 @@ fn build_images(
 ) -> Result<Vec<PathBuf>> {
     let root = board::workspace_root()?;
     let folder = target_folder(&root);
-    let mut targets: Vec<&str> = boards.iter().map(|board| board.target.as_str()).collect();
-    targets.sort_unstable();
-    targets.dedup();
-    for target in targets {
-        let names: Vec<&str> = boards
-            .iter()
-            .filter(|board| board.target == target)
-            .map(|board| board.name.as_str())
-            .collect();
-        if boards
-            .iter()
-            .any(|board| board.target == target && !output_path(&folder, board, image).is_file())
-        {
+    // Boards in hardware are built alone: cargo would give the log and the vectors of one to all that are built with it.
+    let kind = |board: &Board| {
+        let alone = board.probe_rs_chip.is_some().then(|| board.name.clone());
+        (board.target.clone(), alone)
+    };
+    let mut kinds: Vec<_> = boards.iter().map(kind).collect();
+    kinds.sort_unstable();
+    kinds.dedup();
+    for wanted in kinds {
+        let together: Vec<&Board> = boards.iter().filter(|board| kind(board) == wanted).collect();
+        let names: Vec<&str> = together.iter().map(|board| board.name.as_str()).collect();
+        if together.iter().any(|board| !output_path(&folder, board, image).is_file()) {
             report(&format!("building {} of {}", image.title(), names.join(", ")));
         }
-        build_target(&root, &folder, target, &names, image, setup)?;
+        build_target(&root, &folder, &wanted.0, &names, image, setup)?;
     }
     Ok(boards.iter().map(|board| output_path(&folder, board, image)).collect())
 }

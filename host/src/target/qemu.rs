@@ -16,6 +16,7 @@ use nix::poll::{PollFd, PollFlags, PollTimeout};
 use nix::sys::stat::Mode;
 
 use super::board::Board;
+use super::firmware_image;
 use super::link::Link;
 use super::process;
 use crate::error::{Error, Result};
@@ -30,6 +31,11 @@ const SERIAL_PORT: &str = "tinyhero.serial-port";
 const MODEL: &str = "model.hero";
 /// What the emulator and the firmware's fault handler print.
 const CONSOLE: &str = "console.txt";
+
+/// The firmware's symbol for [`OFFERED`], in boards that exist in hardware too; `semihosting.rs` there has the same.
+const OFFER: &str = "TINYHERO_SEMIHOSTING_OFFER";
+/// What tells such a firmware that this emulator serves semihosting.
+const OFFERED: u64 = 0x6f68_7332_6d65_7331;
 
 /// `-icount shift=N`: every instruction advances the emulated time by 2^N nanoseconds.
 const COUNT_SHIFT: u32 = 6;
@@ -365,8 +371,12 @@ fn command(board: &Board, image: &Path) -> Result<Command> {
         .args(["-nographic", "-monitor", "none"])
         .args(["-semihosting-config", "enable=on,target=native"])
         .arg("-kernel")
-        .arg(image)
+        .arg(&image)
         .args(&emulation.arguments);
+    if let Some(address) = firmware_image::symbol(&image, OFFER)? {
+        let offer = format!("loader,addr={address:#x},data={OFFERED:#x},data-len=8");
+        command.args(["-device", &offer]);
+    }
     Ok(command)
 }
 

@@ -1,0 +1,18 @@
+//! The conformance suite on this board, with the kernels that its firmware uses.
+#![no_std]
+#![no_main]
+
+// For its critical sections, which keep the log whole.
+use cortex_m as _;
+// For the vectors of its interrupts.
+use stm32f4xx_hal as _;
+use tinyhero_firmware::kernel::Portable;
+use tinyhero_tests::{Workspace, run_on_board};
+
+#[cortex_m_rt::entry]
+fn main() -> ! {
+    static mut WORKSPACE: Workspace = Workspace::new();
+    run_on_board(&mut Portable, WORKSPACE)
+}
+
+tinyhero_firmware::emulated_board_handlers!();

@@ -1,0 +1,208 @@
+//! The path to a real board, with QEMU in the place of the silicon: probe-rs attaches through an emulated debug port, its own flash
+//! algorithm runs on the emulated core and programs the emulated flash controller, and its channels carry link and log.
+
+mod chip;
+mod port;
+mod remote;
+
+use std::path::PathBuf;
+use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, Mutex, OnceLock};
+
+use chip::{Chip, Overlay};
+use port::EmulatedProbe;
+use tinyhero::dataset::Split;
+use tinyhero::export::export;
+use tinyhero::flash::{Request, connect, flash};
+use tinyhero::integer;
+use tinyhero::quantizer::{CALIBRATION_SAMPLES, Quantization, quantize};
+use tinyhero::target::board::{self, Board};
+use tinyhero::target::client::Client;
+use tinyhero::target::probe::{Attached, Log, ProbeLink, Step, firmware_parts};
+use tinyhero::target::{firmware_image, setup};
+use tinyhero::train::{OptimizerKind, Run, TrainingOptions};
+use tinyhero::verify::{BoardReport, Counts, compare};
+use tinyhero_common::model::Model;
+use tinyhero_common::packing::BitWidth;
+use tinyhero_common::slot::{RECORD_BYTES, Slot};
+
+const DIGITS: usize = 1_797;
+
+/// A board with its firmware, as built for hardware.
+fn ready(name: &str) -> (Board, PathBuf) {
+    let mut report = |line: &str| eprintln!("{line}");
+    let setup = setup::ensure(&mut report).unwrap();
+    let board = board::find(name).unwrap();
+    let boards = std::slice::from_ref(&board);
+    let image = firmware_image::build(boards, &setup, &mut report).unwrap().remove(0);
+    (board, image)
+}
+
+fn chip(board: &Board, overlay: Overlay, arguments: &[&str]) -> Arc<Mutex<Chip>> {
+    Arc::new(Mutex::new(Chip::start(board, overlay, arguments).unwrap()))
+}
+
+/// A briefly trained network and the digits that it has not seen.
+fn digits() -> &'static (Vec<u8>, Split) {
+    static DIGITS: OnceLock<(Vec<u8>, Split)> = OnceLock::new();
+    DIGITS.get_or_init(|| {
+        let place = tempfile::tempdir().unwrap();
+        let options = TrainingOptions {
+            epochs: 3,
+            ..TrainingOptions::new("digits", "mlp", OptimizerKind::Sgd)
+        };
+        let run = Run::create(&place.path().join("run"), options).unwrap();
+        run.train(&AtomicBool::new(false), &mut ()).unwrap();
+        let samples = run.training_samples().limited(CALIBRATION_SAMPLES).samples;
+        let quantization = Quantization::new(BitWidth::Four);
+        let network = quantize(&run.trained().unwrap(), &samples, &quantization).unwrap();
+        (export(&network).unwrap().bytes, run.dataset().test.clone())
+    })
+}
+
+fn compare_digits(client: &mut Client<ProbeLink>, board: &Board, test: &Split) -> BoardReport {
+    let (file, _) = digits();
+    let model = Model::load(file).unwrap();
+    let host = integer::evaluate(&model, &test.samples, &test.labels).unwrap();
+    compare(client, board, Counts::Cycles, &model, test, &host, &mut |_| {}).unwrap()
+}
+
+fn line(error: tinyhero::Error) -> String {
+    let text = error.to_string();
+    assert_eq!(text.lines().count(), 1, "{text}");
+    text
+}
+
+#[test]
+fn microbit_is_flashed_read_back_and_gives_the_hosts_results_for_every_digit() {
+    let (board, image) = ready("microbit");
+    let (file, test) = digits();
+    assert_eq!(test.len(), DIGITS);
+    let chip = chip(&board, Overlay::default(), &[]);
+
+    let lines = Arc::new(Mutex::new(Vec::new()));
+    let kept = Arc::clone(&lines);
+    let log = Log::new(&image, move |line| kept.lock().unwrap().push(line.to_string())).unwrap();
+    let mut steps: Vec<Step> = Vec::new();
+    let request = Request { image: &image, firmware: true, model: Some(file), slot: None };
+    let probe = EmulatedProbe::on(&chip);
+    let started = std::time::Instant::now();
+    let (flashed, mut client) =
+        flash(probe, &board, &request, Some(log), &mut |step| steps.push(step)).unwrap();
+    println!("{flashed:?} after {:?}", started.elapsed());
+    let parts = firmware_parts(&image).unwrap();
+    let firmware_bytes: usize = parts.iter().map(|part| part.bytes.len()).sum();
+    assert_eq!(flashed.written, (firmware_bytes + file.len() + RECORD_BYTES) as u64);
+    assert_eq!(flashed.verified, flashed.written);
+    assert_eq!(flashed.self_test, Some(true));
+    for doing in ["erase", "write", "read back"] {
+        assert!(steps.iter().any(|step| step.doing == doing && step.done > 0), "{doing}");
+    }
+
+    // What is in QEMU's flash, without anything of probe-rs in between.
+    for part in &parts {
+        let stored = chip.lock().unwrap().memory(part.address, part.bytes.len());
+        assert!(stored == part.bytes, "the firmware at {:#x}", part.address);
+    }
+    assert!(chip.lock().unwrap().memory(board.memory.model.address, file.len()) == *file);
+
+    let started = std::time::Instant::now();
+    let report = compare_digits(&mut client, &board, test);
+    println!("{report:?} after {:?}", started.elapsed());
+    assert_eq!(report.identical, DIGITS);
+    assert!(report.layers_identical && report.accuracy > 0.7);
+    assert!(report.instructions_per_inference > 1_000);
+    let lines = lines.lock().unwrap().clone();
+    assert!(
+        lines.iter().any(|line| line.contains("INFO") && line.contains("model loaded")),
+        "{lines:?}"
+    );
+    drop(client);
+
+    // A later command finds the board as it was left, with nothing to write.
+    let request = Request { image: &image, firmware: true, model: Some(file), slot: None };
+    let (again, client) =
+        flash(EmulatedProbe::on(&chip), &board, &request, None, &mut |_| {}).unwrap();
+    assert_eq!((again.written, again.self_test), (0, Some(true)));
+    drop(client);
+
+    // Into the other slot if that is asked for, while the first keeps what it has.
+    let request =
+        Request { image: &image, firmware: false, model: Some(file), slot: Some(Slot::B) };
+    let (other, client) =
+        flash(EmulatedProbe::on(&chip), &board, &request, None, &mut |_| {}).unwrap();
+    assert_eq!(other.written, (file.len() + RECORD_BYTES) as u64);
+    assert_eq!(client.information().slot, Slot::B);
+    drop(client);
+    let mut client = connect(EmulatedProbe::on(&chip), &board, &image, file, None).unwrap();
+    let report = compare_digits(&mut client, &board, &test.limited(20));
+    assert!(report.agrees(), "{report:?}");
+
+    // The cable is pulled.
+    chip.lock().unwrap().unplug();
+    let error = line(client.self_test().unwrap_err());
+    assert!(error.starts_with("microbit: the link is lost") && error.contains("cable"), "{error}");
+}
+
+#[test]
+fn a_board_without_the_firmware_says_so() {
+    let (board, image) = ready("microbit");
+    let (file, _) = digits();
+    let chip = chip(&board, Overlay::default(), &[]);
+    let request = Request { image: &image, firmware: false, model: Some(file), slot: None };
+    let probe = EmulatedProbe::on(&chip);
+    let error = line(flash(probe, &board, &request, None, &mut |_| {}).map(|_| ()).unwrap_err());
+    assert!(error.contains("another firmware") && error.contains("--firmware"), "{error}");
+}
+
+#[test]
+fn a_model_larger_than_the_flash_is_refused_before_anything_is_written() {
+    let (board, image) = ready("microbit");
+    let chip = chip(&board, Overlay::default(), &[]);
+    let model = vec![0; board.memory.model.bytes as usize + 1];
+    let request = Request { image: &image, firmware: true, model: Some(&model), slot: None };
+    let probe = EmulatedProbe::on(&chip);
+    let error = line(flash(probe, &board, &request, None, &mut |_| {}).map(|_| ()).unwrap_err());
+    assert!(error.contains("board room for 65280"), "{error}");
+    assert!(chip.lock().unwrap().memory(0, 1024).iter().all(|&byte| byte == 0));
+}
+
+#[test]
+fn another_chip_than_the_boards_is_named() {
+    let (board, _) = ready("microbit");
+    let chip = chip(&board, Overlay::default(), &[]);
+    let refusal = |board: &Board| {
+        let attached = Attached::attach(EmulatedProbe::on(&chip), board);
+        line(attached.map(|_| ()).unwrap_err())
+    };
+    let error = refusal(&board::find("stm32f405").unwrap());
+    assert!(error.contains("its core is a Cortex-M0, not a Cortex-M4"), "{error}");
+
+    let mut larger = board.clone();
+    larger.chip_identity.as_mut().unwrap().value = 512;
+    let error = refusal(&larger);
+    assert!(error.contains("no nRF51822_xxAA") && error.contains("0x10000014"), "{error}");
+
+    // The access port by which an nRF52 says that it is unlocked is not there, which is how a locked one looks.
+    let error = refusal(&board::find("nrf52840-dk").unwrap());
+    assert!(error.contains("unlock it by erasing all of it"), "{error}");
+}
+
+/// QEMU has the STM32F405's flash, but not the controller that programs it: whatever the algorithm does, nothing changes.
+#[test]
+fn flash_that_does_not_take_what_is_written_is_noticed_by_reading_it_back() {
+    let (board, image) = ready("stm32f405");
+    let (file, _) = digits();
+    // DBGMCU_IDCODE, which QEMU lacks.
+    let overlay = Overlay { words: &[(0xE004_2000, 0x1000_6413)] };
+    let chip = chip(&board, overlay, &[]);
+    let request = Request { image: &image, firmware: true, model: Some(file), slot: None };
+    let probe = EmulatedProbe::on(&chip);
+    let error = flash(probe, &board, &request, None, &mut |_| {}).map(|_| ()).unwrap_err();
+    assert_eq!(error.exit_code(), 1);
+    let error = line(error);
+    assert!(
+        error.starts_with("stm32f405: the firmware was written, but at 0x08000000 something else"),
+        "{error}"
+    );
+}
