@@ -37,6 +37,11 @@ const DFSR_BKPT: u32 = 1 << 1;
 const DFSR_VCATCH: u32 = 1 << 3;
 const THUMB: u32 = 1 << 24;
 
+/// Where code memory ends in every Cortex-M's memory map.
+const RAM_START: u32 = 0x2000_0000;
+
+/// The stub's number of the program counter.
+const STUB_PC: u32 = 15;
 /// The stub's number of the program status register.
 const STUB_XPSR: u32 = 25;
 
@@ -148,7 +153,12 @@ impl Chip {
     }
 
     fn resume(&mut self) -> std::io::Result<()> {
-        if self.stub.register(STUB_XPSR)? & THUMB == 0 {
+        // On an empty chip a core in flash soon faults, and then faults at taking the fault, which ends QEMU. What runs in RAM is a debugger's.
+        let mut reset_vector = [0; 4];
+        self.bus.read(4, &mut reset_vector)?;
+        let is_empty = u32::from_le_bytes(reset_vector) & 1 == 0;
+        let in_flash = self.stub.register(STUB_PC)? < RAM_START;
+        if self.stub.register(STUB_XPSR)? & THUMB == 0 || is_empty && in_flash {
             self.state = State::LockedUp;
             return Ok(());
         }
