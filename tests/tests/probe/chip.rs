@@ -152,13 +152,18 @@ impl Chip {
         let _ = self.process.wait();
     }
 
-    fn resume(&mut self) -> std::io::Result<()> {
-        // On an empty chip a core in flash soon faults, and then faults at taking the fault, which ends QEMU. What runs in RAM is a debugger's.
+    /// Whether the core has nothing to run. On an empty chip it would soon fault, and then fault at taking the fault, which ends QEMU.
+    /// What runs in RAM is a debugger's.
+    fn is_lost(&mut self) -> std::io::Result<bool> {
         let mut reset_vector = [0; 4];
         self.bus.read(4, &mut reset_vector)?;
         let is_empty = u32::from_le_bytes(reset_vector) & 1 == 0;
         let in_flash = self.stub.register(STUB_PC)? < RAM_START;
-        if self.stub.register(STUB_XPSR)? & THUMB == 0 || is_empty && in_flash {
+        Ok(self.stub.register(STUB_XPSR)? & THUMB == 0 || is_empty && in_flash)
+    }
+
+    fn resume(&mut self) -> std::io::Result<()> {
+        if self.is_lost()? {
             self.state = State::LockedUp;
             return Ok(());
         }
@@ -197,6 +202,8 @@ impl Chip {
     fn reset(&mut self) -> std::io::Result<()> {
         self.halt()?;
         self.stub.reset()?;
+        // With the machine, the stub's breakpoints are gone.
+        self.set.clear();
         self.was_reset = true;
         self.fault_status = 0;
         if self.control & C_DEBUGEN != 0 && self.monitor & VC_CORERESET != 0 {
@@ -219,7 +226,9 @@ impl Chip {
         }
         if self.state == State::Halted {
             if self.control & (C_DEBUGEN | C_STEP) == C_DEBUGEN | C_STEP {
-                self.stub.step()?;
+                if !self.is_lost()? {
+                    self.stub.step()?;
+                }
                 self.control |= C_HALT;
                 self.fault_status |= DFSR_HALTED;
                 return Ok(());
