@@ -18,11 +18,10 @@ mod softmax;
 mod span;
 
 pub use input::InputMap;
-pub(crate) use input::quantize_input;
 pub use packed_weights::PackedWeights;
 pub use softmax::power_of_two_fraction;
 
-use crate::model::{AddRescale, Shape, Window};
+use crate::model::{AddRescale, Operator, SampleType, Shape, Window};
 use crate::requantize::{ActivationRange, Rescale, requantize};
 
 /// What one output channel adds to its sum, and how the sum becomes int8.
@@ -153,6 +152,23 @@ pub struct Softmax {
 
 /// One implementation of every operator; the defaults are the portable kernels.
 pub trait Kernels {
+    /// Whether the set computes an operator at all. Sets that leave some out keep their code small; an engine refuses models that
+    /// need what its set lacks.
+    fn computes(_operator: &Operator) -> bool {
+        true
+    }
+
+    /// Equation (1). `maps` holds one [`InputMap`] for all channels, or one per channel in turn.
+    fn quantize_input(
+        &mut self,
+        maps: &[u8],
+        sample_type: SampleType,
+        raw: &[u8],
+        input: &mut [i8],
+    ) {
+        input::quantize_input(maps, sample_type, raw, input);
+    }
+
     /// Equation (3).
     fn convolution_2d(
         &mut self,

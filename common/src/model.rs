@@ -125,11 +125,30 @@ pub enum Layout {
     /// Two output channels side by side in fields that a dual 16-bit multiply takes; see [`crate::packing::channel_pairs`]. For full
     /// convolutions and fully connected layers on cores with DSP instructions.
     ChannelPairs,
+    /// As `Rows`, for kernels that take four channels at a time and get the scratch memory for it. For depthwise convolutions on
+    /// cores with DSP instructions.
+    ChannelQuads,
+    /// Four output channels side by side; see [`crate::packing::field_quads`]. For every layer with weights on cores with a plain
+    /// 32-bit multiply.
+    FieldQuads,
+    /// Two output channels side by side in vectors of 16 lanes; see [`crate::packing::vector_pairs`]. For full convolutions and fully
+    /// connected layers on cores with Helium.
+    VectorPairs,
+    /// One row per output channel in fields that never straddle bytes; see [`crate::packing::vector_rows`]. For depthwise convolutions
+    /// on cores with Helium.
+    VectorRows,
 }
 
 impl Layout {
     /// Every layout.
-    pub const ALL: [Self; 2] = [Self::Rows, Self::ChannelPairs];
+    pub const ALL: [Self; 6] = [
+        Self::Rows,
+        Self::ChannelPairs,
+        Self::ChannelQuads,
+        Self::FieldQuads,
+        Self::VectorPairs,
+        Self::VectorRows,
+    ];
 }
 
 /// Packed weights and what belongs to each output channel.

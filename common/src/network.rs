@@ -4,7 +4,6 @@ use crate::checksum::Digest;
 use crate::error::RunError;
 use crate::kernel::{
     Add, Channels, Convolution, FullyConnected, Kernels, PackedWeights, Pool, Softmax, argmax,
-    quantize_input,
 };
 use crate::model::{Layer, Model, Operator, Region, Tensor, Weights, Window};
 use crate::requantize::Rescale;
@@ -82,7 +81,7 @@ pub fn run<'a>(
     let maps_bytes = usize::from(quantization.maps) * crate::kernel::InputMap::BYTES;
     let maps = section(model.parameters(), quantization.offset, maps_bytes);
     if let Some(input) = arena.get_mut(range(description.input.region())) {
-        quantize_input(maps, quantization.sample_type, raw_input, input);
+        kernels.quantize_input(maps, quantization.sample_type, raw_input, input);
     }
     observer.begin();
 

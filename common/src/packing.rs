@@ -7,6 +7,9 @@
 //! module of its own.
 
 pub mod channel_pairs;
+pub mod field_quads;
+pub mod vector_pairs;
+pub mod vector_rows;
 
 use serde::{Deserialize, Serialize};
 

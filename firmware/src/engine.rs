@@ -30,7 +30,7 @@ impl<K: Kernels, const ARENA: usize> Engine<K, ARENA> {
     /// Validates the model file at the start of `region` and borrows it in place.
     ///
     /// # Errors
-    /// The region is blank, the file is damaged, or its plan exceeds the arena.
+    /// The region is blank, the file is damaged, its plan exceeds the arena, or the kernels leave out one of its operators.
     // Large, and called from several places.
     #[inline(never)]
     pub fn load<'e, 'm>(&'e mut self, region: &'m [u8]) -> Result<LoadedModel<'e, 'm, K>, Refusal> {
@@ -43,6 +43,9 @@ impl<K: Kernels, const ARENA: usize> Engine<K, ARENA> {
         let needed = model.description().arena_bytes;
         if needed > self.arena_bytes() {
             return Err(Refusal::ArenaTooSmall { needed });
+        }
+        if let Some(layer) = model.layers().position(|layer| !K::computes(&layer.operator)) {
+            return Err(Refusal::Operator { layer: layer as u16 });
         }
         Ok(LoadedModel { kernels: &mut self.kernels, arena: &mut self.arena.0, model })
     }

@@ -31,3 +31,5 @@ pub mod server;
 pub mod slot;
 #[cfg(target_os = "none")]
 pub mod stack;
+#[cfg(target_os = "none")]
+pub mod uart;

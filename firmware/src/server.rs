@@ -108,7 +108,7 @@ where
                     match finish(&mut session, engine, &mut slots, buffers, digest, commit) {
                         Ok(()) => finished = Some(sequence),
                         Err(refusal) => {
-                            slots.give_up();
+                            slots.give_up(digest);
                             let response = Response::Refused(refusal);
                             if !session.connection.send(&response, sequence, &mut buffers.frame) {
                                 return End::Failed;

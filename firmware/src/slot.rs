@@ -186,8 +186,8 @@ impl<F: MappedFlash> Slots<F> {
         taken
     }
 
-    /// Gives up the update under way, if there is one, after its model was refused.
-    pub const fn give_up(&mut self) {
-        self.update = None;
+    /// Gives up the update of this digest, if it is under way, after its model was refused.
+    pub fn give_up(&mut self, digest: u32) {
+        self.update = self.update.filter(|update| update.digest != digest);
     }
 }

@@ -3,21 +3,29 @@
 use std::path::Path;
 use std::time::Instant;
 
-use object::{Object, ObjectSegment};
+use object::{Object, ObjectSection, ObjectSegment, SectionKind};
 use serde::Serialize;
 use tinyhero_common::model::Model;
 use tinyhero_common::network::SelfTestInput;
+use tinyhero_common::packing::BitWidth;
 
 use crate::artifact;
 use crate::error::{Error, Result};
-use crate::inspect::operator_name;
+use crate::inspect::{operator_name, parameter_bytes};
+use crate::integer_network::IntegerNetwork;
+use crate::network::{NAMES, Network};
+use crate::quantizer::{Quantization, quantize};
+use crate::random::{self, Purpose};
 use crate::target::board::Board;
 use crate::target::client::Client;
 use crate::target::qemu::Emulator;
+use crate::trained_network::TrainedNetwork;
 use crate::verify;
 
 /// Most inputs in the request that the server is measured with.
 const SERVER_INPUTS: usize = 16;
+/// Instructions that this request may take beyond its first input, so that large networks are not run for minutes.
+const SERVER_INSTRUCTIONS: u64 = 100_000_000;
 
 /// The cost of a model on one board.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -54,7 +62,7 @@ pub struct Server {
 }
 
 /// The cost of a layer.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct LayerCost {
     /// Its name.
     pub name: String,
@@ -64,8 +72,12 @@ pub struct LayerCost {
     pub bits: Option<u32>,
     /// Its multiply-accumulates.
     pub macs: u64,
+    /// Bytes of its weights and channel table in the model file.
+    pub bytes: usize,
     /// Instructions.
     pub count: u64,
+    /// Its part of the total, 0 to 1.
+    pub share: f64,
 }
 
 /// Flash in use.
@@ -75,6 +87,14 @@ pub struct Flash {
     pub code: u64,
     /// The model file.
     pub model: u64,
+    /// Instructions of the firmware.
+    pub text: u64,
+    /// The firmware's constants, its vector table among them.
+    pub constants: u64,
+    /// Weights, channel tables and input maps of the model.
+    pub parameters: u64,
+    /// The model's header and description.
+    pub description: u64,
 }
 
 /// RAM in use.
@@ -104,33 +124,67 @@ pub fn bench(board: &Board, image: &Path, file: &[u8], model: &Model<'_>) -> Res
     let layers = client.layers(&input)?;
     let output_bytes = model.output().shape.elements();
     let whole = client.run_without_digests(&input, input.len(), output_bytes, &mut |_| {})?;
-    let server = server(board, &mut client, &input, output_bytes)?;
-    let usage = client.usage()?;
     let instructions = |ticks: u64| Emulator::instructions(board, ticks);
+    let total = instructions(whole.count);
+    let share = |count: u64| count as f64 / total.max(1) as f64;
+    let input_count = instructions(u64::from(layers.input_count));
+    let affordable = SERVER_INSTRUCTIONS / total.max(1);
+    let inputs = usize::try_from(affordable).unwrap_or(SERVER_INPUTS).clamp(1, SERVER_INPUTS);
+    let server = server(board, &mut client, &input, output_bytes, inputs)?;
+    let usage = client.usage()?;
     let input_cost = LayerCost {
         name: "input".to_string(),
         operator: "quantize",
         bits: None,
         macs: 0,
-        count: instructions(u64::from(layers.input_count)),
+        bytes: 0,
+        count: input_count,
+        share: share(input_count),
     };
-    let costs = model.layers().zip(&layers.layers).map(|(layer, record)| LayerCost {
-        name: layer.name.to_string(),
-        operator: operator_name(&layer.operator),
-        bits: layer.weights().map(|weights| weights.bit_width.bits()),
-        macs: layer.macs(),
-        count: instructions(u64::from(record.count)),
+    let costs = model.layers().zip(&layers.layers).map(|(layer, record)| {
+        let count = instructions(u64::from(record.count));
+        LayerCost {
+            name: layer.name.to_string(),
+            operator: operator_name(&layer.operator),
+            bits: layer.weights().map(|weights| weights.bit_width.bits()),
+            macs: layer.macs(),
+            bytes: parameter_bytes(&layer),
+            count,
+            share: share(count),
+        }
     });
+    let (text, constants) = text_and_constants(image)?;
+    let parameters = model.parameters().len() as u64;
     Ok(Bench {
         board: board.name.clone(),
         unit: "instructions",
-        total: instructions(whole.count),
+        total,
         macs: model.layers().map(|layer| layer.macs()).sum(),
         layers: std::iter::once(input_cost).chain(costs).collect(),
-        flash: Flash { code: flash_bytes(image)?, model: file.len() as u64 },
+        flash: Flash {
+            code: flash_bytes(image)?,
+            model: file.len() as u64,
+            text,
+            constants,
+            parameters,
+            description: file.len() as u64 - parameters,
+        },
         ram: Ram { arena: usage.arena, stack: usage.stack },
         server,
     })
+}
+
+/// The instructions of one inference alone; see [`bench`].
+///
+/// # Errors
+/// The board refuses the model or is lost.
+pub fn total(board: &Board, image: &Path, file: &[u8], model: &Model<'_>) -> Result<u64> {
+    let mut client = verify::start(board, image, file)?;
+    let seed = model.description().self_test.seed;
+    let input: Vec<u8> = SelfTestInput::new(seed).take(model.raw_input_bytes()).collect();
+    let output_bytes = model.output().shape.elements();
+    let run = client.run_without_digests(&input, input.len(), output_bytes, &mut |_| {})?;
+    Ok(Emulator::instructions(board, run.count))
 }
 
 /// Counts what the board executes from the end of one answer to the end of the next, and takes off what the engine did.
@@ -141,9 +195,9 @@ fn server(
     client: &mut Client<Emulator>,
     input: &[u8],
     output_bytes: usize,
+    inputs: usize,
 ) -> Result<Server> {
-    let inputs_per_request =
-        client.inputs_per_request(input.len(), output_bytes).min(SERVER_INPUTS);
+    let inputs_per_request = client.inputs_per_request(input.len(), output_bytes).min(inputs);
     let inputs = input.repeat(inputs_per_request);
     let before = client.usage()?.ticks;
     // A question costs as much as the one before it.
@@ -174,4 +228,39 @@ pub fn flash_bytes(image: &Path) -> Result<u64> {
         .map_err(|reason| Error::bad_input(image.display(), reason, "build the firmware again"))?;
     // `.bss` has a segment too, but nothing of it in the file.
     Ok(file.segments().map(|segment| segment.file_range().1).sum())
+}
+
+/// Bytes of instructions and of constants in a firmware image.
+fn text_and_constants(image: &Path) -> Result<(u64, u64)> {
+    let bytes = artifact::read(image)?;
+    let file = object::File::parse(bytes.as_slice())
+        .map_err(|reason| Error::bad_input(image.display(), reason, "build the firmware again"))?;
+    let of_kind = |kind: SectionKind| -> u64 {
+        file.sections().filter(|section| section.kind() == kind).map(|section| section.size()).sum()
+    };
+    let constants = of_kind(SectionKind::ReadOnlyData) + of_kind(SectionKind::ReadOnlyString);
+    Ok((of_kind(SectionKind::Text), constants))
+}
+
+/// Random samples that stand in for training data.
+const RANDOM_SAMPLES: usize = 8;
+
+/// A network of the zoo with random weights, calibrated on random samples: what is measured where there is no trained one.
+///
+/// # Errors
+/// There is no such network.
+pub fn untrained(name: &str, bit_width: BitWidth) -> Result<IntegerNetwork> {
+    let Some((shape, classes)) = Network::default_input(name) else {
+        return Err(Error::bad_input(
+            format_args!("--network {name}"),
+            "is not in the zoo",
+            format_args!("use one of {}", NAMES.join(", ")),
+        ));
+    };
+    let trained = TrainedNetwork::untrained(Network::open(name, shape, classes)?, 0)?;
+    let mut generator = random::generator(0, Purpose::Order, 0);
+    let samples: Vec<i16> = (0..RANDOM_SAMPLES * shape.elements())
+        .map(|_| random::below(256, &mut generator) as i16)
+        .collect();
+    quantize(&trained, &samples, &Quantization::new(bit_width))
 }

@@ -2,12 +2,15 @@
 
 mod bench;
 mod boards;
+mod compare;
+mod curvature;
 mod data;
 mod demo;
 mod evaluate;
 #[cfg(feature = "probe")]
 mod flash;
 mod inspect;
+mod interrupt;
 mod model_file;
 mod output;
 mod quantize;
@@ -38,6 +41,8 @@ enum Command {
     Setup(setup::Options),
     Data(data::Options),
     Train(Box<train::Options>),
+    Compare(Box<compare::Options>),
+    Curvature(curvature::Options),
     Quantize(quantize::Options),
     Inspect(inspect::Options),
     Evaluate(evaluate::Options),
@@ -60,6 +65,8 @@ impl CommandLine {
             Command::Setup(options) => setup::run(options),
             Command::Data(options) => data::run(options),
             Command::Train(options) => train::run(options),
+            Command::Compare(options) => compare::run(options),
+            Command::Curvature(options) => curvature::run(options),
             Command::Quantize(options) => quantize::run(options),
             Command::Boards(options) => boards::run(options),
             Command::Inspect(options) => inspect::run(options),

@@ -3,7 +3,7 @@
 use crate::integer_network::decode_scale;
 use serde::Serialize;
 use tinyhero_common::kernel::{Channels, PackedWeights};
-use tinyhero_common::model::{Layer, Model, Operator, SampleType, Shape, Tensor};
+use tinyhero_common::model::{Layer, Layout, Model, Operator, SampleType, Shape, Tensor};
 
 /// A model file.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -52,6 +52,8 @@ pub struct InspectedLayer {
     pub operator: &'static str,
     /// Bits of each weight; absent for operators without weights.
     pub bits: Option<u32>,
+    /// The order of its packed weights; absent for operators without weights.
+    pub layout: Option<&'static str>,
     /// Number of weights.
     pub weights: usize,
     /// Bytes of its weights and channel table in the file.
@@ -113,6 +115,28 @@ pub const fn operator_name(operator: &Operator) -> &'static str {
     }
 }
 
+/// The name of a layout in reports.
+pub const fn layout_name(layout: Layout) -> &'static str {
+    match layout {
+        Layout::Rows => "rows",
+        Layout::ChannelPairs => "channel-pairs",
+        Layout::ChannelQuads => "channel-quads",
+        Layout::FieldQuads => "field-quads",
+        Layout::VectorPairs => "vector-pairs",
+        Layout::VectorRows => "vector-rows",
+    }
+}
+
+/// Bytes of a layer's weights and channel table in the model file.
+pub fn parameter_bytes(layer: &Layer<'_>) -> usize {
+    let rows = usize::from(layer.output.shape.channels);
+    layer.weights().map_or(0, |weights| {
+        let row_length = layer.row_length();
+        PackedWeights::bytes_for(weights.bit_width, weights.layout, rows, row_length)
+            + rows * Channels::BYTES
+    })
+}
+
 const fn sizes(shape: Shape) -> [u16; 3] {
     [shape.height, shape.width, shape.channels]
 }
@@ -121,16 +145,13 @@ fn inspect_layer(layer: &Layer<'_>) -> InspectedLayer {
     let Tensor { shape, offset, zero_point, scale } = layer.output;
     let rows = usize::from(shape.channels);
     let row_length = layer.row_length();
-    let bytes = layer.weights().map_or(0, |weights| {
-        PackedWeights::bytes_for(weights.bit_width, weights.layout, rows, row_length)
-            + rows * Channels::BYTES
-    });
     InspectedLayer {
         name: layer.name.to_string(),
         operator: operator_name(&layer.operator),
         bits: layer.weights().map(|weights| weights.bit_width.bits()),
+        layout: layer.weights().map(|weights| layout_name(weights.layout)),
         weights: rows * row_length,
-        bytes,
+        bytes: parameter_bytes(layer),
         macs: layer.macs(),
         shape: sizes(shape),
         scale: decode_scale(scale),

@@ -15,7 +15,7 @@ mod sgd;
 
 pub use asam::Asam;
 pub use grad_l1::GradL1;
-pub use hero::{Direction, Hero, Reduction};
+pub use hero::{Curvature, Direction, Hero, Reduction};
 pub use momentum::{Momentum, MomentumParameters, StepOutcome};
 pub use sam::Sam;
 pub use schedule::Schedule;
@@ -67,6 +67,8 @@ pub enum Pass {
     First,
     /// At perturbed weights.
     Perturbed,
+    /// Elsewhere, to find out about the neighbourhood: leaves no trace.
+    Probe,
 }
 
 /// The loss of one minibatch as a function of the parameters.
@@ -79,6 +81,38 @@ pub trait Objective {
     /// # Errors
     /// The tensor library refuses.
     fn loss(&mut self, pass: Pass) -> Result<Tensor>;
+
+    /// That loss and its gradient, one detached tensor per parameter.
+    ///
+    /// # Errors
+    /// The tensor library refuses.
+    fn gradient(&mut self, pass: Pass) -> Result<(f64, Vec<Tensor>)> {
+        library_gradient(self, pass)
+    }
+
+    /// That gradient and the Hessian times a direction, which may depend on the gradient. All tensors are detached, and one per
+    /// parameter.
+    ///
+    /// # Errors
+    /// The tensor library refuses.
+    fn second_order(
+        &mut self,
+        pass: Pass,
+        direction: &mut dyn FnMut(&[Tensor]) -> Result<Vec<Tensor>>,
+    ) -> Result<SecondOrder> {
+        library_second_order(self, pass, direction)
+    }
+}
+
+/// A gradient and the Hessian times a direction.
+#[derive(Clone, Debug)]
+pub struct SecondOrder {
+    /// The loss.
+    pub loss: f64,
+    /// Its gradient.
+    pub gradient: Vec<Tensor>,
+    /// The Hessian times the direction.
+    pub product: Vec<Tensor>,
 }
 
 /// What a method makes of a minibatch.
@@ -111,15 +145,56 @@ pub trait Method: std::fmt::Debug {
     }
 }
 
+/// [`Objective::gradient`] by the tensor library's own differentiation.
+///
+/// # Errors
+/// The tensor library refuses.
+pub fn library_gradient<O: Objective + ?Sized>(
+    objective: &mut O,
+    pass: Pass,
+) -> Result<(f64, Vec<Tensor>)> {
+    let (loss, gradients) = differentiate(objective, pass)?;
+    Ok((loss, detached(&gradients)))
+}
+
+/// [`Objective::second_order`] by the tensor library's own differentiation.
+///
+/// # Errors
+/// The tensor library refuses.
+pub fn library_second_order<O: Objective + ?Sized>(
+    objective: &mut O,
+    pass: Pass,
+    direction: &mut dyn FnMut(&[Tensor]) -> Result<Vec<Tensor>>,
+) -> Result<SecondOrder> {
+    let (loss, attached) = differentiate(objective, pass)?;
+    let gradient = detached(&attached);
+    let mut slope = None;
+    for (gradient, direction) in attached.iter().zip(direction(&gradient)?) {
+        let term = gradient.mul(&direction.detach())?.sum_all()?;
+        slope = Some(match slope {
+            Some(slope) => term.add(&slope)?,
+            None => term,
+        });
+    }
+    let product = match slope {
+        Some(slope) => detached(&gradients_of(&slope, objective.parameters())?),
+        None => Vec::new(),
+    };
+    Ok(SecondOrder { loss, gradient, product })
+}
+
 /// Loss and gradients of one pass; the gradients are still attached to the graph.
-fn differentiate(objective: &mut dyn Objective, pass: Pass) -> Result<(f64, Vec<Tensor>)> {
+fn differentiate<O: Objective + ?Sized>(
+    objective: &mut O,
+    pass: Pass,
+) -> Result<(f64, Vec<Tensor>)> {
     let loss = objective.loss(pass)?;
     let gradients = gradients_of(&loss, objective.parameters())?;
     Ok((scalar(&loss)?, gradients))
 }
 
 /// The gradient of a scalar for every parameter, zero where it does not depend on it.
-fn gradients_of(value: &Tensor, parameters: &[Parameter]) -> Result<Vec<Tensor>> {
+pub(crate) fn gradients_of(value: &Tensor, parameters: &[Parameter]) -> Result<Vec<Tensor>> {
     let store: GradStore = value.backward()?;
     let gradient = |parameter: &Parameter| match store.get(parameter.variable.as_tensor()) {
         Some(gradient) => Ok(gradient.clone()),
@@ -129,17 +204,17 @@ fn gradients_of(value: &Tensor, parameters: &[Parameter]) -> Result<Vec<Tensor>>
 }
 
 /// The same tensors without the graph that led to them.
-fn detached(tensors: &[Tensor]) -> Vec<Tensor> {
+pub(crate) fn detached(tensors: &[Tensor]) -> Vec<Tensor> {
     tensors.iter().map(Tensor::detach).collect()
 }
 
 /// A scalar tensor of any float type as a number.
-fn scalar(tensor: &Tensor) -> Result<f64> {
+pub(crate) fn scalar(tensor: &Tensor) -> Result<f64> {
     Ok(tensor.detach().to_dtype(candle_core::DType::F64)?.to_scalar::<f64>()?)
 }
 
 /// `√Σ‖t‖²` over several tensors, summed in f64 in order.
-fn global_norm(tensors: &[Tensor]) -> Result<f64> {
+pub(crate) fn global_norm(tensors: &[Tensor]) -> Result<f64> {
     let mut sum = 0.0;
     for tensor in tensors {
         sum += scalar(&tensor.detach().sqr()?.sum_all()?)?;

@@ -17,6 +17,14 @@ pub enum Purpose {
     Augmentation,
     /// Start vector of a power iteration.
     PowerIteration,
+    /// Random signs of an estimate of a trace.
+    TraceProbe,
+    /// Directions of a loss surface.
+    SurfaceDirection,
+    /// Settings that a search tries.
+    Search,
+    /// Which training samples are kept for validation.
+    Validation,
 }
 
 /// The generator of `purpose` in epoch `epoch` (0 where epochs do not matter) of a run with `seed`.

@@ -10,3 +10,4 @@ mod process;
 #[cfg(unix)]
 pub mod qemu;
 pub mod setup;
+pub mod slots;

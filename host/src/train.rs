@@ -10,7 +10,7 @@ mod run;
 
 pub use batch::Augmentation;
 pub use log::EpochRecord;
-pub use options::{OptimizerKind, TrainingOptions};
+pub use options::{Keep, OptimizerKind, TrainingOptions};
 pub use run::{Observer, Outcome, Run};
 
 #[cfg(test)]

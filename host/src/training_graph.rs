@@ -1,17 +1,26 @@
 //! A network as a differentiable function: parameters, forward pass, loss.
 //!
-//! Tensors inside are samples × channels × height × width. Every operation used has a backward pass made of operations that have
+//! There are two ways to its derivatives, which the tests compare: the tensor library's, through [`TrainingGraph`]'s loss, and the
+//! faster one of [`direct`], which training uses.
+//!
+//! Tensors inside are samples × height × width × channels. Every operation used has a backward pass made of operations that have
 //! one themselves, so that gradients can be differentiated again.
 
+mod direct;
 mod forward;
+
+use std::sync::{Mutex, PoisonError};
 
 use candle_core::{DType, Device, Tensor, Var};
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
 use crate::network::{Network, NodeInput, NodeSummary, Operation};
-use crate::optimizer::{Objective, Parameter, ParameterKind, Pass};
+use crate::optimizer::{
+    Objective, Parameter, ParameterKind, Pass, SecondOrder, library_gradient, library_second_order,
+};
 use crate::trained_network::NodeParameters;
+use direct::{Computation, Direct};
 
 /// Share of a minibatch's statistics in the running ones, PyTorch's default.
 const STATISTICS_MOMENTUM: f64 = 0.1;
@@ -40,12 +49,17 @@ enum NodeTensors {
 pub struct TrainingGraph {
     /// Passes that running statistics follow.
     pub statistics_passes: StatisticsPasses,
+    /// Whether the loss uses the running statistics and leaves them alone, so that it is one fixed function of the parameters.
+    pub frozen_statistics: bool,
     network: Network,
     summaries: Vec<NodeSummary>,
     nodes: Vec<NodeTensors>,
     parameters: Vec<Parameter>,
     dtype: DType,
     batch: Option<(Tensor, Tensor)>,
+    device: Device,
+    /// The same function computed faster, on the processor; `predict` needs its memory too.
+    direct: Option<Mutex<Box<dyn Computation>>>,
 }
 
 /// Whether batch normalization uses the minibatch or the running statistics.
@@ -61,12 +75,14 @@ impl TrainingGraph {
     /// # Errors
     /// The network's shapes do not work.
     pub fn new(network: &Network, parameters: &[NodeParameters], dtype: DType) -> Result<Self> {
+        // The processor, unless the program was built for CUDA (feature `cuda`) and there is such a device.
+        let device = Device::cuda_if_available(0).unwrap_or(Device::Cpu);
         let summaries = network.summaries()?;
         let mut nodes = Vec::with_capacity(parameters.len());
         let mut trainable = Vec::new();
         for (node, values) in network.nodes.iter().zip(parameters) {
             let tensor = |values: &[f32], shape: &[usize]| -> Result<Tensor> {
-                Ok(Tensor::from_slice(values, shape, &Device::Cpu)?.to_dtype(dtype)?)
+                Ok(Tensor::from_slice(values, shape, &device)?.to_dtype(dtype)?)
             };
             let mut variable = |name: &str, kind, values: &[f32], shape: &[usize]| -> Result<Var> {
                 let variable = Var::from_tensor(&tensor(values, shape)?)?;
@@ -100,8 +116,16 @@ impl TrainingGraph {
                 }
             });
         }
+        let direct: Option<Box<dyn Computation>> = match dtype {
+            _ if !device.is_cpu() => None,
+            DType::F64 => Some(Box::new(Direct::<f64>::new(network, &summaries, &trainable)?)),
+            _ => Some(Box::new(Direct::<f32>::new(network, &summaries, &trainable)?)),
+        };
         Ok(Self {
+            direct: direct.map(Mutex::new),
+            device,
             statistics_passes: StatisticsPasses::default(),
+            frozen_statistics: false,
             network: network.clone(),
             summaries,
             nodes,
@@ -125,10 +149,14 @@ impl TrainingGraph {
             Tensor::from_vec(
                 labels,
                 (samples.len() / self.network.input.elements(), 1),
-                &Device::Cpu,
+                &self.device,
             )?
         };
         self.batch = Some((input, target));
+        let labels = (!self.network.is_autoencoder()).then_some(labels);
+        if let Some(direct) = self.direct() {
+            direct.set_batch(samples, labels);
+        }
         Ok(())
     }
 
@@ -137,10 +165,19 @@ impl TrainingGraph {
     /// # Errors
     /// The tensor library refuses.
     pub fn predict(&self, samples: &[f32]) -> Result<Vec<f32>> {
-        let mut statistics = Vec::new();
-        let output = self.forward(&self.input(samples)?, Mode::Evaluation, &mut statistics)?;
-        let output = output.detach().permute((0, 2, 3, 1))?.flatten_all()?;
-        Ok(output.to_dtype(DType::F32)?.to_vec1()?)
+        let Some(direct) = &self.direct else { return self.predict_by_library(samples) };
+        let running = self.nodes.iter().enumerate().filter_map(|(index, node)| match node {
+            NodeTensors::BatchNorm { mean, variance, .. } => Some((index, mean, variance)),
+            _ => None,
+        });
+        let mut direct = direct.lock().unwrap_or_else(PoisonError::into_inner);
+        direct.predict(samples, &self.parameters, &running.collect())
+    }
+
+    fn predict_by_library(&self, samples: &[f32]) -> Result<Vec<f32>> {
+        let input = self.input(samples)?;
+        let output = self.forward(&input, Mode::Evaluation, &mut Vec::new())?.detach();
+        Ok(output.flatten_all()?.to_dtype(DType::F32)?.to_vec1()?)
     }
 
     /// The present parameters and running statistics, one entry per node.
@@ -172,13 +209,18 @@ impl TrainingGraph {
         self.nodes.iter().map(parameters).collect()
     }
 
+    fn direct(&mut self) -> Option<&mut Box<dyn Computation>> {
+        let direct = self.direct.as_mut()?;
+        Some(direct.get_mut().unwrap_or_else(PoisonError::into_inner))
+    }
+
     /// Samples in height, width, channel order as a tensor.
     fn input(&self, samples: &[f32]) -> Result<Tensor> {
         let shape = self.network.input;
         let count = samples.len() / shape.elements().max(1);
         let dimensions = (count, shape.height, shape.width, shape.channels);
-        let tensor = Tensor::from_slice(samples, dimensions, &Device::Cpu)?;
-        Ok(tensor.permute((0, 3, 1, 2))?.contiguous()?.to_dtype(self.dtype)?)
+        let tensor = Tensor::from_slice(samples, dimensions, &self.device)?;
+        Ok(tensor.to_dtype(self.dtype)?)
     }
 
     /// The output; in training also each normalising node's index with the minibatch's mean and variance.
@@ -223,6 +265,23 @@ impl TrainingGraph {
         Ok(outputs.pop().unwrap_or_else(|| input.clone()))
     }
 
+    /// Moves the running statistics toward those of the minibatch, if they follow this pass.
+    fn follow_pass(&mut self, pass: Pass, statistics: &[(usize, Tensor, Tensor)]) -> Result<()> {
+        let samples = match &self.batch {
+            Some((input, _)) => input.dim(0)?,
+            None => 0,
+        };
+        let follow = match pass {
+            Pass::First => true,
+            Pass::Perturbed => self.statistics_passes == StatisticsPasses::Both,
+            Pass::Probe => false,
+        };
+        if follow {
+            self.follow(statistics, samples)?;
+        }
+        Ok(())
+    }
+
     /// Moves the running statistics toward those of a minibatch.
     fn follow(&mut self, statistics: &[(usize, Tensor, Tensor)], samples: usize) -> Result<()> {
         for (index, batch_mean, batch_variance) in statistics {
@@ -259,14 +318,38 @@ impl Objective for TrainingGraph {
             ));
         };
         let mut statistics = Vec::new();
-        let output = self.forward(&input, Mode::Training, &mut statistics)?;
-        if pass == Pass::First || self.statistics_passes == StatisticsPasses::Both {
-            self.follow(&statistics, input.dim(0)?)?;
-        }
+        let mode = if self.frozen_statistics { Mode::Evaluation } else { Mode::Training };
+        let output = self.forward(&input, mode, &mut statistics)?;
+        self.follow_pass(pass, &statistics)?;
         if self.network.is_autoencoder() {
             return Ok(output.sub(&target)?.sqr()?.mean_all()?);
         }
         forward::cross_entropy(&output.flatten_from(1)?, &target)
+    }
+
+    fn gradient(&mut self, pass: Pass) -> Result<(f64, Vec<Tensor>)> {
+        let Some(direct) = self.direct.as_mut().filter(|_| !self.frozen_statistics) else {
+            return library_gradient(self, pass);
+        };
+        let direct = direct.get_mut().unwrap_or_else(PoisonError::into_inner);
+        let gradients = direct.gradient(&self.parameters)?;
+        self.follow_pass(pass, &gradients.statistics)?;
+        Ok((gradients.loss, gradients.values))
+    }
+
+    fn second_order(
+        &mut self,
+        pass: Pass,
+        direction: &mut dyn FnMut(&[Tensor]) -> Result<Vec<Tensor>>,
+    ) -> Result<SecondOrder> {
+        if self.direct.is_none() || self.frozen_statistics {
+            return library_second_order(self, pass, direction);
+        }
+        let (loss, gradient) = self.gradient(pass)?;
+        let direction = direction(&gradient)?;
+        let product = self.direct().map(|direct| direct.product(&direction));
+        let product = product.transpose()?.unwrap_or_default();
+        Ok(SecondOrder { loss, gradient, product })
     }
 }
 

@@ -205,3 +205,20 @@ fn a_full_disk_leaves_the_earlier_model() {
         .unwrap();
     assert_refused(&output, 2, &["standard output"]);
 }
+
+#[test]
+fn a_best_epoch_without_validation_data_and_an_empty_split_are_refused() {
+    let place = tempfile::tempdir().unwrap();
+    let out = place.path().join("run");
+    let out = out.to_str().unwrap();
+    let train = |more: &[&str]| {
+        let mut arguments = vec!["train", "--data", "digits", "--network", "mlp", "--out", out];
+        arguments.extend(more);
+        tinyhero(&arguments)
+    };
+    assert_refused(&train(&["--keep", "best"]), 2, &["--keep best", "--validation"]);
+    assert_refused(&train(&["--validation", "1"]), 2, &["--validation", "share"]);
+    let tiny = ["--limit", "4", "--validation", "0.01"];
+    assert_refused(&train(&tiny), 2, &["--validation", "share"]);
+    assert!(!place.path().join("run").exists());
+}

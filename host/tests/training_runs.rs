@@ -2,7 +2,9 @@
 
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::time::Duration;
+use std::time::{Duration, Instant};
+
+use tinyhero::random::{self, Purpose};
 
 fn program() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_tinyhero"));
@@ -102,4 +104,87 @@ fn an_interrupted_run_ends_with_the_bytes_of_an_unbroken_one() {
         assert_eq!(checkpoint(&folder), checkpoint(&unbroken), "{name}");
         assert_eq!(model(&folder), model(&unbroken), "{name}");
     }
+}
+
+/// A run of many short epochs that also chooses the best of them.
+fn train_choosing(folder: &Path) -> Command {
+    let mut command = program();
+    command
+        .args(["train", "--data", "digits", "--network", "cnn", "--optimizer", "hero"])
+        .args(["--limit", "640", "--epochs", "25", "--seed", "6", "--augment", "shift-flip"])
+        .args(["--validation", "0.2", "--keep", "best", "--clip", "1", "--out"])
+        .arg(folder);
+    command
+}
+
+#[test]
+fn runs_killed_at_ten_random_moments_end_with_the_bytes_of_an_unbroken_one() {
+    let place = tempfile::tempdir().unwrap();
+    let unbroken = place.path().join("unbroken");
+    let started = Instant::now();
+    run(&mut train_choosing(&unbroken));
+    let whole = started.elapsed();
+    let best = |folder: &Path| std::fs::read(folder.join("best.safetensors")).unwrap();
+    let expected = (checkpoint(&unbroken), best(&unbroken), model(&unbroken));
+
+    // Seed 11.
+    let mut generator = random::generator(11, Purpose::Order, 0);
+    let mut broken_off = 0;
+    for moment in 0..10 {
+        let folder = place.path().join(moment.to_string());
+        let delay = whole.mul_f64(random::unit(&mut generator));
+        let mut child = train_choosing(&folder).spawn().unwrap();
+        std::thread::sleep(delay);
+        child.kill().unwrap();
+        if !child.wait().unwrap().success() {
+            broken_off += 1;
+        }
+        if folder.join("configuration.toml").exists() {
+            run(program().arg("train").arg("--resume").arg(&folder));
+        } else {
+            run(&mut train_choosing(&folder));
+        }
+        let got = (checkpoint(&folder), best(&folder), model(&folder));
+        assert!(got == expected, "killed after {delay:?} of {whole:?}: other bytes");
+    }
+    assert!(broken_off >= 5, "only {broken_off} of 10 runs were broken off");
+}
+
+#[test]
+fn the_best_epoch_is_the_first_with_the_highest_accuracy_on_validation_data() {
+    let place = tempfile::tempdir().unwrap();
+    let folder = place.path().join("run");
+    let report = place.path().join("report.json");
+    run(train_choosing(&folder).arg("--json").arg(&report));
+    let report: serde_json::Value =
+        serde_json::from_slice(&std::fs::read(report).unwrap()).unwrap();
+    let log = std::fs::read_to_string(folder.join("log.jsonl")).unwrap();
+    let accuracies: Vec<f64> = log
+        .lines()
+        .map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap())
+        .map(|record| record["accuracy"].as_f64().unwrap())
+        .collect();
+    assert_eq!(accuracies.len(), 25);
+    // Shares of 128 validation samples, not of the test set's.
+    assert!(accuracies.iter().all(|accuracy| (accuracy * 128.0).fract() == 0.0), "{accuracies:?}");
+    let highest = accuracies.iter().copied().fold(0.0, f64::max);
+    let first = accuracies.iter().position(|&accuracy| accuracy == highest).unwrap();
+    assert_eq!(report["kept_epoch"], first + 1);
+    for plot in ["loss.svg", "accuracy.svg", "learning_rate.svg"] {
+        assert!(folder.join(plot).exists(), "{plot} is missing");
+    }
+}
+
+#[test]
+fn a_loss_that_stays_infinite_ends_the_run_with_advice() {
+    let place = tempfile::tempdir().unwrap();
+    let output = program()
+        .args(["train", "--data", "digits", "--network", "mlp", "--optimizer", "sgd"])
+        .args(["--lr", "1e38", "--epochs", "3", "--out"])
+        .arg(place.path().join("run"))
+        .output()
+        .unwrap();
+    let text = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{text}");
+    assert!(text.contains("not finite") && text.contains("--clip 1"), "{text}");
 }

@@ -6,8 +6,11 @@ use tinyhero_common::kernel::Kernels;
 use tinyhero_firmware::semihosting::{exit, print, print_hexadecimal};
 
 use crate::case::Workspace;
+use crate::differential::{DifferentialMemory, FastKernel, differential_cases};
 use crate::suite::{Plan, run_all};
 
+/// Larger jobs of each fast kernel.
+const DIFFERENTIAL_CASES: u32 = 10_000;
 /// Exit status of the emulator when a result is not the defined one.
 const MISMATCH_EXIT_STATUS: u32 = 1;
 
@@ -25,6 +28,33 @@ pub fn run_on_board<K: Kernels>(kernels: &mut K, workspace: &mut Workspace) -> !
             exit(MISMATCH_EXIT_STATUS)
         }
     }
+}
+
+/// Runs first what [`run_on_board`] does not reach: 10^4 larger jobs of each of a board's fast kernels, against the
+/// portable ones. Prints the line `differential` with the numbers of cases and of elements, or `difference` and the words of
+/// [`Difference::to_words`](crate::Difference::to_words).
+pub fn run_fast_on_board<K: Kernels>(
+    kernels: &mut K,
+    workspace: &mut Workspace,
+    memory: &mut DifferentialMemory,
+    fast: &[FastKernel],
+) -> ! {
+    let (mut cases, mut elements) = (0, 0);
+    for &kernel in fast {
+        let count = DIFFERENTIAL_CASES;
+        match differential_cases(kernels, memory, kernel, Plan::BOARD.seed, 0, count) {
+            Ok(compared) => {
+                cases += count;
+                elements += compared;
+            }
+            Err(difference) => {
+                print_line(c"difference", &difference.to_words());
+                exit(MISMATCH_EXIT_STATUS)
+            }
+        }
+    }
+    print_line(c"differential", &[cases, elements]);
+    run_on_board(kernels, workspace)
 }
 
 fn print_line(title: &CStr, numbers: &[u32]) {

@@ -30,7 +30,7 @@ const MAX_MACS: usize = 6000;
 /// A buffer that begins at a multiple of 16.
 #[derive(Clone, Copy, Debug)]
 #[repr(C, align(16))]
-pub(crate) struct Aligned<T>(T);
+pub(crate) struct Aligned<T>(pub T);
 
 /// The constants of one operator call; the tensors and weights are in the [`Workspace`].
 #[derive(Clone, Copy, Debug)]
@@ -162,7 +162,7 @@ impl Workspace {
         let weights = self.weights.get(..count).unwrap_or(&[]);
         let packed = self.packed.0.get_mut(..case.packed_bytes()).unwrap_or(&mut []);
         packed.fill(0);
-        if case.layout == Layout::Rows {
+        if matches!(case.layout, Layout::Rows | Layout::ChannelQuads) {
             let row_bytes = case.row_bytes().max(1);
             let rows = weights.chunks_exact(case.row_length.max(1));
             for (row, bytes) in rows.zip(packed.chunks_exact_mut(row_bytes)) {
@@ -270,7 +270,7 @@ fn range_mut(buffer: &mut [i8], range: core::ops::Range<usize>) -> &mut [i8] {
     buffer.get_mut(range).unwrap_or(&mut [])
 }
 
-fn write<const N: usize>(table: &mut [u8], place: usize, bytes: &[u8; N]) {
+pub(crate) fn write<const N: usize>(table: &mut [u8], place: usize, bytes: &[u8; N]) {
     if let Some(destination) = table.get_mut(place..place + N) {
         for (destination, &byte) in destination.iter_mut().zip(bytes) {
             *destination = byte;
@@ -279,7 +279,7 @@ fn write<const N: usize>(table: &mut [u8], place: usize, bytes: &[u8; N]) {
 }
 
 /// Fills a tensor: mostly random, sometimes all at one end, or both ends only.
-fn fill(generator: &mut Generator, values: &mut [i8]) {
+pub(crate) fn fill(generator: &mut Generator, values: &mut [i8]) {
     let style = generator.below(8);
     for value in values {
         *value = match style {
@@ -292,7 +292,7 @@ fn fill(generator: &mut Generator, values: &mut [i8]) {
 }
 
 /// A bias and a rescaling for a channel whose products sum to at most `bound`.
-fn channel_entry(generator: &mut Generator, bound: i32) -> (i32, Rescale) {
+pub(crate) fn channel_entry(generator: &mut Generator, bound: i32) -> (i32, Rescale) {
     let mut rescale = generator.rescale();
     let room = i32::MAX.wrapping_sub(bound);
     let mut bias = match generator.below(8) {

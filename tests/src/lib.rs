@@ -14,18 +14,24 @@ pub mod definition;
 #[cfg(target_os = "none")]
 mod board;
 mod case;
+mod differential;
 mod generator;
 mod mismatch;
 mod operator;
+mod samples;
 mod scalar;
 mod suite;
 
 #[cfg(target_os = "none")]
-pub use board::run_on_board;
+pub use board::{run_fast_on_board, run_on_board};
 pub use case::{OperatorCase, Workspace};
+pub use differential::{
+    Difference, DifferentialCase, DifferentialMemory, FastKernel, differential_cases,
+};
 pub use generator::Generator;
 pub use mismatch::{Mismatch, Subject};
 pub use operator::operator_cases;
+pub use samples::samples_cases;
 pub use scalar::{
     argmax_cases, input_map_cases, packing_cases, requantize_cases, requantize_edges,
 };

@@ -3,6 +3,7 @@
 use core::fmt;
 
 use crate::case::Workspace;
+use crate::samples;
 use crate::scalar;
 
 /// What was under test.
@@ -34,11 +35,13 @@ pub enum Subject {
     AddInPlace,
     /// Equation (9).
     Softmax,
+    /// Equation (1) over a whole raw input.
+    Samples,
 }
 
 impl Subject {
     /// Every subject, in the order of its number on the wire.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 14] = [
         Self::RequantizeEdges,
         Self::Requantize,
         Self::Packing,
@@ -52,6 +55,7 @@ impl Subject {
         Self::Add,
         Self::AddInPlace,
         Self::Softmax,
+        Self::Samples,
     ];
 
     /// The subjects of [`operator_cases`](crate::operator_cases).
@@ -129,6 +133,9 @@ impl fmt::Display for Mismatch {
             }
             Subject::Packing => write!(formatter, "{:?}", scalar::PackingCase::new(seed, case)),
             Subject::InputMap => write!(formatter, "{:?}", scalar::InputCase::new(seed, case)),
+            Subject::Samples => {
+                write!(formatter, "{:?}", samples::SamplesCase::new(seed, case))
+            }
             Subject::Argmax => write!(formatter, "{:?}", scalar::ArgmaxCase::new(seed, case)),
             operator => {
                 let mut workspace = Workspace::new();

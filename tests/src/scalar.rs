@@ -215,9 +215,9 @@ pub fn packing_cases(seed: u32, count: u32) -> Result<u32, Mismatch> {
 /// One sample through one map.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct InputCase {
-    sample_type: SampleType,
+    pub(crate) sample_type: SampleType,
     raw: i32,
-    map: InputMap,
+    pub(crate) map: InputMap,
 }
 
 impl InputCase {

@@ -5,6 +5,7 @@ use tinyhero_common::kernel::Kernels;
 use crate::case::Workspace;
 use crate::mismatch::{Mismatch, Subject};
 use crate::operator::operator_cases;
+use crate::samples::samples_cases;
 use crate::scalar::{
     argmax_cases, input_map_cases, packing_cases, requantize_cases, requantize_edges,
 };
@@ -20,7 +21,7 @@ pub struct Plan {
     pub requantize: u32,
     /// Cases each of packing, input map and argmax.
     pub scalar: u32,
-    /// Cases of each operator.
+    /// Cases of each operator, and of whole raw inputs.
     pub per_operator: u32,
 }
 
@@ -38,7 +39,7 @@ pub struct Tally {
     pub requantize: u32,
     /// Cases of packing, input map and argmax together.
     pub scalar: u32,
-    /// Output elements of all operators together.
+    /// Quantized samples and output elements of all operators together.
     pub elements: u32,
 }
 
@@ -59,6 +60,7 @@ pub fn run_all<K: Kernels>(
     for cases in [packing_cases, input_map_cases, argmax_cases] {
         tally.scalar += cases(plan.seed, plan.scalar)?;
     }
+    tally.elements += samples_cases(kernels, plan.seed, plan.per_operator)?;
     for subject in Subject::OPERATORS {
         tally.elements +=
             operator_cases(kernels, workspace, subject, plan.seed, 0, plan.per_operator)?;

@@ -4,13 +4,16 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use rayon::prelude::*;
+use tinyhero::export::layout::KernelFamily;
 use tinyhero::target::board::{self, Board};
 use tinyhero::target::qemu::{Ended, run_to_end};
 use tinyhero::target::{firmware_image, setup};
-use tinyhero_tests::{Mismatch, Plan};
+use tinyhero_tests::{Difference, FastKernel, Mismatch, Plan};
 
-/// Longest time that one board may take: some seconds on an idle machine.
-const LIMIT: Duration = Duration::from_secs(300);
+/// Longest time that one board may take: about a minute on an idle machine.
+const LIMIT: Duration = Duration::from_secs(900);
+/// Larger jobs that boards with fast kernels must have compared with the portable ones, of each kernel.
+const LEAST_DIFFERENTIAL: u32 = 10_000;
 /// The board that runs ARMv6-M code on a larger core.
 const STAND_IN: &str = "mps2-an385-v6m";
 /// What `semihosting.rs` ends the emulator with after a fault.
@@ -30,6 +33,9 @@ fn numbers<const COUNT: usize>(ended: &Ended, title: &str) -> Option<[u32; COUNT
 fn judge(board: &Board, ended: &Ended) -> Result<[u32; 3], String> {
     if let Some(mismatch) = numbers(ended, "mismatch").and_then(Mismatch::from_words) {
         return Err(format!("{}: {mismatch}", board.name));
+    }
+    if let Some(difference) = numbers(ended, "difference").and_then(Difference::from_words) {
+        return Err(format!("{}: {difference}", board.name));
     }
     match numbers(ended, "tally") {
         Some(tally) if ended.status == Some(0) => Ok(tally),
@@ -53,6 +59,13 @@ fn every_board_computes_what_is_defined() {
             board.name,
             begin.elapsed()
         );
+        if KernelFamily::of(board.core) == KernelFamily::Dsp {
+            let [cases, compared] = numbers(&ended, "differential").unwrap_or_default();
+            eprintln!("{}: {cases} larger jobs, {compared} elements", board.name);
+            if cases < LEAST_DIFFERENTIAL * FastKernel::DSP.len() as u32 || compared == 0 {
+                return Err(format!("{}: too few larger jobs, {ended:?}", board.name));
+            }
+        }
         // The exhaustive edges come on top of the random cases.
         if requantize <= LEAST_REQUANTIZE
             || requantize <= Plan::BOARD.requantize
@@ -75,6 +88,10 @@ fn a_mismatch_that_a_board_prints_names_the_call() {
     let printed = "mismatch 0x00000005 0x00000001 0x00000002 0x00000000 0x00000007 0xffffffff\n";
     let error = judge(board, &ended(1, printed)).unwrap_err();
     assert!(error.contains("Convolution2d, seed 1, case 2: element 0 is -1, defined 7"), "{error}");
+    let printed = "difference 0x5 0x1 0x1 0x2 0x3 0x7 0xffffffff\n";
+    let error = judge(board, &ended(1, printed)).unwrap_err();
+    assert!(error.contains("Convolution2d in ChannelPairs, seed 1, case 2"), "{error}");
+    assert!(error.contains("element 3 is -1, portable 7, in "), "{error}");
     assert!(judge(board, &ended(0, "")).is_err());
     assert!(judge(board, &ended(70, "tally 0x1 0x2 0x3\n")).is_err());
     assert_eq!(judge(board, &ended(0, "tally 0x1 0x2 0x3\n")), Ok([1, 2, 3]));

@@ -3,7 +3,7 @@
 use tinyhero_common::kernel::{Add, Convolution, FullyConnected, Kernels, Pool, Portable, Softmax};
 use tinyhero_tests::{
     Mismatch, Plan, Subject, Workspace, argmax_cases, input_map_cases, operator_cases,
-    packing_cases, requantize_cases, requantize_edges, run_all,
+    packing_cases, requantize_cases, requantize_edges, run_all, samples_cases,
 };
 
 const SEED: u32 = 20_260_101;
@@ -30,6 +30,11 @@ fn packing_is_exact_on_random_rows() {
 #[test]
 fn input_maps_are_exact_on_random_samples() {
     passed(input_map_cases(SEED, 3_000_000));
+}
+
+#[test]
+fn whole_raw_inputs_are_exact() {
+    assert!(passed(samples_cases(&mut Portable, SEED, 100_000)) > 1_000_000);
 }
 
 #[test]

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use rayon::prelude::*;
 use tinyhero::dataset::{Dataset, SampleShape};
-use tinyhero::export::export;
+use tinyhero::export::export_for;
 use tinyhero::integer;
 use tinyhero::network::Network;
 use tinyhero::quantizer::{Quantization, quantize};
@@ -57,7 +57,7 @@ fn random_inputs(shape: SampleShape) -> Vec<i16> {
 /// Runs one model on one board and compares everything. False if the board has no room for it.
 fn agrees(board: &Board, image: &std::path::Path, what: &str, file: &[u8], inputs: &[i16]) -> bool {
     let model = Model::load(file).unwrap();
-    if file.len() > board.memory.model.bytes as usize {
+    if file.len() > board.model_room() {
         return false;
     }
     let start = Start { model: Some(file), count_instructions: false };
@@ -103,13 +103,17 @@ fn every_width(name: &str, shape: SampleShape, classes: usize, inputs: &[i16], o
             if per_tensor {
                 quantization = quantization.per_tensor();
             }
-            let file =
-                export(&quantize(&trained, calibration, &quantization).unwrap()).unwrap().bytes;
+            let network = quantize(&trained, calibration, &quantization).unwrap();
             let what =
                 format!("{name}, {} bit, per tensor: {per_tensor}, seed {SEED}", bit_width.bits());
+            // One half of the models in the layout of each board's own kernels, the other in the portable one.
+            let file = |board: &Board| {
+                let core = (!per_tensor).then_some(board.core);
+                export_for(&network, core).unwrap().bytes
+            };
             let ran: Vec<String> = boards
                 .par_iter()
-                .filter(|(board, image)| agrees(board, image, &what, &file, inputs))
+                .filter(|(board, image)| agrees(board, image, &what, &file(board), inputs))
                 .map(|(board, _)| board.name.clone())
                 .collect();
             let expected = boards.len() - usize::from(!on_microbit);

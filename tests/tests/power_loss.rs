@@ -16,12 +16,13 @@ use embedded_io::{ErrorType, Read, Write};
 use handmade_model::handmade_model;
 use nor_flash::{Power, SimulatedFlash};
 use rayon::prelude::*;
+use tinyhero::target::slots::{self, record, record_offset};
 use tinyhero_common::kernel::Portable;
 use tinyhero_common::message::{Refusal, Request};
 use tinyhero_common::model::Model;
 use tinyhero_common::network::{LayerDigests, SelfTestInput, run};
 use tinyhero_common::packing::BitWidth;
-use tinyhero_common::slot::{self, RECORD_BYTES, Record};
+use tinyhero_common::slot::{RECORD_BYTES, Slot};
 use tinyhero_firmware::activity::NoPin;
 use tinyhero_firmware::clock::NoClock;
 use tinyhero_firmware::engine::Engine;
@@ -317,16 +318,27 @@ fn a_newer_model_that_fails_its_self_test_is_rolled_back_at_start() {
     assert!(kind.update(&mut memory, &Power::new(None, 0), None, &good));
     // As a programmer would write it, or a firmware whose kernels were right.
     let bad = wrong_weight(&Known::new(BitWidth::Eight).file);
-    let digest = Model::load(&bad).unwrap().digest();
-    let record = Record { sequence: 9, length: bad.len() as u32, digest };
-    let place = kind.slot_bytes + slot::room(kind.slot_bytes);
-    memory[kind.slot_bytes..][..bad.len()].copy_from_slice(&bad);
-    memory[place..place + RECORD_BYTES].copy_from_slice(&record.to_bytes());
+    let records = Slot::BOTH.map(|slot| {
+        let place = record_offset(memory.len() as u32, slot) as usize;
+        record(memory[place..][..RECORD_BYTES].try_into().unwrap(), memory.len() as u32)
+    });
+    let image = slots::image(&bad, records, None, memory.len() as u32).unwrap();
+    assert_eq!((image.slot, records[0].unwrap().sequence), (Slot::B, 1));
+    memory[image.offset as usize..][..image.file.len()].copy_from_slice(image.file);
+    memory[image.record_offset as usize..][..RECORD_BYTES].copy_from_slice(&image.record);
     assert_eq!(kind.restart(&mut memory, &[&good]).unwrap().digest, good.digest);
     // The next update must be newer than the one that was rolled back, whose slot it takes.
     let next = Known::new(BitWidth::Two);
     assert!(kind.update(&mut memory, &Power::new(None, 0), Some(&good), &next));
     assert_eq!(kind.restart(&mut memory, &[&good, &next]).unwrap().digest, next.digest);
+    // A good one written by a programmer is used.
+    let last = Known::new(BitWidth::Seven);
+    let image = slots::image(&last.file, [None, None], Some(Slot::A), memory.len() as u32).unwrap();
+    memory[..kind.slot_bytes].fill(0xFF);
+    memory[..last.file.len()].copy_from_slice(image.file);
+    memory[image.record_offset as usize..][..RECORD_BYTES].copy_from_slice(&image.record);
+    memory[kind.slot_bytes..].fill(0xFF);
+    assert_eq!(kind.restart(&mut memory, &[&last]).unwrap().digest, last.digest);
 }
 
 /// The same model with one bit of its last weights flipped and the checksum repaired.

@@ -7,7 +7,7 @@ use cortex_m as _;
 use tinyhero_firmware::activity::NoPin;
 use tinyhero_firmware::clock::SysTick;
 use tinyhero_firmware::engine::Engine;
-use tinyhero_firmware::kernel::Portable;
+use tinyhero_firmware::kernel::Mul32;
 use tinyhero_firmware::link::{self, BoardLink};
 use tinyhero_firmware::semihosting;
 use tinyhero_firmware::server::{Buffers, Server};
@@ -22,7 +22,7 @@ const PAGE_BYTES: usize = 1024;
 
 #[cortex_m_rt::entry]
 fn main() -> ! {
-    static mut ENGINE: Engine<Portable, ARENA_BYTES> = Engine::new(Portable);
+    static mut ENGINE: Engine<Mul32, ARENA_BYTES> = Engine::new(Mul32);
     static mut BUFFERS: Buffers<FRAME_BYTES> = Buffers::new();
     let (Some(region), Ok(link)) = (slot::take_region(), BoardLink::open()) else {
         semihosting::exit(semihosting::LINK_EXIT_STATUS)

@@ -58,19 +58,38 @@ impl InputMap {
 }
 
 /// Quantizes a raw input. `maps` holds one map for all channels, or one per channel in turn.
-pub(crate) fn quantize_input(maps: &[u8], sample_type: SampleType, raw: &[u8], input: &mut [i8]) {
-    let maps = maps.as_chunks::<{ InputMap::BYTES }>().0.iter().cycle();
+pub(super) fn quantize_input(maps: &[u8], sample_type: SampleType, raw: &[u8], input: &mut [i8]) {
+    let maps = maps.as_chunks::<{ InputMap::BYTES }>().0;
     match sample_type {
-        SampleType::U8 => {
-            for ((&sample, map), value) in raw.iter().zip(maps).zip(input) {
-                *value = InputMap::from_bytes(*map).apply(i32::from(sample));
-            }
+        SampleType::U8 => quantize(maps, raw, input, |&sample| i32::from(sample)),
+        SampleType::I16 => quantize(maps, raw.as_chunks::<2>().0, input, |&sample| {
+            i32::from(i16::from_le_bytes(sample))
+        }),
+    }
+}
+
+/// The loop for one kind of sample. A single map is read once, since decoding one takes longer than applying it.
+#[inline(always)]
+fn quantize<Sample>(
+    maps: &[[u8; InputMap::BYTES]],
+    samples: &[Sample],
+    input: &mut [i8],
+    integer: impl Fn(&Sample) -> i32,
+) {
+    if let [map] = maps {
+        let map = InputMap::from_bytes(*map);
+        for (sample, value) in samples.iter().zip(input) {
+            *value = map.apply(integer(sample));
         }
-        SampleType::I16 => {
-            let samples = raw.as_chunks::<2>().0.iter();
-            for ((&sample, map), value) in samples.zip(maps).zip(input) {
-                *value = InputMap::from_bytes(*map).apply(i32::from(i16::from_le_bytes(sample)));
-            }
+        return;
+    }
+    // At least 1, as the compiler must see: it is only reached with maps.
+    let step = maps.len().max(1);
+    for (channel, map) in maps.iter().enumerate() {
+        let map = InputMap::from_bytes(*map);
+        let samples = samples.iter().skip(channel).step_by(step);
+        for (sample, value) in samples.zip(input.iter_mut().skip(channel).step_by(step)) {
+            *value = map.apply(integer(sample));
         }
     }
 }

@@ -3,8 +3,10 @@
 //! The exporter plans exactly this much and the loader insists on it, so a core that runs a layout of its own always finds the
 //! room that its fast kernel needs. The portable kernels need one unpacked row of a convolution, whatever the layout.
 
+pub mod vector;
+
 use crate::model::{Layout, Operator, Shape, Weights, Window};
-use crate::packing::{BitWidth, channel_pairs};
+use crate::packing::{BitWidth, channel_pairs, vector_pairs};
 
 /// Scratch begins at a multiple of this in the arena, so that kernels may keep words in it.
 pub const ALIGNMENT: u32 = 4;
@@ -16,12 +18,20 @@ pub const fn bytes(operator: &Operator, input: Shape, output: Shape) -> usize {
             let row = window.taps().saturating_mul(input.channels as usize);
             larger(row, convolution(*window, *weights, input, output))
         }
-        Operator::DepthwiseConvolution2d { window, .. } => window.taps(),
+        Operator::DepthwiseConvolution2d { window, weights } => {
+            larger(window.taps(), depthwise(*window, *weights, input, output))
+        }
         Operator::FullyConnected { weights } => match weights.layout {
-            Layout::Rows => 0,
+            Layout::Rows | Layout::ChannelQuads | Layout::VectorRows => 0,
+            Layout::VectorPairs => {
+                // Inputs that fill whole vectors are read in place.
+                let depth = vector_pairs::padded_depth(weights.bit_width, input.elements());
+                if depth == input.elements() { 0 } else { depth }
+            }
             Layout::ChannelPairs => {
                 2 * channel_pairs::padded_depth(weights.bit_width, input.elements())
             }
+            Layout::FieldQuads => quad_column(weights.bit_width, input.elements()),
         },
         _ => 0,
     }
@@ -29,15 +39,79 @@ pub const fn bytes(operator: &Operator, input: Shape, output: Shape) -> usize {
 
 const fn convolution(window: Window, weights: Weights, input: Shape, output: Shape) -> usize {
     match weights.layout {
-        Layout::Rows => 0,
+        Layout::Rows | Layout::ChannelQuads | Layout::VectorRows => 0,
+        Layout::VectorPairs => vector::Strips::new(window, weights.bit_width, input, output).bytes,
+        Layout::FieldQuads => {
+            let depth = window.taps().saturating_mul(input.channels as usize);
+            4 * channel_pairs::padded_depth(weights.bit_width, depth)
+        }
         Layout::ChannelPairs => {
             PairColumns::new(window, weights.bit_width, input, output).scratch_bytes()
         }
     }
 }
 
+const fn depthwise(window: Window, weights: Weights, input: Shape, output: Shape) -> usize {
+    match weights.layout {
+        Layout::ChannelQuads => match QuadColumns::new(window, input, output) {
+            Some(columns) => columns.scratch_bytes(),
+            None => 0,
+        },
+        Layout::VectorRows => match vector::Blocks::new(window, input, output) {
+            Some(blocks) => blocks.bytes,
+            None => 0,
+        },
+        Layout::FieldQuads => QuadStrip::new(window, output).scratch_bytes(),
+        _ => 0,
+    }
+}
+
 const fn larger(first: usize, second: usize) -> usize {
     if first > second { first } else { second }
+}
+
+/// What a fully connected layer in [`Layout::FieldQuads`] needs: a copy of the input where it is no multiple of a group.
+const fn quad_column(bit_width: BitWidth, inputs: usize) -> usize {
+    let depth = channel_pairs::padded_depth(bit_width, inputs);
+    if depth == inputs { 0 } else { depth }
+}
+
+/// What the depthwise kernel for [`Layout::FieldQuads`] keeps in its scratch memory, in this order: the weights of four channels
+/// as words; the sums of a row of outputs; and the strip, the rows of the input under a row of windows, four channels wide and padded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct QuadStrip {
+    /// Taps of the window, the words of weights of a channel.
+    pub taps: usize,
+    /// Outputs of a row, the words of sums.
+    pub outputs: usize,
+    /// Columns of the strip, each as many words as the window has rows.
+    pub columns: usize,
+    /// Rows of the window.
+    pub rows: usize,
+}
+
+impl QuadStrip {
+    /// For a window over an image whose output has this shape.
+    pub const fn new(window: Window, output: Shape) -> Self {
+        let outputs = output.width as usize;
+        Self {
+            taps: window.taps(),
+            outputs,
+            columns: outputs.saturating_sub(1) * window.stride_width as usize
+                + window.kernel_width as usize,
+            rows: window.kernel_height as usize,
+        }
+    }
+
+    /// Bytes of all three.
+    pub const fn scratch_bytes(&self) -> usize {
+        let strip = self.columns.saturating_mul(self.rows);
+        (4 * self.taps).saturating_add(self.outputs).saturating_add(strip).saturating_mul(4)
+    }
+}
+
+const fn smaller(first: usize, second: usize) -> usize {
+    if first < second { first } else { second }
 }
 
 /// Pixels of the output that the kernel for [`Layout::ChannelPairs`] computes together.
@@ -86,8 +160,9 @@ impl PairColumns {
         // Lines that are no whole words are gathered for the whole window at once.
         let gathered = match (line & 3 == 0, leaves_image(window, input, output)) {
             (true, false) => 0,
-            (true, true) => line,
-            (false, _) => depth,
+            (true, true) => PAIR_PIXELS * line,
+            // Lines are copied by words, the last of which may reach beyond.
+            (false, _) => PAIR_PIXELS * depth + 4,
         };
         let channels = (output.channels as usize).div_ceil(2) * 2;
         Self {
@@ -97,7 +172,7 @@ impl PairColumns {
             divided,
             column_bytes: depth.saturating_mul(column),
             partial_bytes: if divided { channels * PAIR_PIXELS * 4 } else { 0 },
-            gathered_bytes: gathered.saturating_mul(PAIR_PIXELS),
+            gathered_bytes: gathered,
         }
     }
 
@@ -106,6 +181,39 @@ impl PairColumns {
         self.column_bytes
             .saturating_add(self.partial_bytes)
             .saturating_add(self.gathered_bytes.next_multiple_of(4))
+    }
+}
+
+/// What the depthwise kernel for [`Layout::ChannelQuads`] keeps in its scratch memory: two pairs of image rows as columns of 16-bit
+/// lanes, four channels at a time, and four tables with the weights and constants of these channels.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct QuadColumns {
+    /// Columns that the windows of an output row meet, padding included.
+    pub columns: usize,
+}
+
+impl QuadColumns {
+    /// Words of a column: two pairs of rows for each of four channels.
+    pub const COLUMN_WORDS: usize = 8;
+    /// Words of a table: four biases, three columns of weights, four multipliers in two words, four addends, four shifts.
+    pub const TABLE_WORDS: usize = 4 + 3 * Self::COLUMN_WORDS + 2 + 4 + 4;
+
+    /// The columns of a layer. `None` if the window is not 3 x 3 or skips columns, which the kernel does not take.
+    pub const fn new(window: Window, input: Shape, output: Shape) -> Option<Self> {
+        let fits = window.kernel_height == 3
+            && window.kernel_width == 3
+            && window.stride_width <= 3
+            && input.channels >= 4;
+        if !fits {
+            return None;
+        }
+        let steps = (output.width as usize).saturating_sub(1);
+        Some(Self { columns: steps * window.stride_width as usize + 3 })
+    }
+
+    /// Bytes of the columns and the tables.
+    pub const fn scratch_bytes(&self) -> usize {
+        (self.columns * Self::COLUMN_WORDS + 4 * Self::TABLE_WORDS) * 4
     }
 }
 

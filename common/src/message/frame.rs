@@ -100,8 +100,35 @@ impl Decoder {
         Self { length: 0, run: 0, zero_due: false, broken: false }
     }
 
+    /// Takes bytes up to the end of a frame: how many it took, all of them if the frame goes on, and what they led to.
+    pub fn feed(&mut self, bytes: &[u8], buffer: &mut [u8]) -> (usize, Progress) {
+        let mut used = 0usize;
+        loop {
+            // What is left of a run is copied as it is.
+            let source = bytes.get(used..).unwrap_or_default();
+            let target = buffer.get_mut(self.length..).unwrap_or_default();
+            let mut copied = 0u8;
+            for (place, &byte) in target.iter_mut().zip(source).take(usize::from(self.run)) {
+                if byte == 0 {
+                    break;
+                }
+                *place = byte;
+                copied = copied.wrapping_add(1);
+            }
+            self.run = self.run.wrapping_sub(copied);
+            self.length = self.length.wrapping_add(usize::from(copied));
+            used = used.wrapping_add(usize::from(copied));
+            let Some(&byte) = bytes.get(used) else { return (used, Progress::More) };
+            used = used.wrapping_add(1);
+            match self.push(byte, buffer) {
+                Progress::More => {}
+                end => return (used, end),
+            }
+        }
+    }
+
     /// Takes one byte.
-    pub fn push(&mut self, byte: u8, buffer: &mut [u8]) -> Progress {
+    fn push(&mut self, byte: u8, buffer: &mut [u8]) -> Progress {
         if byte == 0 {
             let complete = !self.broken && self.run == 0;
             let length = self.length;
@@ -170,7 +197,43 @@ mod tests {
         bytes.iter().map(|&byte| decoder.push(byte, buffer)).collect()
     }
 
+    /// The frames, and where each ended.
+    fn feed_all(parts: &[&[u8]], buffer: &mut [u8]) -> Vec<(usize, Progress)> {
+        let mut decoder = Decoder::new();
+        let mut ends = Vec::new();
+        let mut before = 0;
+        for part in parts {
+            let mut used = 0;
+            while used < part.len() {
+                let (taken, progress) = decoder.feed(&part[used..], buffer);
+                used += taken;
+                if progress != Progress::More {
+                    ends.push((before + used, progress));
+                }
+            }
+            before += part.len();
+        }
+        ends
+    }
+
     proptest! {
+        #[test]
+        fn bytes_together_decode_as_one_by_one(
+            bytes in proptest::collection::vec(prop_oneof![0u8..6, any::<u8>(), Just(0xFF)], 0..900),
+            cut in any::<prop::sample::Index>(),
+            room in 0usize..300,
+        ) {
+            let mut one_by_one = std::vec![0; room];
+            let expected: Vec<_> = (1..)
+                .zip(decode_all(&bytes, &mut one_by_one))
+                .filter(|(_, progress)| *progress != Progress::More)
+                .collect();
+            let mut together = std::vec![0; room];
+            let (first, second) = bytes.split_at(cut.index(bytes.len() + 1));
+            prop_assert_eq!(feed_all(&[first, second], &mut together), expected);
+            prop_assert_eq!(together, one_by_one);
+        }
+
         #[test]
         fn what_is_encoded_decodes_to_the_same(
             message in prop_oneof![

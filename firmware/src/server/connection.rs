@@ -69,9 +69,12 @@ impl<Link: Read + Write> Connection<Link> {
         buffers: &mut Buffers<FRAME>,
     ) -> Result<RequestFrame, End> {
         loop {
-            while let Some(&byte) = buffers.unread.next().and_then(|place| buffers.chunk.get(place))
+            while let Some(bytes) = buffers.chunk.get(buffers.unread.clone())
+                && !bytes.is_empty()
             {
-                let length = match self.decoder.push(byte, &mut buffers.received) {
+                let (used, progress) = self.decoder.feed(bytes, &mut buffers.received);
+                buffers.unread.start = buffers.unread.start.wrapping_add(used);
+                let length = match progress {
                     Progress::More => continue,
                     Progress::Frame(length) => length,
                     Progress::Dropped => 0,

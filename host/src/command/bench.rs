@@ -1,23 +1,21 @@
 //! `bench`: what a model costs on a board.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use rayon::prelude::*;
+use serde::Deserialize;
 use tinyhero_common::packing::BitWidth;
 
 use super::model_file;
 use super::output::Output;
 use super::session;
-use crate::bench::{Bench, bench};
+use crate::artifact;
+use crate::bench::{Bench, bench, untrained};
 use crate::error::{Error, Result};
 use crate::export::export_for;
 use crate::integer_network::IntegerNetwork;
-use crate::network::{NAMES, Network};
-use crate::quantizer::{Quantization, quantize};
-use crate::random::{self, Purpose};
 use crate::report::table::{Table, grouped};
 use crate::target::board::Core;
-use crate::trained_network::TrainedNetwork;
 
 /// Count instructions per layer on boards, and show RAM and flash
 ///
@@ -38,16 +36,20 @@ pub struct Options {
     /// Boards, separated by commas; see `tinyhero boards`
     #[arg(long, value_name = "BOARD,…", value_delimiter = ',', required = true)]
     on: Vec<String>,
+    /// An earlier run's --json file: shows what has changed since
+    #[arg(long, value_name = "FILE")]
+    compare: Option<PathBuf>,
     #[command(flatten)]
     output: Output,
 }
 
-/// Random samples that stand in for training data.
-const RANDOM_SAMPLES: usize = 8;
-
 pub fn run(options: &Options) -> Result<()> {
     let output = &options.output;
     let subject = Subject::of(options)?;
+    let earlier = match &options.compare {
+        Some(path) => Earlier::read(path)?,
+        None => Earlier::default(),
+    };
     let session = session::prepare(&options.on, output)?;
     let benches = session
         .boards
@@ -59,7 +61,7 @@ pub fn run(options: &Options) -> Result<()> {
         })
         .collect::<Result<Vec<_>>>()?;
     for bench in &benches {
-        show(bench, output);
+        show(bench, &earlier, output);
     }
     output.json(&benches)
 }
@@ -91,26 +93,48 @@ impl Subject {
     }
 }
 
-/// A zoo network with random weights, calibrated on random samples.
-fn untrained(name: &str, bit_width: BitWidth) -> Result<IntegerNetwork> {
-    let Some((shape, classes)) = Network::default_input(name) else {
-        return Err(Error::bad_input(
-            format_args!("--network {name}"),
-            "is not in the zoo",
-            format_args!("use one of {}", NAMES.join(", ")),
-        ));
-    };
-    let trained = TrainedNetwork::untrained(Network::open(name, shape, classes)?, 0)?;
-    let mut generator = random::generator(0, Purpose::Order, 0);
-    let samples: Vec<i16> = (0..RANDOM_SAMPLES * shape.elements())
-        .map(|_| random::below(256, &mut generator) as i16)
-        .collect();
-    quantize(&trained, &samples, &Quantization::new(bit_width))
+/// Counts of an earlier run, by board and layer.
+#[derive(Default)]
+struct Earlier(Vec<EarlierBench>);
+
+#[derive(Deserialize)]
+struct EarlierBench {
+    board: String,
+    total: u64,
+    layers: Vec<EarlierLayer>,
 }
 
-fn show(bench: &Bench, output: &Output) {
+#[derive(Deserialize)]
+struct EarlierLayer {
+    name: String,
+    count: u64,
+}
+
+impl Earlier {
+    fn read(path: &Path) -> Result<Self> {
+        let text = artifact::read_text(path)?;
+        serde_json::from_str(&text).map(Self).map_err(|reason| {
+            Error::bad_input(path.display(), reason, "give a file that `bench --json` wrote")
+        })
+    }
+
+    fn board(&self, name: &str) -> Option<&EarlierBench> {
+        self.0.iter().find(|bench| bench.board == name)
+    }
+}
+
+/// How much a count has changed, as `+1.2 %`.
+fn change(count: u64, earlier: u64) -> String {
+    format!("{:+.1} %", 100.0 * (count as f64 / earlier.max(1) as f64 - 1.0))
+}
+
+fn show(bench: &Bench, earlier: &Earlier, output: &Output) {
+    let earlier = earlier.board(&bench.board);
+    let since = earlier.map_or_else(String::new, |earlier| {
+        format!(", {} since {}", change(bench.total, earlier.total), grouped(earlier.total))
+    });
     output.line(format_args!(
-        "{}: {} {}, {} MACs, {:.2} {} per MAC",
+        "{}: {} {}, {} MACs, {:.2} {} per MAC{since}",
         bench.board,
         grouped(bench.total),
         bench.unit,
@@ -118,29 +142,44 @@ fn show(bench: &Bench, output: &Output) {
         bench.total as f64 / bench.macs.max(1) as f64,
         bench.unit
     ));
-    let mut table =
-        Table::new(["layer", "operator", "bits", "MACs", bench.unit, "share", "per MAC"]);
+    let mut headings =
+        vec!["layer", "operator", "bits", "MACs", "bytes", bench.unit, "share", "per MAC"];
+    if earlier.is_some() {
+        headings.push("change");
+    }
+    let mut table = Table::new(headings);
     for layer in &bench.layers {
-        let share = 100.0 * layer.count as f64 / bench.total.max(1) as f64;
         let per_mac = match layer.macs {
             0 => String::new(),
             macs => format!("{:.2}", layer.count as f64 / macs as f64),
         };
-        table.row([
+        let mut row = vec![
             layer.name.clone(),
             layer.operator.to_string(),
             layer.bits.map_or_else(String::new, |bits| bits.to_string()),
             grouped(layer.macs),
+            grouped(layer.bytes as u64),
             grouped(layer.count),
-            format!("{share:.1} %"),
+            format!("{:.1} %", 100.0 * layer.share),
             per_mac,
-        ]);
+        ];
+        if let Some(earlier) = earlier {
+            let same = earlier.layers.iter().find(|other| other.name == layer.name);
+            row.push(same.map_or_else(|| "new".into(), |same| change(layer.count, same.count)));
+        }
+        table.row(row);
     }
     output.line(table);
+    let flash = &bench.flash;
     output.line(format_args!(
-        "flash: {} bytes of firmware, {} bytes of model; RAM: {} bytes of arena, {} bytes of stack",
-        grouped(bench.flash.code),
-        grouped(bench.flash.model),
+        "flash: {} bytes of firmware ({} of instructions, {} of constants), {} bytes of model ({} of parameters, {} of \
+         description); RAM: {} bytes of arena, {} bytes of stack",
+        grouped(flash.code),
+        grouped(flash.text),
+        grouped(flash.constants),
+        grouped(flash.model),
+        grouped(flash.parameters),
+        grouped(flash.description),
         grouped(u64::from(bench.ram.arena)),
         grouped(u64::from(bench.ram.stack))
     ));

@@ -3,7 +3,8 @@
 use std::path::PathBuf;
 
 use serde::Serialize;
-use tinyhero_common::model::Model;
+use tinyhero_common::kernel::PackedWeights;
+use tinyhero_common::model::{Layer, Layout, Model};
 use tinyhero_common::packing::BitWidth;
 
 use super::output::Output;
@@ -84,7 +85,25 @@ pub fn run(options: &Options) -> Result<()> {
         grouped(u64::from(report.arena_lower_bound)),
         report.digest
     ));
+    let widened: usize = model.layers().map(|layer| widened_bytes(&layer)).sum();
+    if widened > 0 {
+        output.line(format_args!(
+            "the layout for this core takes {} bytes more than {}-bit weights side by side would",
+            grouped(widened as u64),
+            report.bits
+        ));
+    }
     output.json(&report)
+}
+
+/// Bytes that a layer's layout takes beyond what weights side by side would.
+fn widened_bytes(layer: &Layer<'_>) -> usize {
+    layer.weights().map_or(0, |weights| {
+        let rows = usize::from(layer.output.shape.channels);
+        let bytes =
+            |layout| PackedWeights::bytes_for(weights.bit_width, layout, rows, layer.row_length());
+        bytes(weights.layout).saturating_sub(bytes(Layout::Rows))
+    })
 }
 
 /// Quantizes a run, calibrated on the first training samples, and lays it out for a core or, without one, portably.

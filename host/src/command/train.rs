@@ -2,18 +2,18 @@
 
 use std::io::IsTerminal;
 use std::path::PathBuf;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::AtomicBool;
 
 use indicatif::ProgressBar;
 use serde::Serialize;
 
+use super::interrupt;
 use super::output::Output;
 use crate::error::{Error, Result};
 use crate::optimizer::{Direction, Reduction, Schedule};
 use crate::report::table::percent;
 use crate::train::{
-    Augmentation, EpochRecord, Observer, OptimizerKind, Outcome, Run, TrainingOptions,
+    Augmentation, EpochRecord, Keep, Observer, OptimizerKind, Outcome, Run, TrainingOptions,
 };
 use crate::training_graph::StatisticsPasses;
 
@@ -52,9 +52,15 @@ pub struct Options {
     /// Learning rate of the first epoch; it falls to 0 along a cosine
     #[arg(long = "lr", default_value_t = 0.1)]
     learning_rate: f64,
-    /// Multiply the learning rate by 0.1 every N epochs instead of the cosine
+    /// Multiply the learning rate every N epochs instead of the cosine
     #[arg(long, value_name = "N", value_parser = super::positive)]
     lr_step: Option<usize>,
+    /// What it is multiplied by
+    #[arg(long, value_name = "FACTOR", default_value_t = 0.1, requires = "lr_step")]
+    lr_factor: f64,
+    /// Leave the learning rate as it is
+    #[arg(long, conflicts_with = "lr_step")]
+    lr_constant: bool,
     /// Momentum
     #[arg(long, default_value_t = 0.9)]
     momentum: f64,
@@ -85,6 +91,12 @@ pub struct Options {
     /// Only the first N training samples
     #[arg(long, value_name = "N")]
     limit: Option<usize>,
+    /// Share of the training samples to keep for validation, drawn by the seed
+    #[arg(long, value_name = "SHARE", default_value_t = 0.0)]
+    validation: f64,
+    /// Which epoch's network the run gives; `best` needs a validation split
+    #[arg(long, value_enum, default_value = "last")]
+    keep: Keep,
     /// The run folder to make
     #[arg(long, value_name = "RUN")]
     out: Option<PathBuf>,
@@ -100,6 +112,8 @@ struct Report {
     run: String,
     finished: bool,
     epochs: usize,
+    /// The epoch whose network the run gives.
+    kept_epoch: Option<usize>,
     test_accuracy: f64,
     records: Vec<EpochRecord>,
 }
@@ -114,8 +128,9 @@ impl Options {
             warmup_epochs: self.warmup_epochs,
             learning_rate: self.learning_rate,
             schedule: match self.lr_step {
+                Some(epochs) => Schedule::Step { epochs, factor: self.lr_factor },
+                None if self.lr_constant => Schedule::Constant,
                 None => Schedule::Cosine,
-                Some(epochs) => Schedule::Step { epochs, factor: 0.1 },
             },
             momentum: self.momentum,
             weight_decay: self.weight_decay,
@@ -127,6 +142,8 @@ impl Options {
             augmentation: self.augment,
             statistics: self.statistics,
             limit: self.limit,
+            validation: self.validation,
+            keep: self.keep,
             ..TrainingOptions::new(self.data.as_ref()?, self.network.as_ref()?, self.optimizer)
         })
     }
@@ -142,16 +159,7 @@ pub fn run(options: &Options) -> Result<()> {
             return Err(Error::bad_input("train", "has nothing to train", advice));
         }
     };
-    let interrupted = Arc::new(AtomicBool::new(false));
-    let flag = Arc::clone(&interrupted);
-    ctrlc::set_handler(move || {
-        // The first asks for a checkpoint, the second does not wait for it.
-        if flag.swap(true, Ordering::Relaxed) {
-            std::process::exit(130);
-        }
-    })
-    .map_err(|reason| Error::check_failed("Ctrl-C", reason, "please report this"))?;
-
+    let interrupted = interrupt::flag()?;
     output.line(format_args!(
         "training {} on {} with {}, seed {}",
         run.options().network,
@@ -178,6 +186,7 @@ pub fn run(options: &Options) -> Result<()> {
         run: folder.display().to_string(),
         finished: true,
         epochs: records.len(),
+        kept_epoch: run.kept_epoch()?,
         test_accuracy: accuracy,
         records,
     })
@@ -216,13 +225,18 @@ impl Observer for BarObserver<'_> {
 
     fn epoch(&mut self, record: &EpochRecord, epochs: usize) {
         let line = format!(
-            "{} epoch {}/{epochs}: loss {:.4}, accuracy {}, lr {:.4}, {:.1} s",
+            "{} epoch {}/{epochs}: loss {:.4}, accuracy {}, lr {:.4}, {:.1} s, about {:.0} s left{}",
             self.name,
             record.epoch,
             record.loss,
             percent(record.accuracy),
             record.learning_rate,
-            record.seconds
+            record.seconds,
+            record.seconds * epochs.saturating_sub(record.epoch) as f64,
+            match record.skipped {
+                0 => String::new(),
+                skipped => format!(", {skipped} steps left out: the loss was not finite"),
+            }
         );
         if std::io::stderr().is_terminal() {
             self.bar.set_message(line);

@@ -5,6 +5,8 @@
 
 use crate::integer_network::{IntegerLayer, IntegerNetwork, set_weights};
 use crate::target::board::Core;
+use tinyhero_common::kernel::scratch::QuadColumns;
+use tinyhero_common::kernel::scratch::vector::Blocks;
 use tinyhero_common::model::{Layout, Operator, Shape, Weights};
 use tinyhero_common::packing::BitWidth;
 
@@ -15,6 +17,10 @@ pub enum KernelFamily {
     Portable,
     /// Dual 16-bit multiplies: Cortex-M4, M7 and M33.
     Dsp,
+    /// Plain 32-bit multiplies: Cortex-M0, M0+ and M3.
+    Mul32,
+    /// Vectors of 16 bytes: Cortex-M55.
+    Helium,
 }
 
 impl KernelFamily {
@@ -22,7 +28,8 @@ impl KernelFamily {
     pub const fn of(core: Core) -> Self {
         match core {
             Core::M4 | Core::M7 | Core::M33 => Self::Dsp,
-            Core::M0 | Core::M3 | Core::M55 => Self::Portable,
+            Core::M0 | Core::M3 => Self::Mul32,
+            Core::M55 => Self::Helium,
         }
     }
 
@@ -30,13 +37,32 @@ impl KernelFamily {
     pub const fn layout(
         self,
         operator: &Operator,
-        _input: Shape,
-        _output: Shape,
+        input: Shape,
+        output: Shape,
         _bit_width: BitWidth,
     ) -> Layout {
         match (self, operator) {
             (Self::Dsp, Operator::Convolution2d { .. } | Operator::FullyConnected { .. }) => {
                 Layout::ChannelPairs
+            }
+            (Self::Dsp, Operator::DepthwiseConvolution2d { window, .. })
+                if QuadColumns::new(*window, input, output).is_some() =>
+            {
+                Layout::ChannelQuads
+            }
+            (
+                Self::Mul32,
+                Operator::Convolution2d { .. }
+                | Operator::DepthwiseConvolution2d { .. }
+                | Operator::FullyConnected { .. },
+            ) => Layout::FieldQuads,
+            (Self::Helium, Operator::Convolution2d { .. } | Operator::FullyConnected { .. }) => {
+                Layout::VectorPairs
+            }
+            (Self::Helium, Operator::DepthwiseConvolution2d { window, .. })
+                if Blocks::new(*window, input, output).is_some() =>
+            {
+                Layout::VectorRows
             }
             _ => Layout::Rows,
         }

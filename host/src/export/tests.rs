@@ -19,10 +19,29 @@ fn the_arena_of_the_benchmark_networks_is_within_five_percent_of_its_bound() {
     for name in
         ["resnet8", "ds-cnn", "mobilenet-v1-0.25", "autoencoder", "resnet20", "cnn", "lenet"]
     {
-        let exported = export(&random_network(name)).unwrap();
-        let (arena, bound) = (exported.plan.arena_bytes, exported.plan.lower_bound);
-        println!("{name}: arena {arena}, bound {bound}, file {}", exported.bytes.len());
-        assert!(f64::from(arena) <= 1.05 * f64::from(bound), "{name}: {arena} over {bound}");
+        let network = random_network(name);
+        for core in std::iter::once(None).chain(Core::ALL.map(Some)) {
+            let exported = export_for(&network, core).unwrap();
+            let (arena, bound) = (exported.plan.arena_bytes, exported.plan.lower_bound);
+            let file = exported.bytes.len();
+            println!("{name} for {core:?}: arena {arena}, bound {bound}, file {file}");
+            assert!(f64::from(arena) <= 1.05 * f64::from(bound), "{name}: {arena} over {bound}");
+        }
+    }
+}
+
+#[test]
+fn every_core_s_file_computes_the_same() {
+    for name in ["resnet8", "ds-cnn", "cnn", "autoencoder"] {
+        let network = random_network(name);
+        let digest = |core| {
+            let bytes = export_for(&network, core).unwrap().bytes;
+            Model::load(&bytes).unwrap().description().self_test.digest
+        };
+        let portable = digest(None);
+        for core in Core::ALL {
+            assert_eq!(digest(Some(core)), portable, "{name} for {core}");
+        }
     }
 }
 

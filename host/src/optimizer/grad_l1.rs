@@ -1,6 +1,8 @@
 //! Gradient ℓ1 regularisation: small gradients bound how far an ℓ∞ perturbation, such as rounding, can raise the loss.
 
-use super::{Gradient, Method, Objective, Pass, Progress, detached, differentiate, gradients_of};
+use candle_core::Tensor;
+
+use super::{Gradient, Method, Objective, Pass, Progress, SecondOrder};
 use crate::error::Result;
 
 /// GRAD-L1 (Alizadeh et al., "Gradient ℓ1 Regularization for Quantization Robustness", 2020): `∇(L + λ · Σ|∇L|)`, the sum over
@@ -21,29 +23,27 @@ impl Default for GradL1 {
 
 impl Method for GradL1 {
     fn gradient(&self, objective: &mut dyn Objective, progress: Progress) -> Result<Gradient> {
-        let (loss, gradients) = differentiate(objective, Pass::First)?;
         if self.lambda == 0.0 || progress.epoch < self.warmup_epochs {
-            return Ok(Gradient { loss, values: detached(&gradients) });
+            let (loss, values) = objective.gradient(Pass::First)?;
+            return Ok(Gradient { loss, values });
         }
-        let parameters = objective.parameters();
-        let mut total: Option<candle_core::Tensor> = None;
-        for (parameter, gradient) in parameters.iter().zip(&gradients) {
-            if parameter.kind.is_weight() {
-                let term = gradient.abs()?.sum_all()?;
-                total = Some(match total {
-                    Some(total) => total.add(&term)?,
-                    None => term,
-                });
-            }
-        }
-        let Some(total) = total else {
-            return Ok(Gradient { loss, values: detached(&gradients) });
-        };
-        let curvature = gradients_of(&total.affine(self.lambda, 0.0)?, parameters)?;
-        let values = gradients
+        let is_weight: Vec<bool> =
+            objective.parameters().iter().map(|parameter| parameter.kind.is_weight()).collect();
+        // The gradient of Σ|g| is the Hessian times the signs of g.
+        let SecondOrder { loss, gradient, product } =
+            objective.second_order(Pass::First, &mut |gradients| {
+                let direction = |(gradient, &is_weight): (&Tensor, &bool)| {
+                    Ok(match is_weight {
+                        true => gradient.sign()?.affine(self.lambda, 0.0)?,
+                        false => gradient.zeros_like()?,
+                    })
+                };
+                gradients.iter().zip(&is_weight).map(direction).collect()
+            })?;
+        let values = gradient
             .iter()
-            .zip(&curvature)
-            .map(|(gradient, extra)| Ok(gradient.detach().add(&extra.detach())?))
+            .zip(&product)
+            .map(|(gradient, extra)| Ok(gradient.add(extra)?))
             .collect::<Result<_>>()?;
         Ok(Gradient { loss, values })
     }

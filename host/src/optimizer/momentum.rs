@@ -94,6 +94,8 @@ impl Momentum {
                 decay => value.add(&weights.affine(decay, 0.0)?)?,
             };
             if let Some(buffer) = self.buffers.get(index) {
+                // A checkpoint's buffers may lie in another device's memory.
+                let buffer = buffer.to_device(step.device())?;
                 step = buffer.affine(self.parameters.momentum, 0.0)?.add(&step)?;
             }
             let step = step.detach();

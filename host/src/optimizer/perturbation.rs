@@ -47,7 +47,7 @@ pub(super) fn layer_wise(
 }
 
 /// Adds `steps` to the parameters, computes, and puts back the very bits that were there before, also after an error.
-pub(super) fn at_perturbed_weights<T>(
+pub(super) fn at_moved_weights<T>(
     objective: &mut dyn Objective,
     steps: &[Tensor],
     compute: impl FnOnce(&mut dyn Objective) -> Result<T>,

@@ -1,7 +1,7 @@
 //! Sharpness-aware minimization: the gradient at the worst point of a small ball.
 
-use super::perturbation::{at_perturbed_weights, sam};
-use super::{Gradient, Method, Objective, Pass, Progress, detached, differentiate};
+use super::perturbation::{at_moved_weights, sam};
+use super::{Gradient, Method, Objective, Pass, Progress};
 use crate::error::Result;
 
 /// SAM (Foret et al., 2021): `e = ρ · g / ‖g‖`, then the gradient at `W + e`.
@@ -19,15 +19,13 @@ impl Default for Sam {
 
 impl Method for Sam {
     fn gradient(&self, objective: &mut dyn Objective, _progress: Progress) -> Result<Gradient> {
-        let (loss, gradients) = differentiate(objective, Pass::First)?;
-        let gradients = detached(&gradients);
+        let (loss, gradients) = objective.gradient(Pass::First)?;
         if self.rho == 0.0 {
             return Ok(Gradient { loss, values: gradients });
         }
         let steps = sam(self.rho, &gradients)?;
-        let (_, perturbed) = at_perturbed_weights(objective, &steps, |objective| {
-            differentiate(objective, Pass::Perturbed)
-        })?;
-        Ok(Gradient { loss, values: detached(&perturbed) })
+        let (_, values) =
+            at_moved_weights(objective, &steps, |objective| objective.gradient(Pass::Perturbed))?;
+        Ok(Gradient { loss, values })
     }
 }

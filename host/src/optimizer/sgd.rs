@@ -1,6 +1,6 @@
 //! Plain stochastic gradient descent: the gradient itself.
 
-use super::{Gradient, Method, Objective, Pass, Progress, detached, differentiate};
+use super::{Gradient, Method, Objective, Pass, Progress};
 use crate::error::Result;
 
 /// SGD has no parameters of its own; see [`MomentumParameters`](super::MomentumParameters).
@@ -9,7 +9,7 @@ pub struct Sgd;
 
 impl Method for Sgd {
     fn gradient(&self, objective: &mut dyn Objective, _progress: Progress) -> Result<Gradient> {
-        let (loss, gradients) = differentiate(objective, Pass::First)?;
-        Ok(Gradient { loss, values: detached(&gradients) })
+        let (loss, values) = objective.gradient(Pass::First)?;
+        Ok(Gradient { loss, values })
     }
 }

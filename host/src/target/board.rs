@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use serde::Deserialize;
+use tinyhero_common::slot;
 
 use crate::error::{Error, Result};
 
@@ -208,6 +209,12 @@ impl Board {
             return Err("clock-hertz is 0".into());
         }
         Ok(())
+    }
+
+    /// Longest model file that the board has room for, in bytes: one slot's where models can be sent, since there are two then.
+    pub const fn model_room(&self) -> usize {
+        let region = self.memory.model.bytes as usize;
+        if self.memory.model_writable { slot::room(region / 2) } else { region }
     }
 
     /// Nanoseconds per tick of the board's clock.

@@ -350,6 +350,7 @@ impl<L: Link> Client<L> {
             Refusal::Write => {
                 "its flash may be worn out or locked: try again, or use another board"
             }
+            Refusal::Operator { .. } => "use firmware with the kernels for all operators",
             Refusal::Unknown => "build host and firmware from the same sources",
             Refusal::SlotTooSmall => "use fewer bits, a smaller network or another board",
             Refusal::NoUpdate => "see whether somebody else updates the board, then try again",

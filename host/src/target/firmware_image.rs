@@ -30,6 +30,8 @@ const HOST_SETTINGS: [&str; 6] = [
 enum Image {
     /// The server that runs models.
     Firmware,
+    /// The server that runs models, over the serial port.
+    Uart,
     /// The conformance suite.
     Conformance,
 }
@@ -39,6 +41,7 @@ impl Image {
     const fn title(self) -> &'static str {
         match self {
             Image::Firmware => "the firmware",
+            Image::Uart => "the firmware for the serial port",
             Image::Conformance => "the conformance suite",
         }
     }
@@ -47,6 +50,7 @@ impl Image {
     fn binary(self, board: &str) -> String {
         match self {
             Image::Firmware => board.to_string(),
+            Image::Uart => format!("{board}-uart"),
             Image::Conformance => format!("{board}-conformance"),
         }
     }
@@ -73,6 +77,18 @@ pub fn build(
     report: &mut dyn FnMut(&str),
 ) -> Result<Vec<PathBuf>> {
     build_images(boards, Image::Firmware, setup, report)
+}
+
+/// Builds the firmware of `boards` that speaks over the serial port; not every board has one. See [`build`].
+///
+/// # Errors
+/// See [`build`].
+pub fn build_uart(
+    boards: &[Board],
+    setup: &Setup,
+    report: &mut dyn FnMut(&str),
+) -> Result<Vec<PathBuf>> {
+    build_images(boards, Image::Uart, setup, report)
 }
 
 /// Builds the conformance suite of `boards`: images that end the emulator by themselves, with status 0 if the suite passes. See

@@ -32,6 +32,18 @@ pub(super) fn add_label_noise(split: &mut Split, classes: usize, noise: f64, see
     }
 }
 
+/// Takes a share of the samples, drawn by the seed, out of a split. Both keep the order of the data.
+pub(super) fn take_validation(split: &mut Split, share: f64, seed: u64) -> Split {
+    let mut generator = random::generator(seed, Purpose::Validation, 0);
+    let mut order = random::permutation(split.len(), &mut generator);
+    let (taken, left) = order.split_at_mut((split.len() as f64 * share).round() as usize);
+    taken.sort_unstable();
+    left.sort_unstable();
+    let validation = split.selected(taken);
+    *split = split.selected(left);
+    validation
+}
+
 /// The minibatches of one epoch, in an order that seed and epoch decide.
 pub(super) struct Batches<'a> {
     pub split: &'a Split,

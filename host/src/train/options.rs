@@ -5,7 +5,8 @@ use serde::{Deserialize, Serialize};
 use super::Augmentation;
 use crate::error::{Error, Result};
 use crate::optimizer::{
-    Asam, Direction, GradL1, Hero, Method, MomentumParameters, Reduction, Sam, Schedule, Sgd,
+    Asam, Curvature, Direction, GradL1, Hero, Method, MomentumParameters, Reduction, Sam, Schedule,
+    Sgd,
 };
 use crate::training_graph::StatisticsPasses;
 
@@ -23,6 +24,8 @@ pub enum OptimizerKind {
     GradL1,
     /// Hessian-enhanced robust optimization, exact second order
     Hero,
+    /// The same with central differences of gradients instead of second derivatives
+    HeroFd,
 }
 
 impl OptimizerKind {
@@ -34,8 +37,20 @@ impl OptimizerKind {
             Self::Asam => "asam",
             Self::GradL1 => "grad-l1",
             Self::Hero => "hero",
+            Self::HeroFd => "hero-fd",
         }
     }
+}
+
+/// Which epoch's network a run gives.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "kebab-case")]
+pub enum Keep {
+    /// The last epoch's
+    #[default]
+    Last,
+    /// That of the epoch with the highest accuracy on the validation split, the first of several
+    Best,
 }
 
 /// All options of a training run.
@@ -86,6 +101,12 @@ pub struct TrainingOptions {
     /// Only the first so many training samples.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub limit: Option<usize>,
+    /// Share of these that is kept for validation instead, drawn by the seed. Their labels get no noise.
+    #[serde(default)]
+    pub validation: f64,
+    /// Which epoch's network the run gives.
+    #[serde(default)]
+    pub keep: Keep,
 }
 
 impl TrainingOptions {
@@ -113,6 +134,8 @@ impl TrainingOptions {
             augmentation: Augmentation::None,
             statistics: StatisticsPasses::default(),
             limit: None,
+            validation: 0.0,
+            keep: Keep::Last,
         }
     }
 
@@ -128,11 +151,15 @@ impl TrainingOptions {
                 lambda: lambda(GradL1::default().lambda),
                 warmup_epochs: self.warmup_epochs,
             }),
-            OptimizerKind::Hero => Box::new(Hero {
+            OptimizerKind::Hero | OptimizerKind::HeroFd => Box::new(Hero {
                 rho: rho(Hero::default().rho),
                 lambda: lambda(Hero::default().lambda),
                 direction: self.direction,
                 reduction: self.reduction,
+                curvature: match self.optimizer {
+                    OptimizerKind::HeroFd => Curvature::DIFFERENCES,
+                    _ => Curvature::Exact,
+                },
                 warmup_epochs: self.warmup_epochs,
             }),
         }
@@ -168,6 +195,16 @@ impl TrainingOptions {
         let positive = |value: f64| value.is_finite() && value > 0.0;
         require(self.clip.is_none_or(positive), "--clip", "a number above 0")?;
         require((0.0..=1.0).contains(&self.label_noise), "--label-noise", "a share from 0 to 1")?;
+        require(
+            (0.0..1.0).contains(&self.validation),
+            "--validation",
+            "a share from 0 to below 1",
+        )?;
+        let factor = match self.schedule {
+            Schedule::Step { factor, .. } => factor,
+            Schedule::Constant | Schedule::Cosine => 1.0,
+        };
+        require(positive(factor), "--lr-factor", "a number above 0")?;
         require(self.epochs > 0, "--epochs", "at least 1")?;
         require(self.batch > 0, "--batch", "at least 1")?;
         require(self.limit != Some(0), "--limit", "at least 1")

@@ -2,13 +2,13 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use candle_core::DType;
 
-use super::batch::{Batches, add_label_noise, normalize};
+use super::batch::{Batches, add_label_noise, normalize, take_validation};
 use super::log::{self, EpochRecord};
-use super::options::TrainingOptions;
+use super::options::{Keep, TrainingOptions};
 use crate::artifact;
 use crate::checkpoint::{Checkpoint, Position};
 use crate::dataset::{Dataset, Normalization, Split};
@@ -21,7 +21,11 @@ use crate::training_graph::TrainingGraph;
 const CONFIGURATION: &str = "configuration.toml";
 const NETWORK: &str = "network.toml";
 const CHECKPOINT: &str = "checkpoint.safetensors";
+const BEST: &str = "best.safetensors";
 const LOG: &str = "log.jsonl";
+
+/// Longest time without a checkpoint.
+const CHECKPOINT_INTERVAL: Duration = Duration::from_secs(60);
 
 /// Test samples that an epoch's accuracy is measured on where there is no validation split.
 const MONITORED_SAMPLES: usize = 2_000;
@@ -68,7 +72,7 @@ impl Run {
     /// Options out of range, data or network that cannot be opened, a folder in use.
     pub fn create(folder: &Path, options: TrainingOptions) -> Result<Self> {
         options.check()?;
-        if folder.join(CONFIGURATION).exists() {
+        if Self::exists(folder) {
             return Err(Error::bad_input(
                 folder.display(),
                 "already holds a run",
@@ -85,11 +89,16 @@ impl Run {
         Ok(run)
     }
 
-    /// Opens the run in `folder`.
+    /// Whether `folder` holds a run, finished or not.
+    pub fn exists(folder: &Path) -> bool {
+        folder.join(CONFIGURATION).exists()
+    }
+
+    /// The options of the run in `folder`.
     ///
     /// # Errors
-    /// There is none, or its data cannot be opened any more.
-    pub fn resume(folder: &Path) -> Result<Self> {
+    /// There is none, or they are not what this program writes.
+    pub fn stored_options(folder: &Path) -> Result<TrainingOptions> {
         let path = folder.join(CONFIGURATION);
         if !path.exists() {
             let problem = "holds no training run (no configuration.toml)";
@@ -99,13 +108,37 @@ impl Run {
         let options: TrainingOptions = toml::from_str(&artifact::read_text(&path)?)
             .map_err(|reason| Error::bad_input(path.display(), reason, "correct this line"))?;
         options.check()?;
+        Ok(options)
+    }
+
+    /// Opens the run in `folder`.
+    ///
+    /// # Errors
+    /// There is none, or its data cannot be opened any more.
+    pub fn resume(folder: &Path) -> Result<Self> {
+        let options = Self::stored_options(folder)?;
         let network = artifact::read_text(&folder.join(NETWORK))?;
         Self::open(folder, options, Some(&network))
     }
 
     fn open(folder: &Path, options: TrainingOptions, network: Option<&str>) -> Result<Self> {
-        let dataset = Dataset::open_with_seed(&options.data, options.seed)?;
+        let mut dataset = Dataset::open_with_seed(&options.data, options.seed)?;
         let mut train = dataset.train.limited(options.limit.unwrap_or(usize::MAX));
+        if options.validation > 0.0 {
+            if !dataset.validation.is_empty() {
+                let problem = "has a validation split of its own";
+                return Err(Error::bad_input(&options.data, problem, "leave --validation out"));
+            }
+            dataset.validation = take_validation(&mut train, options.validation, options.seed);
+            if train.is_empty() || dataset.validation.is_empty() {
+                let problem = format_args!("leaves {} samples to train", train.len());
+                return Err(Error::bad_input("--validation", problem, "give another share"));
+            }
+        }
+        if options.keep == Keep::Best && dataset.validation.is_empty() {
+            let problem = "needs a validation split to choose the best epoch on";
+            return Err(Error::bad_input("--keep best", problem, "add --validation 0.1"));
+        }
         let normalization = Normalization::measure(&train, dataset.shape.channels);
         add_label_noise(&mut train, dataset.classes(), options.label_noise, options.seed);
         let network = match network {
@@ -179,6 +212,7 @@ impl Run {
         let mut records = self.records()?;
         records.truncate(position.epoch);
         let mut skipped_in_a_row = 0;
+        let mut saved = Instant::now();
 
         while position.epoch < self.options.epochs {
             let started = Instant::now();
@@ -203,7 +237,8 @@ impl Run {
                     continue;
                 }
                 if interrupted.load(Ordering::Relaxed) {
-                    self.save(&graph, &momentum, position)?;
+                    self.save(CHECKPOINT, &graph, &momentum, position)?;
+                    self.plot(&records)?;
                     return Ok(Outcome::Interrupted);
                 }
                 graph.set_batch(&samples, &labels)?;
@@ -231,6 +266,10 @@ impl Run {
                     }
                 }
                 position.step = index;
+                if saved.elapsed() > CHECKPOINT_INTERVAL {
+                    self.save(CHECKPOINT, &graph, &momentum, position)?;
+                    saved = Instant::now();
+                }
             }
             let taken = (steps - position.skipped.min(steps)).max(1);
             let record = EpochRecord {
@@ -243,20 +282,36 @@ impl Run {
             };
             position = Position { epoch: epoch + 1, ..Position::default() };
             observer.epoch(&record, self.options.epochs);
+            let best = best_epoch(&records).map(|best| best.accuracy);
+            let improves = best.is_none_or(|best| record.accuracy > best);
             records.push(record);
+            if self.options.keep == Keep::Best && improves {
+                self.save(BEST, &graph, &momentum, position)?;
+            }
             // The log first: what it holds beyond the checkpoint is cut off when the run is resumed.
             log::write(&self.folder.join(LOG), &records)?;
-            self.save(&graph, &momentum, position)?;
+            self.save(CHECKPOINT, &graph, &momentum, position)?;
+            saved = Instant::now();
         }
-        let title = format!("{}, {}", self.network.name, self.options.optimizer.name());
-        log::plot(&self.folder, &title, &records)?;
+        self.plot(&records)?;
         Ok(Outcome::Finished)
     }
 
-    fn save(&self, graph: &TrainingGraph, momentum: &Momentum, position: Position) -> Result<()> {
+    fn plot(&self, records: &[EpochRecord]) -> Result<()> {
+        let title = format!("{}, {}", self.network.name, self.options.optimizer.name());
+        log::plot(&self.folder, &title, records)
+    }
+
+    fn save(
+        &self,
+        file: &str,
+        graph: &TrainingGraph,
+        momentum: &Momentum,
+        position: Position,
+    ) -> Result<()> {
         let parameters = graph.node_parameters()?;
         let checkpoint = Checkpoint { position, parameters, momentum: momentum.buffers().to_vec() };
-        checkpoint.write(&self.folder.join(CHECKPOINT), &self.network)
+        checkpoint.write(&self.folder.join(file), &self.network)
     }
 
     fn monitor(&self, graph: &TrainingGraph) -> Result<f64> {
@@ -313,12 +368,28 @@ impl Run {
             && Checkpoint::read(&path, &self.network)?.position.epoch >= self.options.epochs)
     }
 
-    /// The network as of the last checkpoint.
+    /// The epoch whose network the run gives, 1 for the first; `None` before one is completed.
+    ///
+    /// # Errors
+    /// The log cannot be read.
+    pub fn kept_epoch(&self) -> Result<Option<usize>> {
+        let records = self.records()?;
+        let kept = match self.options.keep {
+            Keep::Last => records.last(),
+            Keep::Best => best_epoch(&records),
+        };
+        Ok(kept.map(|record| record.epoch))
+    }
+
+    /// The network as of the last checkpoint, or of the best epoch so far where that is to be kept.
     ///
     /// # Errors
     /// There is no checkpoint yet.
     pub fn trained(&self) -> Result<TrainedNetwork> {
-        let path = self.folder.join(CHECKPOINT);
+        let path = self.folder.join(match self.options.keep {
+            Keep::Last => CHECKPOINT,
+            Keep::Best => BEST,
+        });
         if !path.exists() {
             return Err(Error::bad_input(
                 self.folder.display(),
@@ -340,6 +411,17 @@ impl Run {
             },
         })
     }
+}
+
+/// The epoch with the highest accuracy, the first of several.
+fn best_epoch(records: &[EpochRecord]) -> Option<&EpochRecord> {
+    let mut found: Option<&EpochRecord> = None;
+    for record in records {
+        if found.is_none_or(|best| record.accuracy > best.accuracy) {
+            found = Some(record);
+        }
+    }
+    found
 }
 
 /// Index of the largest score; the lowest of several.

@@ -246,6 +246,26 @@ fn models_are_swapped_between_two_inferences_of_a_running_board() {
 }
 
 #[test]
+fn a_committed_model_is_used_after_a_reset_and_one_that_is_tried_out_is_not() {
+    let [first, second] = [BitWidth::Four, BitWidth::Eight].map(handmade_model);
+    for (board, _) in boards().iter().filter(|(board, _)| board.memory.model_writable) {
+        // At a reset QEMU puts `first` back to where it was; the board's memory keeps the rest.
+        let (_, mut client) = start(&board.name, Some(&first), false);
+        let digest = |file: &[u8]| Ok(Model::load(file).unwrap().digest());
+        client.update(&second, Keep::Trial, &mut |_| {}).unwrap();
+        assert_eq!(client.information().model, digest(&second), "{}", board.name);
+        client.reset().unwrap();
+        assert_eq!(client.greet().unwrap().model, digest(&first), "{}", board.name);
+        client.write_model(&second).unwrap();
+        client.reset().unwrap();
+        let information = client.greet().unwrap();
+        assert_eq!((information.model, information.slot), (digest(&second), Slot::B));
+        assert_eq!(information.passed_over, None);
+        assert!(client.self_test().unwrap(), "{}", board.name);
+    }
+}
+
+#[test]
 fn stack_and_arena_stay_within_what_the_board_gives() {
     let file = handmade_model(BitWidth::Four);
     for (board, _) in boards() {

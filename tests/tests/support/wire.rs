@@ -36,8 +36,11 @@ pub fn decode(stream: &[u8], output_bytes: usize) -> Vec<(u32, Answer)> {
     let mut decoder = Decoder::new();
     let mut buffer = vec![0; 1 << 17];
     let mut answers = Vec::new();
-    for &byte in stream {
-        if let Progress::Frame(length) = decoder.push(byte, &mut buffer)
+    let mut rest = stream;
+    while !rest.is_empty() {
+        let (used, progress) = decoder.feed(rest, &mut buffer);
+        rest = &rest[used..];
+        if let Progress::Frame(length) = progress
             && let Some((sequence, response)) = frame::open::<Response<'_>>(&buffer[..length])
         {
             answers.push((sequence, answer(&response.unwrap(), output_bytes)));

@@ -151,24 +151,18 @@ impl<L: Link> Exchange<L> {
 
     /// The next frame in what has arrived, in `self.frame`.
     fn next_arrived(&mut self) -> Option<Arrived> {
-        let mut used = 0;
-        let mut found = None;
-        for &byte in &self.arrived {
-            used += 1;
-            let length = match self.decoder.push(byte, &mut self.frame) {
-                Progress::More => continue,
-                Progress::Frame(length) => length,
-                Progress::Dropped => 0,
-            };
-            let opened = frame::open::<()>(self.frame.get(..length).unwrap_or_default());
-            found = Some(match opened {
-                Some((number, _)) if number != 0 => Arrived::Frame(number, length),
-                _ => Arrived::Damage,
-            });
-            break;
-        }
+        let (used, progress) = self.decoder.feed(&self.arrived, &mut self.frame);
         self.arrived.drain(..used);
-        found
+        let length = match progress {
+            Progress::More => return None,
+            Progress::Frame(length) => length,
+            Progress::Dropped => 0,
+        };
+        let checked = frame::check(self.frame.get(..length).unwrap_or_default());
+        Some(match checked {
+            Some((number, _)) if number != 0 => Arrived::Frame(number, length),
+            _ => Arrived::Damage,
+        })
     }
 
     fn encode(&self, request: &Request<'_>, sequence: u32) -> Result<Vec<u8>> {

@@ -1,0 +1,53 @@
+//! An application for networks of fully connected layers: what an engine without the other operators weighs.
+//!
+//! It runs the model in the board's model region on one input after the other, and leaves the label where a debugger finds it.
+#![no_std]
+#![no_main]
+
+use core::sync::atomic::{AtomicU8, AtomicUsize, Ordering};
+
+use tinyhero_firmware::engine::Engine;
+use tinyhero_firmware::kernel::{Dsp, FullyConnectedOnly};
+use tinyhero_firmware::slot;
+
+/// Room for the activations of an MLPerf Tiny network.
+const ARENA_BYTES: usize = 64 * 1024;
+/// Bytes of the longest raw input.
+const INPUT_BYTES: usize = 1024;
+
+/// What a sensor writes.
+static SENSOR: [AtomicU8; INPUT_BYTES] = [const { AtomicU8::new(0) }; INPUT_BYTES];
+/// The latest label.
+static LABEL: AtomicUsize = AtomicUsize::new(usize::MAX);
+
+#[cortex_m_rt::entry]
+fn main() -> ! {
+    static mut ENGINE: Engine<FullyConnectedOnly<Dsp>, ARENA_BYTES> =
+        Engine::new(FullyConnectedOnly(Dsp));
+    let region: &[u8] = match slot::take_region() {
+        Some(region) => region,
+        None => &[],
+    };
+    if let Ok(mut model) = ENGINE.load(region) {
+        let mut input = [0; INPUT_BYTES];
+        let length = model.model().raw_input_bytes();
+        loop {
+            for (value, sample) in input.iter_mut().zip(&SENSOR) {
+                *value = sample.load(Ordering::Relaxed);
+            }
+            if let Some(Ok(output)) = input.get(..length).map(|input| model.run(input, &mut ())) {
+                LABEL.store(output.label, Ordering::Relaxed);
+            }
+        }
+    }
+    loop {
+        core::hint::spin_loop();
+    }
+}
+
+#[panic_handler]
+fn panic(_: &core::panic::PanicInfo<'_>) -> ! {
+    loop {
+        core::hint::spin_loop();
+    }
+}

@@ -1,0 +1,163 @@
+//! The layout [`VectorPairs`](crate::model::Layout::VectorPairs): two output channels side by side in vectors of 16 bytes, for cores that sum
+//! sixteen 8-bit products at once.
+//!
+//! A pair of rows is one stream of 16-byte vectors; lane `i` of a vector belongs to every sixteenth weight of a row, from `i` on.
+//! What a vector holds depends on the bits `f` of a field:
+//!
+//! ```text
+//! f = 8   16 weights of the even channel, then in the next vector those of the odd one
+//! f = 4   low half of a byte: the even channel, high half: the odd one
+//! f = 2   from the low end: even and odd channel, then even and odd channel 16 weights later
+//! ```
+//!
+//! Fields are two's complement, so that shifts alone unpack them with their sign. 3-bit weights take 4 bits and those of 5, 6 and 7 bits
+//! take 8: the price of reading all widths at one speed. Rows are padded with zeros to a multiple of 16 weights (32 with 2-bit fields) and an
+//! odd last channel by an empty one, so that whatever activations meet the padding add nothing.
+
+use super::BitWidth;
+
+/// Weights that a vector holds of one row.
+pub const LANES: usize = 16;
+
+/// Bits that a weight takes in the file: 2, 4 or 8.
+pub const fn field_bits(bit_width: BitWidth) -> u32 {
+    match bit_width {
+        BitWidth::Two => 2,
+        BitWidth::Three | BitWidth::Four => 4,
+        BitWidth::Five | BitWidth::Six | BitWidth::Seven | BitWidth::Eight => 8,
+    }
+}
+
+/// Weights of a row that a kernel takes in one step; rows are padded to a multiple of it.
+pub const fn unit(bit_width: BitWidth) -> usize {
+    match bit_width {
+        BitWidth::Two => 2 * LANES,
+        _ => LANES,
+    }
+}
+
+/// Weights of a row with its padding.
+pub const fn padded_depth(bit_width: BitWidth, row_length: usize) -> usize {
+    // Row lengths of valid models are far below the end of the range.
+    row_length.saturating_add(unit(bit_width) - 1) & !(unit(bit_width) - 1)
+}
+
+/// Bytes of a pair of rows.
+pub const fn pair_bytes(bit_width: BitWidth, row_length: usize) -> usize {
+    padded_depth(bit_width, row_length).saturating_mul(field_bits(bit_width) as usize) / 4
+}
+
+/// Bytes of `rows` rows.
+pub const fn bytes(bit_width: BitWidth, rows: usize, row_length: usize) -> usize {
+    pair_bytes(bit_width, row_length).saturating_mul(rows.div_ceil(2))
+}
+
+/// Where in the bytes of its pair the field of a weight begins: byte and bit.
+const fn place(bit_width: BitWidth, row: usize, index: usize) -> (usize, u32) {
+    let (vector, lane, odd) = (index / LANES, index % LANES, row % 2);
+    let (vector, bit) = match field_bits(bit_width) {
+        2 => (vector / 2, 4 * (vector % 2) + 2 * odd),
+        4 => (vector, 4 * odd),
+        _ => (2 * vector + odd, 0),
+    };
+    (LANES * vector + lane, bit as u32)
+}
+
+/// Packs whole rows. `packed` must hold [`bytes`] zero bytes; `None` if it is shorter or a weight does not fit the width.
+pub fn pack(
+    weights: &[i8],
+    row_length: usize,
+    bit_width: BitWidth,
+    packed: &mut [u8],
+) -> Option<()> {
+    let pair_bytes = pair_bytes(bit_width, row_length);
+    for (row, values) in weights.chunks_exact(row_length.max(1)).enumerate() {
+        let pair = packed.get_mut(row / 2 * pair_bytes..(row / 2 + 1) * pair_bytes)?;
+        for (index, &weight) in values.iter().enumerate() {
+            if i32::from(weight) < bit_width.min() || i32::from(weight) > bit_width.max() {
+                return None;
+            }
+            let (byte, bit) = place(bit_width, row, index);
+            let mask = (1u32 << field_bits(bit_width)) - 1;
+            *pair.get_mut(byte)? |= ((u32::from(weight.cast_unsigned()) & mask) << bit) as u8;
+        }
+    }
+    Some(())
+}
+
+/// Unpacks weights of one row, as many as `weights` has room for, from number `first` on. Fields beyond the end of
+/// `packed`, which a validated model has none of, count as zero.
+pub fn unpack(
+    packed: &[u8],
+    row_length: usize,
+    bit_width: BitWidth,
+    row: usize,
+    first: usize,
+    weights: &mut [i8],
+) {
+    let start = (row / 2).saturating_mul(pair_bytes(bit_width, row_length));
+    let unused = 8 - field_bits(bit_width);
+    for (index, weight) in (first..).zip(weights) {
+        let (byte, bit) = place(bit_width, row, index);
+        let byte = packed.get(start.saturating_add(byte)).map_or(0, |&byte| u32::from(byte));
+        // The field at the top of the byte, then down again with its sign.
+        let top = (byte << unused.wrapping_sub(bit)) as u8;
+        *weight = top.cast_signed() >> unused;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::vec;
+    use std::vec::Vec;
+
+    #[test]
+    fn weights_stand_in_the_lanes_that_meet_their_activations() {
+        // 17 weights of two channels: the last of each begins a vector of its own.
+        let mut weights = [0i8; 34];
+        (weights[0], weights[1], weights[16]) = (-2, 1, -1);
+        (weights[17], weights[18], weights[33]) = (1, -2, -2);
+        let packed = |bit_width| {
+            let mut packed = vec![0; bytes(bit_width, 2, 17)];
+            pack(&weights, 17, bit_width, &mut packed).unwrap();
+            packed
+        };
+        let eight = packed(BitWidth::Eight);
+        assert_eq!([eight[0], eight[1], eight[16], eight[17]], [0xFE, 1, 1, 0xFE]);
+        assert_eq!([eight[32], eight[48], eight.len() as u8], [0xFF, 0xFE, 64]);
+        let four = packed(BitWidth::Four);
+        assert_eq!([four[0], four[1], four[16], four.len() as u8], [0x1E, 0xE1, 0xEF, 32]);
+        let two = packed(BitWidth::Two);
+        assert_eq!([two[0], two[1], two.len() as u8], [0b1011_0110, 0b1001, 16]);
+    }
+
+    #[test]
+    fn every_width_survives_and_takes_what_it_says() {
+        for bit_width in BitWidth::ALL {
+            for rows in 1..6 {
+                for row_length in [1, 2, 15, 16, 17, 31, 32, 33, 48, 70] {
+                    let count = rows * row_length;
+                    let span = 2 * bit_width.offset();
+                    let weight =
+                        |index: usize| (bit_width.min() + (index as i32 * 7 + 3) % span) as i8;
+                    let weights: Vec<i8> = (0..count).map(weight).collect();
+                    let mut packed = vec![0; bytes(bit_width, rows, row_length)];
+                    pack(&weights, row_length, bit_width, &mut packed).unwrap();
+                    for (row, expected) in weights.chunks_exact(row_length).enumerate() {
+                        let first = row_length / 2;
+                        let mut found = vec![0; row_length - first];
+                        unpack(&packed, row_length, bit_width, row, first, &mut found);
+                        assert_eq!(found, expected[first..]);
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_weight_outside_its_width_is_refused() {
+        assert_eq!(pack(&[4], 1, BitWidth::Three, &mut [0; 16]), None);
+        assert_eq!(pack(&[3], 1, BitWidth::Three, &mut [0; 8]), None);
+    }
+}

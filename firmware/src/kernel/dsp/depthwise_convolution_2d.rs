@@ -1,0 +1,232 @@
+//! Depthwise convolutions with a 3 x 3 window, four channels at a time.
+//!
+//! Two neighbouring image rows become one row of columns, in whose words a channel's two activations share the lanes. Rows are
+//! paired from the padded image's top, so a pair serves every output row that it meets: an output row takes two pairs, and its three kernel rows
+//! fall on lanes in one of two ways, by its parity. The pairs lie alternately in the first and the second place of a column. That makes
+//! four tables of weights, and all an output pixel ever does is 24 dual multiplies down one of them.
+
+use tinyhero_common::kernel::scratch::QuadColumns;
+use tinyhero_common::kernel::{Convolution, Kernels, Portable};
+use tinyhero_common::model::Layout;
+use tinyhero_common::requantize::ActivationRange;
+
+use super::scratch_words;
+
+/// Channels that are computed together.
+const CHANNELS: usize = 4;
+/// Kernel rows, and kernel columns.
+const KERNEL: usize = 3;
+/// Words of a column: two places of four channels.
+const COLUMN_WORDS: usize = QuadColumns::COLUMN_WORDS;
+/// Words of a table: biases, weights, multipliers in pairs, addends, shifts.
+const TABLE_WORDS: usize = QuadColumns::TABLE_WORDS;
+
+// SAFETY: the symbols are those of `depthwise.s`, with its calling conventions.
+unsafe extern "C" {
+    fn th_dsp_depthwise_columns(
+        upper: *const i8,
+        lower: *const i8,
+        upper_step: usize,
+        lower_step: usize,
+        columns: *mut u32,
+        end: *const u32,
+    );
+    fn th_dsp_depthwise_row(columns: *const u32, table: *const u32, pixels: *const Pixels);
+}
+
+/// Where an output row goes.
+#[repr(C)]
+struct Pixels {
+    output: *mut i8,
+    step: usize,
+    back: usize,
+    end: *const i8,
+}
+
+/// `None`, with the output undefined, if the layer's layout, window or memory is not what the loops take.
+pub(super) fn depthwise_convolution_2d(
+    job: &Convolution<'_>,
+    input: &[i8],
+    scratch: &mut [i8],
+    output: &mut [i8],
+) -> Option<()> {
+    let depth = usize::from(job.output.channels);
+    let plan = QuadColumns::new(job.window, job.input, job.output)?;
+    if job.weights.layout != Layout::ChannelQuads
+        || job.activation != ActivationRange::FULL
+        || job.input.channels != job.output.channels
+        || depth < CHANNELS
+    {
+        return None;
+    }
+    let words = scratch_words(scratch)?;
+    let (columns, words) = words.split_at_mut_checked(plan.columns * COLUMN_WORDS)?;
+    let (tables, _) = words.split_at_mut_checked(4 * TABLE_WORDS)?;
+    let input = input.get(..job.input.elements())?;
+    let output = output.get_mut(..job.output.elements())?;
+
+    // The padding's columns stay as they are throughout.
+    let zero_point = i32::from(job.input_zero_point) as u32 & 0xFFFF;
+    columns.fill(zero_point << 16 | zero_point);
+    let mut quad = Quad { job, plan, input, columns, first: 0 };
+    loop {
+        quad.fill_tables(tables)?;
+        quad.run(tables, output)?;
+        // The last four channels overlap those before, which get the same values again.
+        let next = quad.first + CHANNELS;
+        if next >= depth {
+            return Some(());
+        }
+        quad.first = next.min(depth - CHANNELS);
+    }
+}
+
+/// Four channels of a layer.
+struct Quad<'j, 'a> {
+    job: &'j Convolution<'a>,
+    plan: QuadColumns,
+    input: &'j [i8],
+    columns: &'j mut [u32],
+    /// The first of the channels.
+    first: usize,
+}
+
+impl Quad<'_, '_> {
+    /// Fills the four tables: number `t` is for output rows whose first padded image row is `t` modulo 4.
+    fn fill_tables(&self, tables: &mut [u32]) -> Option<()> {
+        let (biases, multipliers, shifts) = self.job.channels.parts();
+        let biases = biases.as_chunks::<4>().0.get(self.first..)?;
+        let multipliers = multipliers.as_chunks::<2>().0.get(self.first..)?;
+        let shifts = shifts.get(self.first..)?;
+        let zero_point = i32::from(self.job.output_zero_point);
+        let (tables, _) = tables.as_chunks_mut::<TABLE_WORDS>();
+        let [even, odd, even_swapped, odd_swapped] = tables else { return None };
+        for channel in 0..CHANNELS {
+            let mut taps = [0i8; KERNEL * KERNEL];
+            self.job.weights.unpack(self.first + channel, 0, &mut taps);
+            // Equation (2) first multiplies the sum by a power of two where the shift is not to the right. Weights and bias take
+            // that over: even 8-bit weights times 2^8 fit a lane, and loading has proved that the sum fits.
+            let shift = i32::from(shifts.get(channel)?.cast_signed());
+            let (gain, shift) = if shift < 1 { ((1 - shift) as u32, 1) } else { (0, shift as u32) };
+            let [upper, middle, lower] = taps.as_chunks::<KERNEL>().0 else { return None };
+            for (column, ((&upper, &middle), &lower)) in
+                upper.iter().zip(middle).zip(lower).enumerate()
+            {
+                let place = CHANNELS + column * COLUMN_WORDS + channel;
+                let put = |table: &mut [u32; TABLE_WORDS], offset: usize, word: u32| {
+                    if let Some(place) = table.get_mut(place + offset) {
+                        *place = word;
+                    }
+                };
+                let [upper, middle, lower] =
+                    [upper, middle, lower].map(|tap| i32::from(tap).wrapping_shl(gain));
+                let older = lanes(upper, middle);
+                let newer = lanes(lower, 0);
+                put(even, 0, older);
+                put(even, CHANNELS, newer);
+                put(even_swapped, CHANNELS, older);
+                put(even_swapped, 0, newer);
+                let older = lanes(0, upper);
+                let newer = lanes(middle, lower);
+                put(odd, 0, older);
+                put(odd, CHANNELS, newer);
+                put(odd_swapped, CHANNELS, older);
+                put(odd_swapped, 0, newer);
+            }
+            let bias = u32::from_le_bytes(*biases.get(channel)?).wrapping_shl(gain);
+            let multiplier = u32::from(u16::from_le_bytes(*multipliers.get(channel)?));
+            let addend = (2 * zero_point + 1).wrapping_shl(shift) >> 1;
+            for table in [&mut *even, odd, even_swapped, odd_swapped] {
+                let (front, behind) = table.split_at_mut_checked(CHANNELS + 3 * COLUMN_WORDS)?;
+                *front.get_mut(channel)? = bias;
+                let pair = behind.get_mut(channel / 2)?;
+                *pair = if channel % 2 == 0 { multiplier } else { *pair | multiplier << 16 };
+                *behind.get_mut(2 + channel)? = addend as u32;
+                *behind.get_mut(2 + CHANNELS + channel)? = shift;
+            }
+        }
+        Some(())
+    }
+
+    /// All output rows.
+    fn run(&mut self, tables: &[u32], output: &mut [i8]) -> Option<()> {
+        let window = self.job.window;
+        let depth = usize::from(self.job.output.channels);
+        let width = usize::from(self.job.output.width);
+        let stride = usize::from(window.stride_height);
+        let back = (KERNEL - usize::from(window.stride_width).min(KERNEL)) * COLUMN_WORDS * 4;
+        if usize::from(window.stride_width) > KERNEL {
+            return None;
+        }
+        let mut pairs_done = 0;
+        for y in 0..usize::from(self.job.output.height) {
+            let top = y * stride;
+            let pair = top / 2;
+            // The two pairs that this row needs, of which the last row may have left some.
+            let mut next = pair.max(pairs_done);
+            while next < pair + 2 {
+                self.fill_columns(next)?;
+                next += 1;
+            }
+            pairs_done = next;
+            let (tables, _) = tables.as_chunks::<TABLE_WORDS>();
+            let table = tables.get(top % 4)?;
+            let start = y * width * depth + self.first;
+            let row = output.get_mut(start..start + (width - 1) * depth + CHANNELS)?;
+            let out = row.as_mut_ptr();
+            let end = out.wrapping_add(width * depth);
+            let pixels = Pixels { output: out, step: depth, back, end };
+            // SAFETY: the columns hold `plan.columns`, which is as many as `width` windows of three columns at this stride meet, and the
+            // loop takes three and goes `back` for each. The table has its words. Each pixel writes four bytes, the last the last ones of `row`; the
+            // output's end is where the pixel after it would begin, and it is only compared with.
+            unsafe {
+                th_dsp_depthwise_row(self.columns.as_ptr(), table.as_ptr(), &raw const pixels);
+            }
+        }
+        Some(())
+    }
+
+    /// Puts pair `number` of padded image rows into its place of the columns.
+    fn fill_columns(&mut self, number: usize) -> Option<()> {
+        let window = self.job.window;
+        let left = usize::from(window.padding_left);
+        let depth = usize::from(self.job.input.channels);
+        let width = usize::from(self.job.input.width).min(self.plan.columns.saturating_sub(left));
+        if width == 0 {
+            return Some(());
+        }
+        let outside = [self.job.input_zero_point; CHANNELS];
+        let row = |number: usize| -> Option<(*const i8, usize)> {
+            let height = usize::from(self.job.input.height);
+            let row = number.checked_sub(usize::from(window.padding_top));
+            match row.filter(|&row| row < height) {
+                None => Some((outside.as_ptr(), 0)),
+                Some(row) => {
+                    let start = row * usize::from(self.job.input.width) * depth + self.first;
+                    let bytes = self.input.get(start..start + (width - 1) * depth + CHANNELS)?;
+                    Some((bytes.as_ptr(), depth))
+                }
+            }
+        };
+        let (upper, upper_step) = row(2 * number)?;
+        let (lower, lower_step) = row(2 * number + 1)?;
+        let place = left * COLUMN_WORDS + number % 2 * CHANNELS;
+        let columns = self.columns.get_mut(place..place + (width - 1) * COLUMN_WORDS + CHANNELS)?;
+        let columns = columns.as_mut_ptr();
+        let end = columns.wrapping_add(width * COLUMN_WORDS);
+        // SAFETY: both rows have four bytes at each of `width` places, a step apart, or the same four bytes for all; `columns`
+        // has four words at as many places, a column apart. `width` is at least 1, and the end is only compared with.
+        unsafe { th_dsp_depthwise_columns(upper, lower, upper_step, lower_step, columns, end) };
+        Some(())
+    }
+}
+
+/// Two weights in the lanes of a word.
+const fn lanes(low: i32, high: i32) -> u32 {
+    (low as u32 & 0xFFFF) | (high as u32) << 16
+}
+
+/// What the loops do not take: windows of another size, few channels, clamps.
+pub(super) fn general(job: &Convolution<'_>, input: &[i8], scratch: &mut [i8], output: &mut [i8]) {
+    Portable.depthwise_convolution_2d(job, input, scratch, output);
+}

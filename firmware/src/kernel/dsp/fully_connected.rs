@@ -1,0 +1,25 @@
+//! Fully connected layers: the input becomes a column of lanes once, then every pair of outputs is one pass over it.
+
+use tinyhero_common::kernel::FullyConnected;
+use tinyhero_common::packing::channel_pairs::padded_depth;
+
+use super::expand::expand_one;
+use super::pairs::Pairs;
+use super::scratch_words;
+
+/// `None`, with the output undefined, if the layer's layout or memory is not what the loops take.
+pub(super) fn fully_connected(
+    job: &FullyConnected<'_>,
+    input: &[i8],
+    scratch: &mut [i8],
+    output: &mut [i8],
+) -> Option<()> {
+    let rows = output.len();
+    let (zero_point, activation) = (job.output_zero_point, job.activation);
+    let pairs = Pairs::new(&job.weights, job.channels, rows, zero_point, activation)?;
+    let depth = padded_depth(job.weights.bit_width, job.weights.row_length);
+    let column = scratch_words(scratch)?.get_mut(..depth / 2)?;
+    let input = input.get(..job.weights.row_length)?;
+    let sum = expand_one(input, column)?;
+    pairs.row(column, sum, output)
+}

@@ -1,0 +1,106 @@
+//! What to write into a board's model region from outside, with a programmer, so that the firmware finds a model as if it had been sent
+//! over the link.
+
+use tinyhero_common::model::Model;
+use tinyhero_common::slot::{RECORD_BYTES, Record, Slot, room};
+
+use crate::error::{Error, Result};
+
+/// A model and its record, and where they belong. Erase what they need of the slot, write the file, read it back, and write the record
+/// last: the slot counts from then on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SlotImage<'a> {
+    /// The slot.
+    pub slot: Slot,
+    /// Where the slot begins, in bytes from the start of the model region.
+    pub offset: u32,
+    /// Length of the slot in bytes.
+    pub bytes: u32,
+    /// What to write where the slot begins.
+    pub file: &'a [u8],
+    /// Where the record belongs, in bytes from the start of the model region.
+    pub record_offset: u32,
+    /// What to write there.
+    pub record: [u8; RECORD_BYTES],
+}
+
+/// Where a slot's record lies, in bytes from the start of a model region of `region_bytes`.
+pub const fn record_offset(region_bytes: u32, slot: Slot) -> u32 {
+    let bytes = region_bytes / 2;
+    slot_offset(region_bytes, slot) + room(bytes as usize) as u32
+}
+
+const fn slot_offset(region_bytes: u32, slot: Slot) -> u32 {
+    match slot {
+        Slot::A => 0,
+        Slot::B => region_bytes / 2,
+    }
+}
+
+/// The record in the bytes read from [`record_offset`]; `None` if there is none.
+pub fn record(bytes: &[u8; RECORD_BYTES], region_bytes: u32) -> Option<Record> {
+    let mut slot = vec![0xFF; region_bytes as usize / 2];
+    let place = room(slot.len());
+    slot.get_mut(place..place + RECORD_BYTES)?.copy_from_slice(bytes);
+    Record::read(&slot)
+}
+
+/// What to write so that the firmware uses `file` from its next start on: into `slot`, or into the one whose model is not the newest.
+/// `records` are those of both slots.
+///
+/// # Errors
+/// The file is no model, or does not fit a slot of a region of `region_bytes`.
+pub fn image<'a>(
+    file: &'a [u8],
+    records: [Option<Record>; 2],
+    slot: Option<Slot>,
+    region_bytes: u32,
+) -> Result<SlotImage<'a>> {
+    let model = Model::load(file).map_err(|reason| {
+        Error::bad_input("model file", reason, "make it again with `tinyhero quantize`")
+    })?;
+    let bytes = region_bytes / 2;
+    if file.len() > room(bytes as usize) {
+        return Err(Error::bad_input(
+            "model file",
+            format!("has {} bytes and the slot room for {}", file.len(), room(bytes as usize)),
+            "use fewer bits, a smaller network or another board",
+        ));
+    }
+    let sequences = records.map(|record| record.map_or(0, |record| record.sequence));
+    let [a, b] = sequences;
+    let slot = slot.unwrap_or(if a > b { Slot::B } else { Slot::A });
+    let record = Record {
+        sequence: a.max(b).saturating_add(1),
+        length: file.len() as u32,
+        digest: model.digest(),
+    };
+    Ok(SlotImage {
+        slot,
+        offset: slot_offset(region_bytes, slot),
+        bytes,
+        file,
+        record_offset: record_offset(region_bytes, slot),
+        record: record.to_bytes(),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_no_model_is_refused() {
+        let error = image(&[0; 100], [None; 2], None, 1 << 16).unwrap_err();
+        assert!(error.to_string().starts_with("model file: "), "{error}");
+    }
+
+    #[test]
+    fn a_record_reads_back_from_its_place() {
+        let written = Record { sequence: 3, length: 100, digest: 7 };
+        assert_eq!(record(&written.to_bytes(), 4096), Some(written));
+        assert_eq!(record(&[0xFF; RECORD_BYTES], 4096), None);
+        assert_eq!(record_offset(4096, Slot::A), 2048 - 256);
+        assert_eq!(record_offset(4096, Slot::B), 4096 - 256);
+    }
+}
