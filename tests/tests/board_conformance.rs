@@ -14,7 +14,6 @@ use tinyhero_tests::{Difference, FastKernel, Mismatch, Plan};
 const LIMIT: Duration = Duration::from_secs(900);
 /// Larger jobs that boards with fast kernels must have compared with the portable ones, of each kernel.
 const LEAST_DIFFERENTIAL: u32 = 10_000;
-/// Fast kernels of each set: convolution, depthwise convolution, fully connected.
 /// RAM that the larger jobs need; the microbit has less, and another board of its core runs them.
 const LEAST_RAM: u32 = 128 * 1024;
 /// The board that runs ARMv6-M code on a larger core.

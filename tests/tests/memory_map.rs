@@ -79,10 +79,10 @@ fn every_section_lies_in_memory_that_the_chip_has() {
         let file = object::File::parse(bytes.as_slice()).unwrap();
         let mut looked_at = 0;
         for section in file.sections() {
-            let SectionFlags::Elf { sh_flags } = section.flags() else { continue };
+            let SectionFlags::Elf { sh_flags, .. } = section.flags() else { continue };
             // defmt's texts have addresses of their own kind and are in no segment.
             let name = section.name().unwrap();
-            if sh_flags & ALLOCATED == 0 || section.size() == 0 || name.starts_with(".defmt") {
+            if sh_flags.0 & ALLOCATED == 0 || section.size() == 0 || name.starts_with(".defmt") {
                 continue;
             }
             let place = section.address()..section.address() + section.size();
