@@ -124,9 +124,6 @@ pub const fn layout_name(layout: Layout) -> &'static str {
         Layout::FieldQuads => "field-quads",
         Layout::VectorPairs => "vector-pairs",
         Layout::VectorRows => "vector-rows",
-        Layout::FieldQuads => "field-quads",
-        Layout::VectorPairs => "vector-pairs",
-        Layout::VectorRows => "vector-rows",
     }
 }
 
