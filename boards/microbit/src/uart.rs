@@ -5,7 +5,7 @@
 use tinyhero_firmware::activity::NoPin;
 use tinyhero_firmware::clock::SysTick;
 use tinyhero_firmware::engine::Engine;
-use tinyhero_firmware::kernel::Portable;
+use tinyhero_firmware::kernel::Mul32;
 use tinyhero_firmware::semihosting;
 use tinyhero_firmware::server::{Buffers, Server};
 use tinyhero_firmware::slot::{self, Nvmc, Slots};
@@ -23,7 +23,7 @@ const PAGE_BYTES: usize = 1024;
 
 #[cortex_m_rt::entry]
 fn main() -> ! {
-    static mut ENGINE: Engine<Portable, ARENA_BYTES> = Engine::new(Portable);
+    static mut ENGINE: Engine<Mul32, ARENA_BYTES> = Engine::new(Mul32);
     static mut BUFFERS: Buffers<FRAME_BYTES> = Buffers::new();
     let Some(region) = slot::take_region() else {
         semihosting::exit(semihosting::LINK_EXIT_STATUS)
