@@ -11,8 +11,8 @@ use super::interrupt;
 use super::output::Output;
 use crate::artifact;
 use crate::compare::{
-    Comparison, Entry, FOUND_FILE, RunResult, SWEEP_FILE, Search, Sweep, Task, collect, execute,
-    save_plots,
+    Comparison, Entry, FOUND_FILE, PlannedRun, RunResult, SWEEP_FILE, Search, Sweep, Task, collect,
+    execute, save_plots,
 };
 use crate::dataset::Dataset;
 use crate::error::{Error, Result};
@@ -376,13 +376,14 @@ fn check_inputs(sweep: &Sweep) -> Result<()> {
         let problem = "gives no labels, so there is no accuracy to compare";
         return Err(Error::bad_input(&sweep.network, problem, "compare networks that classify"));
     }
-    if sweep.search.is_some() && dataset.validation.is_empty() {
+    let held_out = |run: &PlannedRun| run.options.validation > 0.0;
+    if sweep.search.is_some()
+        && dataset.validation.is_empty()
+        && !sweep.runs()?.iter().all(held_out)
+    {
         let problem = "has no validation split to search on";
-        return Err(Error::bad_input(
-            &sweep.data,
-            problem,
-            "use data with one, such as digits-1797",
-        ));
+        let advice = "hold out a share of the training samples with --set validation=0.1";
+        return Err(Error::bad_input(&sweep.data, problem, advice));
     }
     Ok(())
 }
