@@ -250,6 +250,10 @@ impl<'a> Pairs<'a> {
     ///
     /// `columns` are the segment's lanes. `partials` are sums to begin with, unless this is the first segment, and to leave, unless it is
     /// the last. The first `done` pairs are left out. `None` if something does not fit.
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "they are what a job is made of, checked together in one place"
+    )]
     pub fn tile(
         &self,
         columns: &[u32],
@@ -346,6 +350,10 @@ impl<'a> Pairs<'a> {
     ///
     /// The caller vouches for what only it knows: `from`, unless null, has six sums for each pair; `to` has room for
     /// as many or says how to requantize; then `output` has room for the pairs' channels in three pixels at that distance. Columns are as long as the segment.
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "they are what a job is made of, checked together in one place"
+    )]
     fn run_tile(
         &self,
         columns: &[u32],
