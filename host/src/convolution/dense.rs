@@ -15,8 +15,8 @@ use super::simd::{Element, Kernel, Simd};
 const BLOCK: usize = 8;
 /// Rows of a tile of sums.
 const ROWS: usize = 6;
-/// Pixels whose gradients stay in the first-level cache while all weights' sums pass over them.
-const PIXELS: usize = 128;
+/// Values of an image that stay in the first-level cache while all weights' sums pass over them.
+const CACHED: usize = 4096;
 
 /// Channels rounded up to whole blocks.
 pub const fn padded(channels: usize) -> usize {
@@ -253,9 +253,10 @@ impl<T: Element> Kernel<T> for OuterProduct<'_, T> {
         assert!(farthest * self.channels <= self.source.len(), "windows lie in the frame");
 
         let vectors = self.width / S::LANES;
+        let block = (CACHED / self.channels).clamp(32, 128);
         let mut begin = 0;
         while begin < pixels {
-            let end = (begin + PIXELS).min(pixels);
+            let end = (begin + block).min(pixels);
             let mut first = 0;
             while first < vectors {
                 if vectors - first >= 2 {

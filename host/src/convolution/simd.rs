@@ -103,6 +103,7 @@ impl<T: Element> Simd<T> for Portable {
         std::array::from_fn(|lane| a[lane] * b[lane] + c[lane])
     }
 
+    // SAFETY: the trait obliges the caller.
     #[inline(always)]
     unsafe fn load(self, from: *const T) -> [T; 8] {
         // SAFETY: the caller promises eight readable elements.
