@@ -14,6 +14,8 @@ use tinyhero_tests::{Difference, FastKernel, Mismatch, Plan};
 const LIMIT: Duration = Duration::from_secs(900);
 /// Larger jobs that boards with fast kernels must have compared with the portable ones, of each kernel.
 const LEAST_DIFFERENTIAL: u32 = 10_000;
+/// RAM that the larger jobs need; the microbit has less, and another board of its core runs them.
+const LEAST_RAM: u32 = 128 * 1024;
 /// The board that runs ARMv6-M code on a larger core.
 const STAND_IN: &str = "mps2-an385-v6m";
 /// What `semihosting.rs` ends the emulator with after a fault.
@@ -59,10 +61,16 @@ fn every_board_computes_what_is_defined() {
             board.name,
             begin.elapsed()
         );
-        if KernelFamily::of(board.core) == KernelFamily::Dsp {
+        let fast: &[FastKernel] = match KernelFamily::of(board.core) {
+            KernelFamily::Portable => &[],
+            KernelFamily::Dsp => &FastKernel::DSP,
+            KernelFamily::Mul32 => &FastKernel::MUL32,
+            KernelFamily::Helium => &FastKernel::HELIUM,
+        };
+        if !fast.is_empty() && board.memory.ram.bytes >= LEAST_RAM {
             let [cases, compared] = numbers(&ended, "differential").unwrap_or_default();
             eprintln!("{}: {cases} larger jobs, {compared} elements", board.name);
-            if cases < LEAST_DIFFERENTIAL * FastKernel::DSP.len() as u32 || compared == 0 {
+            if cases < LEAST_DIFFERENTIAL * fast.len() as u32 || compared == 0 {
                 return Err(format!("{}: too few larger jobs, {ended:?}", board.name));
             }
         }

@@ -1,4 +1,4 @@
-//! Opens the linked images of all emulated boards: what they must not contain, and what they may weigh.
+//! Opens the linked images of all boards: what they must not contain, and what they may weigh.
 //!
 //! `TINYHERO_REWRITE=1 cargo test --release --test budget` rewrites the accepted sizes in `tests/expected/<board>/size.txt`.
 
@@ -44,7 +44,7 @@ fn images() -> &'static [(Board, PathBuf)] {
     IMAGES.get_or_init(|| {
         let mut report = |line: &str| eprintln!("{line}");
         let setup = setup::ensure(&mut report).unwrap();
-        let boards = board::emulated().unwrap();
+        let boards = board::all().unwrap();
         let images = firmware_image::build(&boards, &setup, &mut report).unwrap();
         boards.into_iter().zip(images).collect()
     })

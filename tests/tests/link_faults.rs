@@ -254,6 +254,57 @@ fn a_silent_board_is_reported_after_the_limit() {
     assert!(started.elapsed() < Duration::from_secs(10), "{:?}", started.elapsed());
 }
 
+/// A board that falls silent for ever after some frames.
+struct Dying {
+    link: HostEnd,
+    frames_left: u32,
+}
+
+impl Link for Dying {
+    fn send(&mut self, bytes: &[u8], deadline: Instant) -> Result<()> {
+        self.frames_left = self.frames_left.saturating_sub(1);
+        if self.frames_left > 0 { self.link.send(bytes, deadline) } else { Ok(()) }
+    }
+
+    fn receive(&mut self, received: &mut Vec<u8>, deadline: Instant) -> Result<bool> {
+        if self.frames_left > 0 {
+            return self.link.receive(received, deadline);
+        }
+        Silence.receive(received, deadline)
+    }
+
+    fn place(&self) -> &str {
+        "dying"
+    }
+
+    fn patience(&self) -> Option<Duration> {
+        Some(Duration::from_millis(20))
+    }
+}
+
+#[test]
+fn a_board_that_falls_silent_in_the_midst_of_many_inferences_is_reported_soon() {
+    let known = Known::new(BitWidth::Two);
+    let (link, board_end) = faulty_link(0, SEED);
+    let board = thread::spawn(move || serve(board_end));
+    let mut client =
+        Client::connect(Dying { link, frames_left: 60 }, Duration::from_secs(1)).unwrap();
+    client.write_model(&known.file).unwrap();
+    let inputs = inputs().repeat(100);
+    let started = Instant::now();
+    let mut done = 0;
+    let error = client
+        .run(&inputs, INPUT_BYTES, OUTPUT_BYTES, &mut |count| done = count)
+        .unwrap_err()
+        .to_string();
+    assert!(error.starts_with("dying: no answer within"), "{error}");
+    assert!(done > 0 && done < 100 * INPUTS, "{done}");
+    // The limit is for one inference; what the board has done so far says how long the others may take.
+    assert!(started.elapsed() < Duration::from_secs(60), "{:?}", started.elapsed());
+    drop(client);
+    assert_eq!(board.join().unwrap(), End::Closed);
+}
+
 /// A board that answers everything with noise.
 struct Noise(Generator);
 

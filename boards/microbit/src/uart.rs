@@ -2,10 +2,13 @@
 #![no_std]
 #![no_main]
 
+// For its critical sections, which keep the log whole.
+use cortex_m as _;
 use tinyhero_firmware::activity::NoPin;
 use tinyhero_firmware::clock::SysTick;
 use tinyhero_firmware::engine::Engine;
-use tinyhero_firmware::kernel::Portable;
+use tinyhero_firmware::kernel::Mul32;
+use tinyhero_firmware::link;
 use tinyhero_firmware::semihosting;
 use tinyhero_firmware::server::{Buffers, Server};
 use tinyhero_firmware::slot::{self, Nvmc, Slots};
@@ -23,7 +26,7 @@ const PAGE_BYTES: usize = 1024;
 
 #[cortex_m_rt::entry]
 fn main() -> ! {
-    static mut ENGINE: Engine<Portable, ARENA_BYTES> = Engine::new(Portable);
+    static mut ENGINE: Engine<Mul32, ARENA_BYTES> = Engine::new(Mul32);
     static mut BUFFERS: Buffers<FRAME_BYTES> = Buffers::new();
     let Some(region) = slot::take_region() else {
         semihosting::exit(semihosting::LINK_EXIT_STATUS)
@@ -38,7 +41,7 @@ fn main() -> ! {
         slots: Slots::halves(region, Nvmc::<PAGE_BYTES>::new),
         stack_high_water: stack::high_water,
     };
-    semihosting::finish(server.serve(ENGINE, BUFFERS))
+    link::finish(server.serve(ENGINE, BUFFERS))
 }
 
-tinyhero_firmware::emulated_board_handlers!();
+tinyhero_firmware::hardware_board_handlers!();

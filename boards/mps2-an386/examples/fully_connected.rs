@@ -13,7 +13,7 @@ use tinyhero_firmware::slot;
 /// Room for the activations of an MLPerf Tiny network.
 const ARENA_BYTES: usize = 64 * 1024;
 /// Bytes of the longest raw input.
-const INPUT_BYTES: usize = 1024;
+const INPUT_BYTES: usize = 32 * 1024;
 
 /// What a sensor writes.
 static SENSOR: [AtomicU8; INPUT_BYTES] = [const { AtomicU8::new(0) }; INPUT_BYTES];
@@ -24,18 +24,18 @@ static LABEL: AtomicUsize = AtomicUsize::new(usize::MAX);
 fn main() -> ! {
     static mut ENGINE: Engine<FullyConnectedOnly<Dsp>, ARENA_BYTES> =
         Engine::new(FullyConnectedOnly(Dsp));
+    static mut INPUT: [u8; INPUT_BYTES] = [0; INPUT_BYTES];
     let region: &[u8] = match slot::take_region() {
         Some(region) => region,
         None => &[],
     };
     if let Ok(mut model) = ENGINE.load(region) {
-        let mut input = [0; INPUT_BYTES];
         let length = model.model().raw_input_bytes();
         loop {
-            for (value, sample) in input.iter_mut().zip(&SENSOR) {
+            for (value, sample) in INPUT.iter_mut().zip(&SENSOR) {
                 *value = sample.load(Ordering::Relaxed);
             }
-            if let Some(Ok(output)) = input.get(..length).map(|input| model.run(input, &mut ())) {
+            if let Some(Ok(output)) = INPUT.get(..length).map(|input| model.run(input, &mut ())) {
                 LABEL.store(output.label, Ordering::Relaxed);
             }
         }

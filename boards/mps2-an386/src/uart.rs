@@ -5,7 +5,7 @@
 use tinyhero_firmware::activity::NoPin;
 use tinyhero_firmware::clock::SysTick;
 use tinyhero_firmware::engine::Engine;
-use tinyhero_firmware::kernel::Portable;
+use tinyhero_firmware::kernel::Dsp;
 use tinyhero_firmware::semihosting;
 use tinyhero_firmware::server::{Buffers, Server};
 use tinyhero_firmware::slot::{self, RamFlash, Slots};
@@ -22,7 +22,7 @@ const UART_DIVIDER: u32 = CLOCK_HERTZ / 115_200;
 
 #[cortex_m_rt::entry]
 fn main() -> ! {
-    static mut ENGINE: Engine<Portable, ARENA_BYTES> = Engine::new(Portable);
+    static mut ENGINE: Engine<Dsp, ARENA_BYTES> = Engine::new(Dsp);
     static mut BUFFERS: Buffers<FRAME_BYTES> = Buffers::new();
     let Some(region) = slot::take_region() else {
         semihosting::exit(semihosting::LINK_EXIT_STATUS)

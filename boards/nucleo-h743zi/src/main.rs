@@ -7,7 +7,7 @@ use tinyhero_firmware::activity::NoPin;
 use tinyhero_firmware::clock::CycleCounter;
 use tinyhero_firmware::engine::Engine;
 use tinyhero_firmware::fault;
-use tinyhero_firmware::kernel::Portable;
+use tinyhero_firmware::kernel::Dsp;
 use tinyhero_firmware::link;
 use tinyhero_firmware::rtt::RttLink;
 use tinyhero_firmware::server::{Buffers, Server};
@@ -19,7 +19,7 @@ const FRAME_BYTES: usize = 4 * 1024;
 
 #[cortex_m_rt::entry]
 fn main() -> ! {
-    static mut ENGINE: Engine<Portable, ARENA_BYTES> = Engine::new(Portable);
+    static mut ENGINE: Engine<Dsp, ARENA_BYTES> = Engine::new(Dsp);
     static mut BUFFERS: Buffers<FRAME_BYTES> = Buffers::new();
     let (Some(region), Some(peripherals)) = (slot::take_region(), Peripherals::take()) else {
         fault::report(0, 0)

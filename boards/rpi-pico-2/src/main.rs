@@ -9,7 +9,7 @@ use tinyhero_firmware::activity::NoPin;
 use tinyhero_firmware::clock::CycleCounter;
 use tinyhero_firmware::engine::Engine;
 use tinyhero_firmware::fault;
-use tinyhero_firmware::kernel::Portable;
+use tinyhero_firmware::kernel::Dsp;
 use tinyhero_firmware::link;
 use tinyhero_firmware::rtt::RttLink;
 use tinyhero_firmware::server::{Buffers, Server};
@@ -26,7 +26,7 @@ static IMAGE_DEFINITION: [u32; 5] = [0xFFFF_DED3, 0x1021_0142, 0x0000_01FF, 0, 0
 
 #[cortex_m_rt::entry]
 fn main() -> ! {
-    static mut ENGINE: Engine<Portable, ARENA_BYTES> = Engine::new(Portable);
+    static mut ENGINE: Engine<Dsp, ARENA_BYTES> = Engine::new(Dsp);
     static mut BUFFERS: Buffers<FRAME_BYTES> = Buffers::new();
     let Some(region) = slot::take_region() else { fault::report(0, 0) };
     // SAFETY: this is the only place that takes them, and it runs once.

@@ -10,7 +10,7 @@ use rp2040_hal::pac::Peripherals;
 use tinyhero_firmware::clock::SysTick;
 use tinyhero_firmware::engine::Engine;
 use tinyhero_firmware::fault;
-use tinyhero_firmware::kernel::Portable;
+use tinyhero_firmware::kernel::Mul32;
 use tinyhero_firmware::link;
 use tinyhero_firmware::rtt::RttLink;
 use tinyhero_firmware::server::{Buffers, Server};
@@ -28,7 +28,7 @@ static BOOT2: [u8; 256] = rp2040_boot2::BOOT_LOADER_W25Q080;
 
 #[cortex_m_rt::entry]
 fn main() -> ! {
-    static mut ENGINE: Engine<Portable, ARENA_BYTES> = Engine::new(Portable);
+    static mut ENGINE: Engine<Mul32, ARENA_BYTES> = Engine::new(Mul32);
     static mut BUFFERS: Buffers<FRAME_BYTES> = Buffers::new();
     let (Some(region), Some(mut peripherals)) = (slot::take_region(), Peripherals::take()) else {
         fault::report(0, 0)

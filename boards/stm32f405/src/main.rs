@@ -9,7 +9,7 @@ use stm32f4xx_hal::pac::Peripherals;
 use stm32f4xx_hal::rcc::RccExt;
 use tinyhero_firmware::clock::SysTick;
 use tinyhero_firmware::engine::Engine;
-use tinyhero_firmware::kernel::Portable;
+use tinyhero_firmware::kernel::Dsp;
 use tinyhero_firmware::link::{self, BoardLink};
 use tinyhero_firmware::semihosting;
 use tinyhero_firmware::server::{Buffers, Server};
@@ -22,7 +22,7 @@ const FRAME_BYTES: usize = 4 * 1024;
 
 #[cortex_m_rt::entry]
 fn main() -> ! {
-    static mut ENGINE: Engine<Portable, ARENA_BYTES> = Engine::new(Portable);
+    static mut ENGINE: Engine<Dsp, ARENA_BYTES> = Engine::new(Dsp);
     static mut BUFFERS: Buffers<FRAME_BYTES> = Buffers::new();
     let (Some(region), Ok(link), Some(peripherals)) =
         (slot::take_region(), BoardLink::open(), Peripherals::take())

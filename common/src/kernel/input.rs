@@ -83,7 +83,7 @@ fn quantize<Sample>(
         }
         return;
     }
-    // At least 1, as the compiler must see: it is only reached with maps.
+    // At least 1 where there is a map, which the compiler must see too.
     let step = maps.len().max(1);
     for (channel, map) in maps.iter().enumerate() {
         let map = InputMap::from_bytes(*map);

@@ -3,6 +3,8 @@
 //!
 //! Written out here because a board must decode while bytes arrive, and without a panic path.
 
+use core::cell::Cell;
+
 use serde::{Deserialize, Serialize};
 
 use crate::checksum::Crc32;
@@ -40,33 +42,38 @@ pub fn encode<'a, M: Serialize>(
     stuff(frame, overhead, overhead.checked_add(used)?.checked_add(TRAILER_BYTES)?)
 }
 
+/// Longest run of bytes that are not zero under one code.
+const LONGEST_RUN: usize = 254;
+
 /// Stuffs `frame[start..end]` towards the front of `frame`, a zero before and a zero behind it.
 fn stuff(frame: &mut [u8], start: usize, end: usize) -> Option<&[u8]> {
-    *frame.first_mut()? = 0;
-    let mut code_place = 1usize;
-    let mut write = 2usize;
-    let mut code = 1u8;
-    for read in start..end {
-        let byte = *frame.get(read)?;
-        if byte == 0 {
-            *frame.get_mut(code_place)? = code;
-            code_place = write;
-            write = write.wrapping_add(1);
-            code = 1;
-        } else {
-            *frame.get_mut(write)? = byte;
-            write = write.wrapping_add(1);
-            code = code.wrapping_add(1);
-            if code == 0xFF {
-                *frame.get_mut(code_place)? = code;
-                code_place = write;
-                write = write.wrapping_add(1);
-                code = 1;
+    // What is written never overtakes what is read, so the two may share the buffer.
+    let cells = Cell::from_mut(&mut *frame).as_slice_of_cells();
+    cells.first()?.set(0);
+    let mut source = cells.get(start..end)?;
+    let mut write = 1usize;
+    loop {
+        let (code, place) = cells.get(write..)?.split_first()?;
+        let mut length = 0usize;
+        for (to, from) in place.iter().zip(source).take(LONGEST_RUN) {
+            let byte = from.get();
+            if byte == 0 {
+                break;
             }
+            to.set(byte);
+            length = length.wrapping_add(1);
+        }
+        code.set(length.wrapping_add(1) as u8);
+        write = write.wrapping_add(length).wrapping_add(1);
+        source = source.get(length..)?;
+        // A zero that ends a run is left out; a full run has none.
+        match source.split_first() {
+            Some((_, rest)) if length < LONGEST_RUN => source = rest,
+            None if length < LONGEST_RUN => break,
+            _ => {}
         }
     }
-    *frame.get_mut(code_place)? = code;
-    *frame.get_mut(write)? = 0;
+    cells.get(write)?.set(0);
     frame.get(..write.wrapping_add(1))
 }
 

@@ -116,4 +116,13 @@ impl Table {
         let [biases, multipliers, shifts] = [biases, multipliers, shifts].map(<[u8]>::as_ptr);
         whole.then_some(Self { biases, multipliers, shifts })
     }
+
+    /// The table from `channels` channels before on.
+    const fn back(self, channels: usize) -> Self {
+        Self {
+            biases: self.biases.wrapping_sub(4 * channels),
+            multipliers: self.multipliers.wrapping_sub(2 * channels),
+            shifts: self.shifts.wrapping_sub(channels),
+        }
+    }
 }

@@ -187,9 +187,10 @@ impl<Link: Read + Write, Time: Clock, Pin: OutputPin> Session<Link, Time, Pin> {
             let head = [l0, l1, d0, d1, d2, d3];
             let end = used.saturating_add(head.len()).saturating_add(output.scores.len());
             let place = results.get_mut(used..end).ok_or(Refusal::TooLarge)?;
-            let scores = output.scores.iter().map(|&score| score.cast_unsigned());
-            for (byte, value) in place.iter_mut().zip(head.into_iter().chain(scores)) {
-                *byte = value;
+            let (first, scores) = place.split_first_chunk_mut().ok_or(Refusal::TooLarge)?;
+            *first = head;
+            for (byte, score) in scores.iter_mut().zip(output.scores) {
+                *byte = score.cast_unsigned();
             }
             used = end;
         }

@@ -23,6 +23,7 @@ struct Row {
     core: String,
     target: String,
     tier: u8,
+    tested: &'static str,
     flash: u32,
     ram: u32,
     model_region: u32,
@@ -43,6 +44,7 @@ pub fn run(options: &Options) -> Result<()> {
             description: board.description,
             target: board.target,
             tier: board.tier,
+            tested: tested(board.tier),
             probe_rs_chip: board.probe_rs_chip,
         })
         .collect();
@@ -53,6 +55,7 @@ pub fn run(options: &Options) -> Result<()> {
         "model flash",
         "RAM",
         "QEMU",
+        "tested",
         "probe-rs chip",
         "description",
     ]);
@@ -64,10 +67,20 @@ pub fn run(options: &Options) -> Result<()> {
             grouped(u64::from(row.model_region)),
             grouped(u64::from(row.ram)),
             (if row.emulated { "yes" } else { "no" }).to_string(),
+            row.tested.to_string(),
             row.probe_rs_chip.clone().unwrap_or_else(|| "none".to_string()),
             row.description.clone(),
         ]);
     }
     options.output.line(table);
     options.output.json(&rows)
+}
+
+/// What a board's tier says of how it was tested.
+const fn tested(tier: u8) -> &'static str {
+    match tier {
+        1 => "in emulation, every change",
+        2 => "built, held against the chip's memory map",
+        _ => "on hardware",
+    }
 }

@@ -3,6 +3,11 @@
 //! Both kernels keep a tile of up to 6 × 2 vectors of sums in registers, read the image where it lies (no copy for each tap), and
 //! read everything in the order of memory.
 
+#![allow(
+    clippy::needless_range_loop,
+    reason = "rows and vectors of a tile index several arrays and addresses at once"
+)]
+
 use super::geometry::Windows;
 use super::simd::{Element, Kernel, Simd};
 

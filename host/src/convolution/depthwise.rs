@@ -1,5 +1,10 @@
 //! Convolution of each channel by itself, for one thread: vectors run along channels.
 
+#![allow(
+    clippy::needless_range_loop,
+    reason = "rows and vectors of a tile index several arrays and addresses at once"
+)]
+
 use super::geometry::Windows;
 use super::simd::{Element, Kernel, Simd};
 

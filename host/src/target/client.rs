@@ -3,7 +3,7 @@
 mod exchange;
 mod update;
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tinyhero_common::message::{
     ClockUnit, LAYER_RECORD_BYTES, PROTOCOL_VERSION, Refusal, Request, Response,
@@ -17,6 +17,8 @@ pub use update::Keep;
 
 /// Label and digest before each output.
 const RESULT_HEAD_BYTES: usize = 6;
+/// How many times longer than the slowest inference so far another one may take before the board is given up.
+const PACE_MARGIN: u32 = 100;
 /// Longest frame for the greeting, before the board has said what it takes.
 const GREETING_BYTES: u32 = 256;
 
@@ -97,6 +99,8 @@ pub struct Client<L> {
     exchange: Exchange<L>,
     information: BoardInformation,
     limit: Duration,
+    /// The slowest inference of the present model so far, its share of the link included.
+    pace: Option<Duration>,
 }
 
 /// Bytes of inputs or of a model that fit a frame. Stuffing adds one byte in 253 and a few more.
@@ -106,8 +110,8 @@ const fn payload_bytes(frame_bytes: u32) -> usize {
 }
 
 impl<L: Link> Client<L> {
-    /// Greets the board at the other end of `link`. Each answer may take `limit`, repetitions included; one inference counts as one
-    /// answer.
+    /// Greets the board at the other end of `link`. Each answer may take `limit`, repetitions included; many inferences that are asked
+    /// for together may take longer, by how long the first one took.
     ///
     /// # Errors
     /// No answer, or a firmware that speaks another version of the messages.
@@ -124,7 +128,7 @@ impl<L: Link> Client<L> {
             passed_over: None,
         };
         let exchange = Exchange::new(link, nobody.frame_bytes as usize);
-        let mut client = Self { exchange, information: nobody, limit };
+        let mut client = Self { exchange, information: nobody, limit, pace: None };
         client.greet()?;
         Ok(client)
     }
@@ -151,7 +155,11 @@ impl<L: Link> Client<L> {
             _ => None,
         })?;
         let information = answer.and_then(|known| known.ok_or(Refusal::Unknown));
-        self.information = information.map_err(|refusal| self.refused(refusal))?;
+        let information = information.map_err(|refusal| self.refused(refusal))?;
+        if information.model != self.information.model {
+            self.pace = None;
+        }
+        self.information = information;
         self.exchange.frame_bytes = self.information.frame_bytes as usize;
         Ok(&self.information)
     }
@@ -213,7 +221,13 @@ impl<L: Link> Client<L> {
     ) -> Result<BatchResult> {
         let mut whole = BatchResult::default();
         let per_request = self.inputs_per_request(input_bytes, output_bytes);
-        for batch in inputs.chunks(per_request * input_bytes.max(1)) {
+        let mut rest = inputs;
+        while !rest.is_empty() {
+            // The first one shows how long the others may take.
+            let inputs = if self.pace.is_some() { per_request } else { 1 };
+            let (batch, behind) = rest.split_at((inputs * input_bytes.max(1)).min(rest.len()));
+            rest = behind;
+            let started = Instant::now();
             let inputs = batch.len() / input_bytes.max(1);
             let request = Request::Run { digests, count: inputs as u16, inputs: batch };
             let expected = inputs * (RESULT_HEAD_BYTES + output_bytes);
@@ -226,6 +240,8 @@ impl<L: Link> Client<L> {
                 _ => None,
             })?;
             let part = self.of_model(part)?;
+            let pace = started.elapsed() / inputs.max(1) as u32;
+            self.pace = self.pace.max(Some(pace));
             whole.count += part.count;
             whole.results.extend(part.results);
             progress(whole.results.len());
@@ -306,7 +322,7 @@ impl<L: Link> Client<L> {
         &self.exchange.link
     }
 
-    /// Sends a request until it is answered, `inferences` times the limit at most. `take` turns the answer into a value; `None` for
+    /// Sends a request until it is answered, for the limit at most, and longer by what `inferences` may take. `take` turns the answer into a value; `None` for
     /// an answer to something else. What the board refuses is a value too.
     fn ask<T>(
         &mut self,
@@ -314,7 +330,8 @@ impl<L: Link> Client<L> {
         inferences: u32,
         take: impl Fn(&Response<'_>) -> Option<T>,
     ) -> Result<std::result::Result<T, Refusal>> {
-        let limit = self.limit.saturating_mul(inferences.max(1));
+        let pace = self.pace.unwrap_or_default().saturating_mul(PACE_MARGIN);
+        let limit = self.limit.saturating_add(pace.saturating_mul(inferences));
         match self.exchange.ask(request, limit)? {
             None => Ok(Err(Refusal::Unknown)),
             Some(Response::Refused(refusal)) => Ok(Err(refusal)),

@@ -37,6 +37,11 @@ const DFSR_BKPT: u32 = 1 << 1;
 const DFSR_VCATCH: u32 = 1 << 3;
 const THUMB: u32 = 1 << 24;
 
+/// Where code memory ends in every Cortex-M's memory map.
+const RAM_START: u32 = 0x2000_0000;
+
+/// The stub's number of the program counter.
+const STUB_PC: u32 = 15;
 /// The stub's number of the program status register.
 const STUB_XPSR: u32 = 25;
 
@@ -147,8 +152,18 @@ impl Chip {
         let _ = self.process.wait();
     }
 
+    /// Whether the core has nothing to run. On an empty chip it would soon fault, and then fault at taking the fault, which ends QEMU.
+    /// What runs in RAM is a debugger's.
+    fn is_lost(&mut self) -> std::io::Result<bool> {
+        let mut reset_vector = [0; 4];
+        self.bus.read(4, &mut reset_vector)?;
+        let is_empty = u32::from_le_bytes(reset_vector) & 1 == 0;
+        let in_flash = self.stub.register(STUB_PC)? < RAM_START;
+        Ok(self.stub.register(STUB_XPSR)? & THUMB == 0 || is_empty && in_flash)
+    }
+
     fn resume(&mut self) -> std::io::Result<()> {
-        if self.stub.register(STUB_XPSR)? & THUMB == 0 {
+        if self.is_lost()? {
             self.state = State::LockedUp;
             return Ok(());
         }
@@ -187,6 +202,8 @@ impl Chip {
     fn reset(&mut self) -> std::io::Result<()> {
         self.halt()?;
         self.stub.reset()?;
+        // With the machine, the stub's breakpoints are gone.
+        self.set.clear();
         self.was_reset = true;
         self.fault_status = 0;
         if self.control & C_DEBUGEN != 0 && self.monitor & VC_CORERESET != 0 {
@@ -209,7 +226,9 @@ impl Chip {
         }
         if self.state == State::Halted {
             if self.control & (C_DEBUGEN | C_STEP) == C_DEBUGEN | C_STEP {
-                self.stub.step()?;
+                if !self.is_lost()? {
+                    self.stub.step()?;
+                }
                 self.control |= C_HALT;
                 self.fault_status |= DFSR_HALTED;
                 return Ok(());

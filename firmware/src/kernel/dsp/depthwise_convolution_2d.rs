@@ -18,8 +18,6 @@ const CHANNELS: usize = 4;
 const KERNEL: usize = 3;
 /// Words of a column: two places of four channels.
 const COLUMN_WORDS: usize = QuadColumns::COLUMN_WORDS;
-/// Words of a table: biases, weights, multipliers in pairs, addends, shifts.
-const TABLE_WORDS: usize = QuadColumns::TABLE_WORDS;
 
 // SAFETY: the symbols are those of `depthwise.s`, with its calling conventions.
 unsafe extern "C" {
@@ -31,8 +29,21 @@ unsafe extern "C" {
         columns: *mut u32,
         end: *const u32,
     );
-    fn th_dsp_depthwise_row(columns: *const u32, table: *const u32, pixels: *const Pixels);
+    fn th_dsp_depthwise_row(columns: *const u32, table: *const Table, pixels: *const Pixels);
 }
+
+/// What an output pixel of four channels is computed with, as `th_dsp_depthwise_row` reads it.
+#[repr(C)]
+struct Table {
+    biases: [i32; CHANNELS],
+    /// By kernel column, place in the activations' column, and channel.
+    weights: [[[u32; CHANNELS]; 2]; KERNEL],
+    multipliers: [u16; CHANNELS],
+    addends: [i32; CHANNELS],
+    shifts: [u32; CHANNELS],
+}
+
+const _: () = assert!(size_of::<Table>() == 4 * QuadColumns::TABLE_WORDS);
 
 /// Where an output row goes.
 #[repr(C)]
@@ -61,7 +72,9 @@ pub(super) fn depthwise_convolution_2d(
     }
     let words = scratch_words(scratch)?;
     let (columns, words) = words.split_at_mut_checked(plan.columns * COLUMN_WORDS)?;
-    let (tables, _) = words.split_at_mut_checked(4 * TABLE_WORDS)?;
+    let words = words.get_mut(..4 * QuadColumns::TABLE_WORDS)?;
+    // SAFETY: every bit pattern is a table, which is made of words and half words and no more aligned than they are.
+    let (_, tables, _) = unsafe { words.align_to_mut::<Table>() };
     let input = input.get(..job.input.elements())?;
     let output = output.get_mut(..job.output.elements())?;
 
@@ -93,63 +106,50 @@ struct Quad<'j, 'a> {
 
 impl Quad<'_, '_> {
     /// Fills the four tables: number `t` is for output rows whose first padded image row is `t` modulo 4.
-    fn fill_tables(&self, tables: &mut [u32]) -> Option<()> {
+    fn fill_tables(&self, tables: &mut [Table]) -> Option<()> {
         let (biases, multipliers, shifts) = self.job.channels.parts();
         let biases = biases.as_chunks::<4>().0.get(self.first..)?;
         let multipliers = multipliers.as_chunks::<2>().0.get(self.first..)?;
         let shifts = shifts.get(self.first..)?;
         let zero_point = i32::from(self.job.output_zero_point);
-        let (tables, _) = tables.as_chunks_mut::<TABLE_WORDS>();
         let [even, odd, even_swapped, odd_swapped] = tables else { return None };
-        for channel in 0..CHANNELS {
-            let mut taps = [0i8; KERNEL * KERNEL];
-            self.job.weights.unpack(self.first + channel, 0, &mut taps);
+        let channels = biases.iter().zip(multipliers).zip(shifts);
+        for (channel, ((bias, multiplier), shift)) in (0..CHANNELS).zip(channels) {
             // Equation (2) first multiplies the sum by a power of two where the shift is not to the right. Weights and bias take
             // that over: even 8-bit weights times 2^8 fit a lane, and loading has proved that the sum fits.
-            let shift = i32::from(shifts.get(channel)?.cast_signed());
+            let shift = i32::from(shift.cast_signed());
             let (gain, shift) = if shift < 1 { ((1 - shift) as u32, 1) } else { (0, shift as u32) };
-            let [upper, middle, lower] = taps.as_chunks::<KERNEL>().0 else { return None };
-            for (column, ((&upper, &middle), &lower)) in
-                upper.iter().zip(middle).zip(lower).enumerate()
-            {
-                let place = CHANNELS + column * COLUMN_WORDS + channel;
-                let put = |table: &mut [u32; TABLE_WORDS], offset: usize, word: u32| {
-                    if let Some(place) = table.get_mut(place + offset) {
-                        *place = word;
-                    }
-                };
-                let [upper, middle, lower] =
-                    [upper, middle, lower].map(|tap| i32::from(tap).wrapping_shl(gain));
-                let older = lanes(upper, middle);
-                let newer = lanes(lower, 0);
-                put(even, 0, older);
-                put(even, CHANNELS, newer);
-                put(even_swapped, CHANNELS, older);
-                put(even_swapped, 0, newer);
-                let older = lanes(0, upper);
-                let newer = lanes(middle, lower);
-                put(odd, 0, older);
-                put(odd, CHANNELS, newer);
-                put(odd_swapped, CHANNELS, older);
-                put(odd_swapped, 0, newer);
+            let mut taps = [0i8; KERNEL * KERNEL];
+            self.job.weights.unpack(self.first + channel, 0, &mut taps);
+            let taps = taps.map(|tap| i32::from(tap).wrapping_shl(gain));
+            for column in 0..KERNEL {
+                let (upper, middle, lower) =
+                    (taps[column], taps[column + KERNEL], taps[column + 2 * KERNEL]);
+                let (older, newer) = (lanes(upper, middle), lanes(lower, 0));
+                even.weights[column][0][channel] = older;
+                even.weights[column][1][channel] = newer;
+                even_swapped.weights[column][1][channel] = older;
+                even_swapped.weights[column][0][channel] = newer;
+                let (older, newer) = (lanes(0, upper), lanes(middle, lower));
+                odd.weights[column][0][channel] = older;
+                odd.weights[column][1][channel] = newer;
+                odd_swapped.weights[column][1][channel] = older;
+                odd_swapped.weights[column][0][channel] = newer;
             }
-            let bias = u32::from_le_bytes(*biases.get(channel)?).wrapping_shl(gain);
-            let multiplier = u32::from(u16::from_le_bytes(*multipliers.get(channel)?));
+            let bias = i32::from_le_bytes(*bias).wrapping_shl(gain);
             let addend = (2 * zero_point + 1).wrapping_shl(shift) >> 1;
             for table in [&mut *even, odd, even_swapped, odd_swapped] {
-                let (front, behind) = table.split_at_mut_checked(CHANNELS + 3 * COLUMN_WORDS)?;
-                *front.get_mut(channel)? = bias;
-                let pair = behind.get_mut(channel / 2)?;
-                *pair = if channel % 2 == 0 { multiplier } else { *pair | multiplier << 16 };
-                *behind.get_mut(2 + channel)? = addend as u32;
-                *behind.get_mut(2 + CHANNELS + channel)? = shift;
+                table.biases[channel] = bias;
+                table.multipliers[channel] = u16::from_le_bytes(*multiplier);
+                table.addends[channel] = addend;
+                table.shifts[channel] = shift;
             }
         }
         Some(())
     }
 
     /// All output rows.
-    fn run(&mut self, tables: &[u32], output: &mut [i8]) -> Option<()> {
+    fn run(&mut self, tables: &[Table], output: &mut [i8]) -> Option<()> {
         let window = self.job.window;
         let depth = usize::from(self.job.output.channels);
         let width = usize::from(self.job.output.width);
@@ -169,7 +169,6 @@ impl Quad<'_, '_> {
                 next += 1;
             }
             pairs_done = next;
-            let (tables, _) = tables.as_chunks::<TABLE_WORDS>();
             let table = tables.get(top % 4)?;
             let start = y * width * depth + self.first;
             let row = output.get_mut(start..start + (width - 1) * depth + CHANNELS)?;
@@ -180,7 +179,7 @@ impl Quad<'_, '_> {
             // loop takes three and goes `back` for each. The table has its words. Each pixel writes four bytes, the last the last ones of `row`; the
             // output's end is where the pixel after it would begin, and it is only compared with.
             unsafe {
-                th_dsp_depthwise_row(self.columns.as_ptr(), table.as_ptr(), &raw const pixels);
+                th_dsp_depthwise_row(self.columns.as_ptr(), table, &raw const pixels);
             }
         }
         Some(())

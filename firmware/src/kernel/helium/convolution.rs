@@ -128,10 +128,10 @@ fn copy_strip(
     let lines = (strips.pixels - 1) * stride_height + kernel_height;
     let strip = strip.get_mut(..lines * strips.line)?;
     let first = top.saturating_sub(y * stride_height).min(lines);
-    let end = (height + top).saturating_sub(y * stride_height).clamp(first, lines);
+    let end = (height + top).saturating_sub(y * stride_height).min(lines).max(first);
     let first_column = left.saturating_sub(x * stride_width).min(kernel_width);
     let end_column =
-        (width + left).saturating_sub(x * stride_width).clamp(first_column, kernel_width);
+        (width + left).saturating_sub(x * stride_width).min(kernel_width).max(first_column);
     let row = (y * stride_height + first).saturating_sub(top);
     let column = (x * stride_width + first_column).saturating_sub(left);
     let source = input.get((row * width + column) * channels..)?;

@@ -22,7 +22,7 @@ use super::Table;
 
 core::arch::global_asm!(include_str!("depthwise.s"), options(raw));
 
-/// One output row of a block: the lines that its windows read, to be interleaved.
+/// One output row of a block: the lines that its windows read, to be interleaved. The routine moves the sources on.
 #[repr(C)]
 #[derive(Clone, Copy)]
 struct Transpose {
@@ -37,6 +37,8 @@ struct Transpose {
     left: usize,
     right: usize,
     zero_point: i32,
+    /// How far sources that move are to be moved on at the end.
+    advance: usize,
 }
 
 /// `octets` times eight pixels of `channels` channels. The routine counts in it.
@@ -67,7 +69,7 @@ struct Job {
 }
 
 unsafe extern "C" {
-    fn tinyhero_helium_transpose(job: *const Transpose);
+    fn tinyhero_helium_transpose(job: *mut Transpose);
     fn tinyhero_helium_depthwise(job: *mut Job);
     fn tinyhero_helium_depthwise_left(job: *mut Job);
 }
@@ -87,15 +89,19 @@ pub(super) fn depthwise_convolution_2d(
     }
     let (height, width) = (usize::from(job.output.height), usize::from(job.output.width));
     let mut tables = Tables { rows: 0, columns: 0, octets: 0 };
-    for y in (0..height).step_by(blocks.rows.max(1)) {
+    let mut y = 0;
+    while y < height {
         let rows = blocks.rows.min(height - y);
-        for x in (0..width).step_by(blocks.columns.max(1)) {
+        let mut x = 0;
+        while x < width {
             let columns = blocks.columns.min(width - x);
             if (tables.rows, tables.columns) != (rows, columns) {
                 tables = layer.write_tables(rows, columns, scratch)?;
             }
             layer.block(y, x, &tables, scratch, output)?;
+            x += columns.max(1);
         }
+        y += rows.max(1);
     }
     Some(())
 }
@@ -223,60 +229,57 @@ impl<'a, 'j> Layer<'a, 'j> {
         let first = (y * width + x) * depth;
         let last = ((tables.rows - 1) * width + tables.columns - 1) * depth;
         let output = output.get_mut(first..first + last + depth)?;
-        if tables.rows > OCTET || tables.octets * OCTET > self.blocks.pixels {
+        if tables.octets * OCTET > self.blocks.pixels {
             return None;
         }
-        let mut rows = [None; OCTET];
-        for (number, row) in rows.iter_mut().take(tables.rows).enumerate() {
+        let mut rows = heapless::Vec::<Transpose, OCTET>::new();
+        for number in 0..tables.rows {
             let line = transposed.get_mut(number * self.blocks.line..)?;
-            *row = Some(self.transpose(y + number, x, tables.columns, line)?);
+            rows.push(self.transpose(y + number, x, tables.columns, line)?).ok()?;
         }
+        let mut job = Job {
+            weights: self.job.weights.bytes.as_ptr(),
+            table: self.table,
+            output: output.as_mut_ptr(),
+            channels: 0,
+            row_bytes: self.row_bytes,
+            down: field_bits(self.job.weights.bit_width) as i32 - 8,
+            addresses: addresses.as_ptr().cast(),
+            offsets: offsets.as_ptr().cast(),
+            octets: tables.octets,
+            zero_point: self.job.output_zero_point.into(),
+            activation_min: self.job.activation.min.into(),
+            activation_max: self.job.activation.max.into(),
+            mask: self.mask,
+            columns: self.columns(),
+            bytes: self.bytes,
+            up: self.up,
+        };
         let last_group = depth - self.blocks.group;
-        let mut group = 0;
+        let mut channel = 0;
         loop {
             // The last group takes the last channels, some of them once more.
-            let channel = group.min(last_group);
-            for row in rows.iter().flatten() {
-                let mut row = *row;
-                for (source, step) in row.sources.iter_mut().zip(row.steps) {
-                    if step > 0 {
-                        *source = source.wrapping_add(channel);
-                    }
-                }
-                // SAFETY: `transpose` has checked sources and destination for every group up to the last.
-                unsafe { tinyhero_helium_transpose(&raw const row) };
+            let next = (channel + self.blocks.group).min(last_group);
+            for row in &mut rows {
+                row.advance = next - channel;
+                // SAFETY: `transpose` has checked the destination, and the sources for every group up to the last, whose first channel
+                // `next` never exceeds.
+                unsafe { tinyhero_helium_transpose(&raw mut *row) };
             }
-            let table = self.table;
-            let mut job = Job {
-                addresses: addresses.as_ptr().cast(),
-                offsets: offsets.as_ptr().cast(),
-                octets: tables.octets,
-                weights: self.job.weights.bytes.get(channel * self.row_bytes..)?.as_ptr(),
-                row_bytes: self.row_bytes,
-                table: Table {
-                    biases: table.biases.wrapping_add(4 * channel),
-                    multipliers: table.multipliers.wrapping_add(2 * channel),
-                    shifts: table.shifts.wrapping_add(channel),
-                },
-                output: output.as_mut_ptr().wrapping_add(channel),
-                zero_point: self.job.output_zero_point.into(),
-                activation_min: self.job.activation.min.into(),
-                activation_max: self.job.activation.max.into(),
-                channels: self.blocks.group,
-                mask: self.mask,
-                down: field_bits(self.job.weights.bit_width) as i32 - 8,
-                columns: self.columns(),
-                bytes: self.bytes,
-                up: self.up,
-            };
-            // SAFETY: `channel + group` channels are at most all, for which weights, table and output have room. The weights' lanes read bytes
-            // of the row alone. Addresses and offsets are those of `write_tables`: a window's words, moved by four bytes a channel, end
-            // inside the line of its row, and outputs inside `output`. Tables and transposed rows begin at multiples of 4.
+            job.channels = self.blocks.group;
+            // SAFETY: `channel + group` channels are at most all, for which weights, table and output have room; the routine moves its
+            // pointers on by a group. The weights' lanes read bytes of the row alone. Addresses and offsets are those of
+            // `write_tables`: a window's words, moved by four bytes a channel, end inside the line of its row, and outputs inside
+            // `output`. Tables and transposed rows begin at multiples of 4.
             unsafe { (self.routine)(&raw mut job) };
             if channel == last_group {
                 return Some(());
             }
-            group += self.blocks.group;
+            let again = channel + self.blocks.group - next;
+            job.weights = job.weights.wrapping_sub(again * self.row_bytes);
+            job.table = job.table.back(again);
+            job.output = job.output.wrapping_sub(again);
+            channel = next;
         }
     }
 
@@ -301,7 +304,7 @@ impl<'a, 'j> Layer<'a, 'j> {
         let stride = usize::from(window.stride_width);
         let wanted = (columns - 1) * stride + usize::from(window.kernel_width);
         let before = left.saturating_sub(x * stride).min(wanted);
-        let end = (width + left).saturating_sub(x * stride).clamp(before, wanted);
+        let end = (width + left).saturating_sub(x * stride).min(wanted).max(before);
         let column = (x * stride + before).saturating_sub(left);
         let pixel_bytes = self.blocks.group * TAP_BYTES;
 
@@ -342,6 +345,7 @@ impl<'a, 'j> Layer<'a, 'j> {
             left: before,
             right: after,
             zero_point: self.job.input_zero_point.into(),
+            advance: 0,
         })
     }
 }

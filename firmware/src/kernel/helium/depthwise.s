@@ -10,7 +10,7 @@
     .type tinyhero_helium_transpose, %function
     .thumb_func
 tinyhero_helium_transpose:
-    push {r4-r11, lr}
+    push {r0, r4-r11, lr}
     @ r1: destination; r2 to r4: sources; r5 to r7: their steps; r8: whole vectors; r9: bytes of another one; r10, r11: bytes of padding
     @ on the left and on the right; r12: what it consists of.
     ldm.w r0, {r1-r12}
@@ -55,6 +55,21 @@ tinyhero_helium_transpose:
     vstrb.8 q0, [r1], #16
     letp lr, 6b
 7:
+    @ Sources that move move on to the next group of channels.
+    pop {r0}
+    ldr r1, [r0, #48]
+    adds r0, #4
+    ldm r0, {r2, r3, r4}
+    cmp r5, #0
+    it ne
+    addne r2, r2, r1
+    cmp r6, #0
+    it ne
+    addne r3, r3, r1
+    cmp r7, #0
+    it ne
+    addne r4, r4, r1
+    stm r0, {r2, r3, r4}
     pop {r4-r11, pc}
     .size tinyhero_helium_transpose, . - tinyhero_helium_transpose
 
