@@ -35,10 +35,12 @@ unsafe impl defmt::Logger for Logger {
         state.encoder.start_frame(rtt::log);
     }
 
+    // SAFETY: it touches nothing.
     unsafe fn flush() {
         // The probe takes the bytes when it comes round; a log must not wait for it.
     }
 
+    // SAFETY: defmt calls it only between `acquire` and the end of that critical section.
     unsafe fn release() {
         // SAFETY: still inside the critical section that `acquire` entered.
         let state = unsafe { &mut *STATE.0.get() };

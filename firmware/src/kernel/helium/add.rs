@@ -19,6 +19,7 @@ struct Job {
     activation_max: i32,
 }
 
+// SAFETY: `add.s` defines these routines with these arguments; each call says why it keeps to what they ask.
 unsafe extern "C" {
     fn tinyhero_helium_add(job: *const Job);
 }

@@ -26,6 +26,7 @@ struct Job {
     activation_max: i32,
 }
 
+// SAFETY: `average_pool.s` defines these routines with these arguments; each call says why it keeps to what they ask.
 unsafe extern "C" {
     fn tinyhero_helium_average_pool(job: *mut Job);
 }

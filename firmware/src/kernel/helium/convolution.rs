@@ -47,6 +47,7 @@ struct Job {
     lanes: [u32; 4],
 }
 
+// SAFETY: `convolution.s` defines these routines with these arguments; each call says why it keeps to what they ask.
 unsafe extern "C" {
     fn tinyhero_helium_convolution_8(job: *mut Job);
     fn tinyhero_helium_convolution_4(job: *mut Job);

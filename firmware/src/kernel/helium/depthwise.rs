@@ -68,6 +68,7 @@ struct Job {
     up: [u8; LANES],
 }
 
+// SAFETY: `depthwise.s` defines these routines with these arguments; each call says why it keeps to what they ask.
 unsafe extern "C" {
     fn tinyhero_helium_transpose(job: *mut Transpose);
     fn tinyhero_helium_depthwise(job: *mut Job);

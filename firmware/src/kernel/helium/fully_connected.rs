@@ -32,6 +32,7 @@ struct Job {
     left: [i32; 4],
 }
 
+// SAFETY: `fully_connected.s` defines these routines with these arguments; each call says why it keeps to what they ask.
 unsafe extern "C" {
     fn tinyhero_helium_fully_connected_8(job: *mut Job);
     fn tinyhero_helium_fully_connected_4(job: *mut Job);

@@ -20,6 +20,7 @@ struct Job {
     max: i32,
 }
 
+// SAFETY: `input.s` defines these routines with these arguments; each call says why it keeps to what they ask.
 unsafe extern "C" {
     fn tinyhero_helium_input_u8(job: *const Job);
     fn tinyhero_helium_input_i16(job: *const Job);

@@ -2,6 +2,7 @@
 
 core::arch::global_asm!(include_str!("lines.s"), options(raw));
 
+// SAFETY: `lines.s` defines these routines with these arguments; each call says why it keeps to what they ask.
 unsafe extern "C" {
     fn tinyhero_helium_copy_lines(
         destination: *mut i8,
