@@ -174,7 +174,7 @@ pub fn bench(board: &Board, image: &Path, file: &[u8], model: &Model<'_>) -> Res
     })
 }
 
-/// The instructions of one inference alone; see [`bench`].
+/// The instructions of one inference alone; see [`bench()`].
 ///
 /// # Errors
 /// The board refuses the model or is lost.

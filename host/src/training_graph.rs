@@ -1,7 +1,7 @@
 //! A network as a differentiable function: parameters, forward pass, loss.
 //!
 //! There are two ways to its derivatives, which the tests compare: the tensor library's, through [`TrainingGraph`]'s loss, and the
-//! faster one of [`direct`], which training uses.
+//! faster one of `direct`, which training uses.
 //!
 //! Tensors inside are samples × height × width × channels. Every operation used has a backward pass made of operations that have
 //! one themselves, so that gradients can be differentiated again.
