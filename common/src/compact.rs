@@ -7,11 +7,13 @@
 mod read;
 mod write;
 
+pub(crate) use read::Reader;
+
 use serde::{Deserialize, Serialize};
 
 /// Why something cannot be read or written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Refused;
+pub(crate) struct Refused;
 
 impl core::fmt::Display for Refused {
     fn fmt(&self, formatter: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {

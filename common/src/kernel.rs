@@ -237,10 +237,11 @@ impl Kernels for Portable {}
 /// Index of the largest value; the lowest of several. 0 for an empty slice.
 pub fn argmax(values: &[i8]) -> usize {
     let mut best = 0;
-    let mut largest = None;
+    let mut largest = i32::MIN;
     for (index, &value) in values.iter().enumerate() {
-        if largest.is_none_or(|largest| value > largest) {
-            largest = Some(value);
+        let value = i32::from(value);
+        if value > largest {
+            largest = value;
             best = index;
         }
     }

@@ -205,11 +205,6 @@ pub enum Refusal {
     NoUpdate,
     /// The model does not compute what it should on this board.
     SelfTest,
-    /// The firmware leaves out the code for an operator of the model.
-    Operator {
-        /// The first layer that has one.
-        layer: u16,
-    },
 }
 
 impl From<LoadError> for Refusal {
@@ -240,9 +235,6 @@ impl core::fmt::Display for Refusal {
             Self::SlotTooSmall => formatter.write_str("the model does not fit the board's slot"),
             Self::NoUpdate => formatter.write_str("there is no such update under way"),
             Self::SelfTest => formatter.write_str("the model fails its self-test on this board"),
-            Self::Operator { layer } => {
-                write!(formatter, "the firmware leaves out the operator of layer {layer}")
-            }
         }
     }
 }

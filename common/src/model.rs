@@ -5,15 +5,18 @@
 //! are decoded one at a time as the network runs. [`Model::load`] validates everything once; afterwards nothing that
 //! reads the model can fail.
 
+mod decode;
 mod header;
+mod text;
 mod validate;
 
 pub use header::{ALIGNMENT, FORMAT_VERSION, HEADER_BYTES, Header, MAGIC, file_bytes};
+pub use text::Text;
 pub use validate::{LoadError, Reason};
 
 use serde::{Deserialize, Serialize};
 
-use crate::compact;
+use crate::kernel::{Kernels, Portable};
 use crate::packing::BitWidth;
 use crate::requantize::{ActivationRange, Rescale};
 
@@ -149,6 +152,17 @@ impl Layout {
         Self::VectorPairs,
         Self::VectorRows,
     ];
+
+    /// Whether this build has the kernels that the layout is made for: the portable ones always, others with their cargo features. The portable
+    /// kernels read every layout in any case.
+    pub const fn has_kernels(self) -> bool {
+        match self {
+            Self::Rows => true,
+            Self::ChannelPairs | Self::ChannelQuads => cfg!(feature = "dsp"),
+            Self::FieldQuads => cfg!(feature = "mul32"),
+            Self::VectorPairs | Self::VectorRows => cfg!(feature = "helium"),
+        }
+    }
 }
 
 /// Packed weights and what belongs to each output channel.
@@ -258,7 +272,8 @@ impl Tensor {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Layer<'a> {
     /// Unique name, from the network's description; at most [`MAX_NAME_BYTES`].
-    pub name: &'a str,
+    #[serde(borrow)]
+    pub name: Text<'a>,
     /// What it computes.
     pub operator: Operator,
     /// What it reads.
@@ -345,9 +360,11 @@ pub struct SelfTest {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Description<'a> {
     /// Name of the network.
-    pub name: &'a str,
+    #[serde(borrow)]
+    pub name: Text<'a>,
     /// Class labels, separated by line feeds; empty for a network that is no classifier.
-    pub labels: &'a str,
+    #[serde(borrow)]
+    pub labels: Text<'a>,
     /// The raw input and its quantization.
     pub input_quantization: InputQuantization,
     /// The quantized input.
@@ -377,13 +394,31 @@ impl<'a> Model<'a> {
     /// # Errors
     /// [`LoadError`] says what is wrong and in which layer.
     pub fn load(file: &'a [u8]) -> Result<Self, LoadError> {
-        let (header, parts) = header::split(file)?;
-        let (description, layers) = compact::take::<Description<'a>>(parts.description)
-            .ok_or(LoadError::model(Reason::Description))?;
-        let model =
-            Self { description, layers, parameters: parts.parameters, digest: header.checksum };
-        validate::validate(&model)?;
+        Self::load_for::<Portable>(file)
+    }
+
+    /// The same for kernels that may leave out operators, and with them the code that would validate these.
+    ///
+    /// # Errors
+    /// As for [`Model::load`], and [`Reason::Operator`].
+    pub fn load_for<K: Kernels>(file: &'a [u8]) -> Result<Self, LoadError> {
+        let model = Self::load_trusted(file)?;
+        validate::validate::<K>(&model)?;
         Ok(model)
+    }
+
+    /// Takes a model file at its word once its header and checksum are right. For a file that the exporter has written and nobody can have
+    /// changed since, say one that is part of the application's image: the exporter has validated it.
+    ///
+    /// With any other file, running the model cannot do harm, but it may compute anything.
+    ///
+    /// # Errors
+    /// The header, the checksum or the description's beginning is wrong.
+    pub fn load_trusted(file: &'a [u8]) -> Result<Self, LoadError> {
+        let (header, parts) = header::split(file)?;
+        let (description, layers) =
+            decode::description(parts.description).ok_or(LoadError::model(Reason::Description))?;
+        Ok(Self { description, layers, parameters: parts.parameters, digest: header.checksum })
     }
 
     /// What stands before the layers.
@@ -418,8 +453,8 @@ impl<'a> Model<'a> {
     }
 
     /// The class labels.
-    pub fn labels(&self) -> impl Iterator<Item = &'a str> + use<'a> {
-        self.description.labels.split('\n').filter(|label| !label.is_empty())
+    pub fn labels(&self) -> impl Iterator<Item = Text<'a>> + use<'a> {
+        self.description.labels.lines()
     }
 }
 
@@ -437,7 +472,7 @@ impl<'a> Iterator for Layers<'a> {
         self.remaining = self.remaining.checked_sub(1)?;
         // Loading has decoded every layer once, so this cannot fail afterwards; while loading, an early end is what
         // tells the validator that a layer is broken.
-        let (layer, rest) = compact::take::<Layer<'a>>(self.bytes)?;
+        let (layer, rest) = decode::layer(self.bytes)?;
         self.bytes = rest;
         Some(layer)
     }

@@ -8,6 +8,7 @@
 
 pub mod channel_pairs;
 pub mod field_quads;
+pub mod fields;
 pub mod vector_pairs;
 pub mod vector_rows;
 

@@ -1,18 +1,22 @@
 //! The kernel sets that an engine can be given. All give the same bits; they differ in speed.
+//!
+//! Each is a cargo feature (`dsp`, `mul32`, `helium`). All read every weight layout, their own ones fast.
 
-#[cfg(target_arch = "arm")]
+#[cfg(all(target_arch = "arm", feature = "dsp"))]
 mod dsp;
 mod fully_connected_only;
 #[cfg(feature = "helium")]
 mod helium;
-#[cfg(target_arch = "arm")]
+#[cfg(all(target_arch = "arm", feature = "small-memory-routines"))]
+mod memory;
+#[cfg(all(target_arch = "arm", feature = "mul32"))]
 mod mul32;
 
-#[cfg(target_arch = "arm")]
-pub use dsp::Dsp;
+#[cfg(all(target_arch = "arm", feature = "dsp"))]
+pub use dsp::{Dsp, DspFullyConnected};
 pub use fully_connected_only::FullyConnectedOnly;
 #[cfg(feature = "helium")]
 pub use helium::Helium;
-#[cfg(target_arch = "arm")]
+#[cfg(all(target_arch = "arm", feature = "mul32"))]
 pub use mul32::Mul32;
 pub use tinyhero_common::kernel::{Kernels, Portable};

@@ -90,7 +90,7 @@ pub fn inspect(model: &Model<'_>, bytes: usize) -> Inspection {
         digest: format!("{:08x}", model.digest()),
         self_test: format!("{:08x}", description.self_test.digest),
         macs: layers.iter().map(|layer| layer.macs).sum(),
-        labels: model.labels().map(str::to_string).collect(),
+        labels: model.labels().map(|label| label.to_string()).collect(),
         input: InspectedInput {
             sample_type,
             shape: sizes(input.shape),

@@ -4,6 +4,11 @@
 #![no_std]
 #![no_main]
 
+use tinyhero_firmware::engine::{Engine, LoadedModel};
 use tinyhero_firmware::kernel::Dsp as KernelSet;
+
+fn load<'e, 'm>(engine: &'e mut ApplicationEngine, region: &'m [u8]) -> Loaded<'e, 'm> {
+    engine.load(region).ok()
+}
 
 include!("shared/application.rs");

@@ -1,9 +1,14 @@
-//! An application with every operator, in portable kernels, and no link: what the engine itself weighs.
+//! The same with the portable kernels.
 //!
 //! It runs the model in the board's model region on one input after the other, and leaves the label where a debugger finds it.
 #![no_std]
 #![no_main]
 
+use tinyhero_firmware::engine::{Engine, LoadedModel};
 use tinyhero_firmware::kernel::Portable as KernelSet;
+
+fn load<'e, 'm>(engine: &'e mut ApplicationEngine, region: &'m [u8]) -> Loaded<'e, 'm> {
+    engine.load(region).ok()
+}
 
 include!("shared/application.rs");

@@ -4,50 +4,11 @@
 #![no_std]
 #![no_main]
 
-use core::sync::atomic::{AtomicU8, AtomicUsize, Ordering};
+use tinyhero_firmware::engine::{Engine, LoadedModel};
+use tinyhero_firmware::kernel::DspFullyConnected as KernelSet;
 
-use tinyhero_firmware::engine::Engine;
-use tinyhero_firmware::kernel::{Dsp, FullyConnectedOnly};
-use tinyhero_firmware::slot;
-
-/// Room for the activations of an MLPerf Tiny network.
-const ARENA_BYTES: usize = 64 * 1024;
-/// Bytes of the longest raw input.
-const INPUT_BYTES: usize = 32 * 1024;
-
-/// What a sensor writes.
-static SENSOR: [AtomicU8; INPUT_BYTES] = [const { AtomicU8::new(0) }; INPUT_BYTES];
-/// The latest label.
-static LABEL: AtomicUsize = AtomicUsize::new(usize::MAX);
-
-#[cortex_m_rt::entry]
-fn main() -> ! {
-    static mut ENGINE: Engine<FullyConnectedOnly<Dsp>, ARENA_BYTES> =
-        Engine::new(FullyConnectedOnly(Dsp));
-    static mut INPUT: [u8; INPUT_BYTES] = [0; INPUT_BYTES];
-    let region: &[u8] = match slot::take_region() {
-        Some(region) => region,
-        None => &[],
-    };
-    if let Ok(mut model) = ENGINE.load(region) {
-        let length = model.model().raw_input_bytes();
-        loop {
-            for (value, sample) in INPUT.iter_mut().zip(&SENSOR) {
-                *value = sample.load(Ordering::Relaxed);
-            }
-            if let Some(Ok(output)) = INPUT.get(..length).map(|input| model.run(input, &mut ())) {
-                LABEL.store(output.label, Ordering::Relaxed);
-            }
-        }
-    }
-    loop {
-        core::hint::spin_loop();
-    }
+fn load<'e, 'm>(engine: &'e mut ApplicationEngine, region: &'m [u8]) -> Loaded<'e, 'm> {
+    engine.load(region).ok()
 }
 
-#[panic_handler]
-fn panic(_: &core::panic::PanicInfo<'_>) -> ! {
-    loop {
-        core::hint::spin_loop();
-    }
-}
+include!("shared/application.rs");

@@ -5,24 +5,24 @@ use serde::de::{self, DeserializeSeed, IntoDeserializer, Visitor};
 use super::Refused;
 
 /// What has not been read yet.
-pub(super) struct Reader<'de> {
+pub(crate) struct Reader<'de> {
     bytes: &'de [u8],
     /// Something was missing or out of range. Zeros are read from then on, and what they make is thrown away.
     broken: bool,
 }
 
 impl<'de> Reader<'de> {
-    pub(super) const fn new(bytes: &'de [u8]) -> Self {
+    pub(crate) const fn new(bytes: &'de [u8]) -> Self {
         Self { bytes, broken: false }
     }
 
     /// What follows the values read; `None` if one of them was broken.
-    pub(super) fn rest(&self) -> Option<&'de [u8]> {
+    pub(crate) fn rest(&self) -> Option<&'de [u8]> {
         (!self.broken).then_some(self.bytes)
     }
 
     #[inline(never)]
-    fn byte(&mut self) -> u8 {
+    pub(crate) fn byte(&mut self) -> u8 {
         match self.bytes.split_first() {
             Some((byte, rest)) => {
                 self.bytes = rest;
@@ -33,6 +33,33 @@ impl<'de> Reader<'de> {
                 0
             }
         }
+    }
+
+    /// Two's complement, one byte.
+    pub(crate) fn signed_byte(&mut self) -> i8 {
+        self.byte().cast_signed()
+    }
+
+    pub(crate) fn short(&mut self) -> u16 {
+        self.number(16) as u16
+    }
+
+    /// A zigzag number: its sign is the lowest bit.
+    #[inline(never)]
+    pub(crate) fn signed_short(&mut self) -> i16 {
+        let number = self.number(16);
+        ((number >> 1) as i16) ^ -((number & 1) as i16)
+    }
+
+    pub(crate) fn word(&mut self) -> u32 {
+        self.number(32)
+    }
+
+    /// The number of a variant, of `count`.
+    pub(crate) fn variant(&mut self, count: u32) -> u32 {
+        let index = self.number(32);
+        self.broken |= index >= count;
+        index
     }
 
     /// A byte that is 0 or 1.
@@ -81,7 +108,7 @@ impl<'de> Reader<'de> {
     }
 
     #[inline(never)]
-    fn slice(&mut self) -> &'de [u8] {
+    pub(crate) fn slice(&mut self) -> &'de [u8] {
         let length = self.number(32) as usize;
         match self.bytes.split_at_checked(length) {
             Some((taken, rest)) => {
@@ -140,20 +167,19 @@ impl<'de> de::Deserializer<'de> for &mut Reader<'de> {
     }
 
     fn deserialize_i8<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Refused> {
-        visitor.visit_i8(self.byte().cast_signed())
+        visitor.visit_i8(self.signed_byte())
     }
 
     fn deserialize_u16<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Refused> {
-        visitor.visit_u16(self.number(16) as u16)
+        visitor.visit_u16(self.short())
     }
 
     fn deserialize_i16<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Refused> {
-        let number = self.number(16);
-        visitor.visit_i16(((number >> 1) as i16) ^ -((number & 1) as i16))
+        visitor.visit_i16(self.signed_short())
     }
 
     fn deserialize_u32<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Refused> {
-        visitor.visit_u32(self.number(32))
+        visitor.visit_u32(self.word())
     }
 
     fn deserialize_i32<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Refused> {

@@ -1,9 +1,7 @@
 //! The weights of a layer in any layout, and the one way to read a row of them.
 
 use crate::model::Layout;
-use crate::packing::{
-    BitWidth, channel_pairs, field_quads, pack_row, unpack_row, vector_pairs, vector_rows,
-};
+use crate::packing::{BitWidth, fields, pack_row, unpack_row};
 
 /// The packed weights of a layer, one row an output channel.
 #[derive(Clone, Copy, Debug)]
@@ -29,16 +27,12 @@ impl PackedWeights<'_> {
         rows: usize,
         row_length: usize,
     ) -> usize {
-        match layout {
-            Layout::Rows | Layout::ChannelQuads => {
-                bit_width.row_bytes(row_length).saturating_mul(rows)
+        match fields::unit(layout, bit_width, row_length) {
+            Some((unit_exponent, bytes)) => {
+                let units = rows.saturating_add((1 << unit_exponent) - 1) >> unit_exponent;
+                bytes.saturating_mul(units)
             }
-            Layout::ChannelPairs => channel_pairs::bytes(bit_width, rows, row_length),
-            Layout::FieldQuads => field_quads::bytes(bit_width, rows, row_length),
-            Layout::VectorPairs => vector_pairs::bytes(bit_width, rows, row_length),
-            Layout::VectorRows => {
-                vector_rows::row_bytes(bit_width, row_length).saturating_mul(rows)
-            }
+            None => bit_width.row_bytes(row_length).saturating_mul(rows),
         }
     }
 
@@ -52,25 +46,14 @@ impl PackedWeights<'_> {
         layout: Layout,
         packed: &mut [u8],
     ) -> Option<()> {
-        match layout {
-            Layout::Rows | Layout::ChannelQuads => {
-                let row_bytes = bit_width.row_bytes(row_length).max(1);
-                let mut rows = packed.chunks_exact_mut(row_bytes);
-                weights
-                    .chunks_exact(row_length.max(1))
-                    .try_for_each(|row| pack_row(row, bit_width, rows.next()?))
-            }
-            Layout::ChannelPairs => channel_pairs::pack(weights, row_length, bit_width, packed),
-            Layout::FieldQuads => field_quads::pack(weights, row_length, bit_width, packed),
-            Layout::VectorPairs => vector_pairs::pack(weights, row_length, bit_width, packed),
-            Layout::VectorRows => {
-                let row_bytes = vector_rows::row_bytes(bit_width, row_length).max(1);
-                let mut rows = packed.chunks_exact_mut(row_bytes);
-                weights
-                    .chunks_exact(row_length.max(1))
-                    .try_for_each(|row| vector_rows::pack(row, bit_width, rows.next()?))
-            }
+        if !matches!(layout, Layout::Rows | Layout::ChannelQuads) {
+            return fields::pack(weights, layout, bit_width, row_length, packed);
         }
+        let row_bytes = bit_width.row_bytes(row_length).max(1);
+        let mut rows = packed.chunks_exact_mut(row_bytes);
+        weights
+            .chunks_exact(row_length.max(1))
+            .try_for_each(|row| pack_row(row, bit_width, rows.next()?))
     }
 
     /// Unpacks as many weights of a row as `weights` has room for, from number `first` on, a multiple of
@@ -78,41 +61,13 @@ impl PackedWeights<'_> {
     ///
     /// Weights beyond the row's end hold nothing of use afterwards.
     pub fn unpack(&self, row: usize, first: usize, weights: &mut [i8]) {
-        match self.layout {
-            Layout::Rows | Layout::ChannelQuads => {
-                let start = self.bit_width.row_bytes(self.row_length).saturating_mul(row);
-                let start = start.saturating_add(self.bit_width.row_bytes(first));
-                unpack_row(self.bytes.get(start..).unwrap_or(&[]), self.bit_width, weights);
-            }
-            Layout::ChannelPairs => channel_pairs::unpack(
-                self.bytes,
-                self.row_length,
-                self.bit_width,
-                row,
-                first,
-                weights,
-            ),
-            Layout::FieldQuads => field_quads::unpack(
-                self.bytes,
-                self.row_length,
-                self.bit_width,
-                row,
-                first,
-                weights,
-            ),
-            Layout::VectorPairs => vector_pairs::unpack(
-                self.bytes,
-                self.row_length,
-                self.bit_width,
-                row,
-                first,
-                weights,
-            ),
-            Layout::VectorRows => {
-                let start = vector_rows::row_bytes(self.bit_width, self.row_length);
-                let row = self.bytes.get(start.saturating_mul(row)..).unwrap_or(&[]);
-                vector_rows::unpack(row, self.bit_width, first, weights);
-            }
+        let Self { bytes, bit_width, layout, row_length } = *self;
+        if matches!(layout, Layout::Rows | Layout::ChannelQuads) {
+            let start = bit_width.row_bytes(row_length).saturating_mul(row);
+            let start = start.saturating_add(bit_width.row_bytes(first));
+            unpack_row(bytes.get(start..).unwrap_or(&[]), bit_width, weights);
+        } else {
+            fields::unpack(bytes, layout, bit_width, row_length, row, first, weights);
         }
     }
 }

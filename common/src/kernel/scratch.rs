@@ -11,9 +11,16 @@ use crate::packing::{BitWidth, channel_pairs, vector_pairs};
 /// Scratch begins at a multiple of this in the arena, so that kernels may keep words in it.
 pub const ALIGNMENT: u32 = 4;
 
-/// Scratch bytes of a layer.
+/// Scratch bytes of a layer. In a layout whose kernels this build does not have, what the portable kernels need.
 pub const fn bytes(operator: &Operator, input: Shape, output: Shape) -> usize {
     match operator {
+        Operator::Convolution2d { weights, .. }
+        | Operator::DepthwiseConvolution2d { weights, .. }
+        | Operator::FullyConnected { weights }
+            if !weights.layout.has_kernels() =>
+        {
+            0
+        }
         Operator::Convolution2d { window, weights } => {
             let row = window.taps().saturating_mul(input.channels as usize);
             larger(row, convolution(*window, *weights, input, output))

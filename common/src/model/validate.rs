@@ -4,7 +4,7 @@ use super::{
     AddRescale, Layer, MAX_ARENA_BYTES, MAX_LAYERS, MAX_NAME_BYTES, MAX_WORK, Model, Operand,
     Operator, Region, Shape, Tensor, Weights, Window,
 };
-use crate::kernel::{InputMap, PackedWeights, scratch};
+use crate::kernel::{InputMap, Kernels, PackedWeights, scratch};
 use crate::network::{section, weights_of};
 
 /// Largest number of elements of a tensor.
@@ -76,6 +76,8 @@ pub enum Reason {
     Quantization,
     /// The work of one inference exceeds the limit.
     Work,
+    /// The kernels leave out the layer's operator.
+    Operator,
 }
 
 impl Reason {
@@ -105,6 +107,7 @@ impl Reason {
             Self::InputMap => "the input's affine maps do not fit the input or could overflow",
             Self::Quantization => "it changes a scale or zero point that it must keep",
             Self::Work => "one inference takes more work than the limit",
+            Self::Operator => "the firmware leaves out its operator",
         }
     }
 }
@@ -126,7 +129,7 @@ fn require(condition: bool, reason: Reason) -> Result<(), Reason> {
 }
 
 /// Checks a model whose header and checksum are right.
-pub(super) fn validate(model: &Model<'_>) -> Result<(), LoadError> {
+pub(super) fn validate<K: Kernels>(model: &Model<'_>) -> Result<(), LoadError> {
     let mut used_arena = validate_input(model).map_err(LoadError::model)?;
     let mut work = 0u64;
     let mut previous = model.description.input;
@@ -136,7 +139,7 @@ pub(super) fn validate(model: &Model<'_>) -> Result<(), LoadError> {
         let layer = layers.next().ok_or(at_layer(Reason::Layer))?;
         // Layers are decoded again and again, by their readers and in every run: a name must not make that expensive.
         require(layer.name.len() <= MAX_NAME_BYTES, Reason::Layer).map_err(at_layer)?;
-        let end = validate_layer(model, index, &layer, previous).map_err(at_layer)?;
+        let end = validate_layer::<K>(model, index, &layer, previous).map_err(at_layer)?;
         previous = layer.output;
         used_arena = used_arena.max(end);
         work = work.saturating_add(work_of(&layer));
@@ -193,12 +196,14 @@ fn validate_region(model: &Model<'_>, region: Region) -> Result<u64, Reason> {
 
 /// Checks everything about a layer but its weights; returns the end of what it uses of the arena. `previous` is what the
 /// layer before it wrote, or the network's input.
-fn validate_layer(
+fn validate_layer<K: Kernels>(
     model: &Model<'_>,
     index: u16,
     layer: &Layer<'_>,
     previous: Tensor,
 ) -> Result<u64, Reason> {
+    // First of all, so that the compiler sees which operators never come further.
+    require(K::computes(&layer.operator), Reason::Operator)?;
     let mut end = validate_tensor(model, layer.output)?;
     require(layer.activation.min <= layer.activation.max, Reason::Activation)?;
     if layer.scratch.bytes > 0 {

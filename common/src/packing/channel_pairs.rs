@@ -14,23 +14,10 @@
 //! empty one; what stands in the padding is multiplied with zeros and thrown away.
 
 use super::BitWidth;
+use super::fields::{field_bits, field_exponent};
 
 /// Weights in a lane step: what `SXTB16` makes of one word of activations.
 const GROUP: usize = 4;
-
-/// Logarithm of the bits that a field has: 2, 4 or 8.
-const fn field_exponent(bit_width: BitWidth) -> u32 {
-    match bit_width {
-        BitWidth::Two => 1,
-        BitWidth::Three | BitWidth::Four => 2,
-        BitWidth::Five | BitWidth::Six | BitWidth::Seven | BitWidth::Eight => 3,
-    }
-}
-
-/// Bits that a weight takes in the file: 2, 4 or 8.
-pub const fn field_bits(bit_width: BitWidth) -> u32 {
-    1 << field_exponent(bit_width)
-}
 
 /// What is added to a weight to make its field: nothing for fields of 8 bits, `2^(f−1)` for fields of `f` bits.
 pub const fn field_offset(bit_width: BitWidth) -> i32 {
@@ -59,13 +46,8 @@ pub const fn pair_bytes(bit_width: BitWidth, row_length: usize) -> usize {
     padded_depth(bit_width, row_length).saturating_mul(field_bits(bit_width) as usize) / 4
 }
 
-/// Bytes of `rows` rows.
-pub const fn bytes(bit_width: BitWidth, rows: usize, row_length: usize) -> usize {
-    pair_bytes(bit_width, row_length).saturating_mul(rows.div_ceil(2))
-}
-
 /// Where in the bytes of its pair the field of a weight begins: byte and bit.
-const fn place(bit_width: BitWidth, row: usize, index: usize) -> (usize, u32) {
+pub(super) const fn place(bit_width: BitWidth, row: usize, index: usize) -> (usize, u32) {
     let exponent = field_exponent(bit_width);
     let step = 2 * (index / GROUP) + index % 2;
     let lane = index % GROUP / 2;
@@ -76,54 +58,38 @@ const fn place(bit_width: BitWidth, row: usize, index: usize) -> (usize, u32) {
     (4 * word + 2 * lane + bit / 8, (bit % 8) as u32)
 }
 
-/// Packs whole rows. `packed` must hold [`bytes`] zero bytes; `None` if it is shorter or a weight does not fit the width.
-pub fn pack(
-    weights: &[i8],
-    row_length: usize,
-    bit_width: BitWidth,
-    packed: &mut [u8],
-) -> Option<()> {
-    let pair_bytes = pair_bytes(bit_width, row_length);
-    for (row, values) in weights.chunks_exact(row_length.max(1)).enumerate() {
-        let pair = packed.get_mut(row / 2 * pair_bytes..(row / 2 + 1) * pair_bytes)?;
-        for (index, &weight) in values.iter().enumerate() {
-            let weight = i32::from(weight);
-            if weight < bit_width.min() || weight > bit_width.max() {
-                return None;
-            }
-            let field = weight.wrapping_add(field_offset(bit_width)) as u32;
-            let (byte, bit) = place(bit_width, row, index);
-            let mask = (1u32 << field_bits(bit_width)) - 1;
-            *pair.get_mut(byte)? |= ((field & mask) << bit) as u8;
-        }
-    }
-    Some(())
-}
-
-/// Unpacks weights of one row, as many as `weights` has room for, from number `first` on. Fields beyond the end of
-/// `packed`, which a validated model has none of, count as zero bits.
-pub fn unpack(
-    packed: &[u8],
-    row_length: usize,
-    bit_width: BitWidth,
-    row: usize,
-    first: usize,
-    weights: &mut [i8],
-) {
-    let start = (row / 2).saturating_mul(pair_bytes(bit_width, row_length));
-    let unused = 8 - field_bits(bit_width);
-    for (index, weight) in (first..).zip(weights) {
-        let (byte, bit) = place(bit_width, row, index);
-        let byte = packed.get(start.saturating_add(byte)).map_or(0, |&byte| u32::from(byte));
-        // The field at the top of the byte, then down again: with its sign for 8 bits, without for others.
-        let field = ((byte << (unused - bit)) & 0xFF) >> unused;
-        *weight = (field as u8).cast_signed().wrapping_sub(field_offset(bit_width) as i8);
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::kernel::PackedWeights;
+    use crate::model::Layout;
+    use crate::packing::fields;
+
+    const LAYOUT: Layout = Layout::ChannelPairs;
+
+    fn bytes(bit_width: BitWidth, rows: usize, row_length: usize) -> usize {
+        PackedWeights::bytes_for(bit_width, LAYOUT, rows, row_length)
+    }
+
+    fn pack(
+        weights: &[i8],
+        row_length: usize,
+        bit_width: BitWidth,
+        packed: &mut [u8],
+    ) -> Option<()> {
+        fields::pack(weights, LAYOUT, bit_width, row_length, packed)
+    }
+
+    fn unpack(
+        packed: &[u8],
+        row_length: usize,
+        bit_width: BitWidth,
+        row: usize,
+        first: usize,
+        weights: &mut [i8],
+    ) {
+        fields::unpack(packed, LAYOUT, bit_width, row_length, row, first, weights);
+    }
     use std::vec;
     use std::vec::Vec;
 

@@ -12,7 +12,8 @@
 //! quad with empty channels, all with zero bits: a kernel that multiplies fields as they are adds nothing there.
 
 use super::BitWidth;
-use super::channel_pairs::{field_bits, padded_depth};
+use super::channel_pairs::padded_depth;
+use super::fields::field_bits;
 
 /// Output channels side by side.
 pub const QUAD: usize = 4;
@@ -27,13 +28,8 @@ pub const fn quad_bytes(bit_width: BitWidth, row_length: usize) -> usize {
     padded_depth(bit_width, row_length).saturating_mul(field_bits(bit_width) as usize) / 2
 }
 
-/// Bytes of `rows` rows.
-pub const fn bytes(bit_width: BitWidth, rows: usize, row_length: usize) -> usize {
-    quad_bytes(bit_width, row_length).saturating_mul(rows.div_ceil(QUAD))
-}
-
 /// Where in the bytes of its quad the field of a weight begins: byte and bit.
-const fn place(bit_width: BitWidth, row: usize, index: usize) -> (usize, u32) {
+pub(super) const fn place(bit_width: BitWidth, row: usize, index: usize) -> (usize, u32) {
     let channel = row % QUAD;
     // The bit in the half of its word, and the word's first byte.
     let (word, bit) = match field_bits(bit_width) {
@@ -44,53 +40,38 @@ const fn place(bit_width: BitWidth, row: usize, index: usize) -> (usize, u32) {
     (word + 2 * channel + bit / 8, (bit % 8) as u32)
 }
 
-/// Packs whole rows. `packed` must hold [`bytes`] zero bytes; `None` if it is shorter or a weight does not fit the width.
-pub fn pack(
-    weights: &[i8],
-    row_length: usize,
-    bit_width: BitWidth,
-    packed: &mut [u8],
-) -> Option<()> {
-    let quad_bytes = quad_bytes(bit_width, row_length);
-    for (row, values) in weights.chunks_exact(row_length.max(1)).enumerate() {
-        let quad = row / QUAD;
-        let quad = packed.get_mut(quad * quad_bytes..(quad + 1) * quad_bytes)?;
-        for (index, &weight) in values.iter().enumerate() {
-            let weight = i32::from(weight);
-            if weight < bit_width.min() || weight > bit_width.max() {
-                return None;
-            }
-            let (byte, bit) = place(bit_width, row, index);
-            let field = weight.wrapping_add(field_offset(bit_width)) as u32;
-            *quad.get_mut(byte)? |= (field << bit) as u8;
-        }
-    }
-    Some(())
-}
-
-/// Unpacks weights of one row, as many as `weights` has room for, from number `first` on. Fields beyond the end of
-/// `packed`, which a validated model has none of, count as zero bits.
-pub fn unpack(
-    packed: &[u8],
-    row_length: usize,
-    bit_width: BitWidth,
-    row: usize,
-    first: usize,
-    weights: &mut [i8],
-) {
-    let start = (row / QUAD).saturating_mul(quad_bytes(bit_width, row_length));
-    let unused = 8 - field_bits(bit_width);
-    for (index, weight) in (first..).zip(weights) {
-        let (byte, bit) = place(bit_width, row, index);
-        let byte = packed.get(start.saturating_add(byte)).map_or(0, |&byte| u32::from(byte));
-        let field = ((byte << (unused - bit)) & 0xFF) >> unused;
-        *weight = (field as u8).wrapping_sub(field_offset(bit_width) as u8).cast_signed();
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::kernel::PackedWeights;
+    use crate::model::Layout;
+    use crate::packing::fields;
+
+    const LAYOUT: Layout = Layout::FieldQuads;
+
+    fn bytes(bit_width: BitWidth, rows: usize, row_length: usize) -> usize {
+        PackedWeights::bytes_for(bit_width, LAYOUT, rows, row_length)
+    }
+
+    fn pack(
+        weights: &[i8],
+        row_length: usize,
+        bit_width: BitWidth,
+        packed: &mut [u8],
+    ) -> Option<()> {
+        fields::pack(weights, LAYOUT, bit_width, row_length, packed)
+    }
+
+    fn unpack(
+        packed: &[u8],
+        row_length: usize,
+        bit_width: BitWidth,
+        row: usize,
+        first: usize,
+        weights: &mut [i8],
+    ) {
+        fields::unpack(packed, LAYOUT, bit_width, row_length, row, first, weights);
+    }
     use std::vec;
     use std::vec::Vec;
 

@@ -15,18 +15,10 @@
 //! odd last channel by an empty one, so that whatever activations meet the padding add nothing.
 
 use super::BitWidth;
+use super::fields::field_bits;
 
 /// Weights that a vector holds of one row.
 pub const LANES: usize = 16;
-
-/// Bits that a weight takes in the file: 2, 4 or 8.
-pub const fn field_bits(bit_width: BitWidth) -> u32 {
-    match bit_width {
-        BitWidth::Two => 2,
-        BitWidth::Three | BitWidth::Four => 4,
-        BitWidth::Five | BitWidth::Six | BitWidth::Seven | BitWidth::Eight => 8,
-    }
-}
 
 /// Weights of a row that a kernel takes in one step; rows are padded to a multiple of it.
 pub const fn unit(bit_width: BitWidth) -> usize {
@@ -47,13 +39,8 @@ pub const fn pair_bytes(bit_width: BitWidth, row_length: usize) -> usize {
     padded_depth(bit_width, row_length).saturating_mul(field_bits(bit_width) as usize) / 4
 }
 
-/// Bytes of `rows` rows.
-pub const fn bytes(bit_width: BitWidth, rows: usize, row_length: usize) -> usize {
-    pair_bytes(bit_width, row_length).saturating_mul(rows.div_ceil(2))
-}
-
 /// Where in the bytes of its pair the field of a weight begins: byte and bit.
-const fn place(bit_width: BitWidth, row: usize, index: usize) -> (usize, u32) {
+pub(super) const fn place(bit_width: BitWidth, row: usize, index: usize) -> (usize, u32) {
     let (vector, lane, odd) = (index / LANES, index % LANES, row % 2);
     let (vector, bit) = match field_bits(bit_width) {
         2 => (vector / 2, 4 * (vector % 2) + 2 * odd),
@@ -63,52 +50,38 @@ const fn place(bit_width: BitWidth, row: usize, index: usize) -> (usize, u32) {
     (LANES * vector + lane, bit as u32)
 }
 
-/// Packs whole rows. `packed` must hold [`bytes`] zero bytes; `None` if it is shorter or a weight does not fit the width.
-pub fn pack(
-    weights: &[i8],
-    row_length: usize,
-    bit_width: BitWidth,
-    packed: &mut [u8],
-) -> Option<()> {
-    let pair_bytes = pair_bytes(bit_width, row_length);
-    for (row, values) in weights.chunks_exact(row_length.max(1)).enumerate() {
-        let pair = packed.get_mut(row / 2 * pair_bytes..(row / 2 + 1) * pair_bytes)?;
-        for (index, &weight) in values.iter().enumerate() {
-            if i32::from(weight) < bit_width.min() || i32::from(weight) > bit_width.max() {
-                return None;
-            }
-            let (byte, bit) = place(bit_width, row, index);
-            let mask = (1u32 << field_bits(bit_width)) - 1;
-            *pair.get_mut(byte)? |= ((u32::from(weight.cast_unsigned()) & mask) << bit) as u8;
-        }
-    }
-    Some(())
-}
-
-/// Unpacks weights of one row, as many as `weights` has room for, from number `first` on. Fields beyond the end of
-/// `packed`, which a validated model has none of, count as zero.
-pub fn unpack(
-    packed: &[u8],
-    row_length: usize,
-    bit_width: BitWidth,
-    row: usize,
-    first: usize,
-    weights: &mut [i8],
-) {
-    let start = (row / 2).saturating_mul(pair_bytes(bit_width, row_length));
-    let unused = 8 - field_bits(bit_width);
-    for (index, weight) in (first..).zip(weights) {
-        let (byte, bit) = place(bit_width, row, index);
-        let byte = packed.get(start.saturating_add(byte)).map_or(0, |&byte| u32::from(byte));
-        // The field at the top of the byte, then down again with its sign.
-        let top = (byte << unused.wrapping_sub(bit)) as u8;
-        *weight = top.cast_signed() >> unused;
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::kernel::PackedWeights;
+    use crate::model::Layout;
+    use crate::packing::fields;
+
+    const LAYOUT: Layout = Layout::VectorPairs;
+
+    fn bytes(bit_width: BitWidth, rows: usize, row_length: usize) -> usize {
+        PackedWeights::bytes_for(bit_width, LAYOUT, rows, row_length)
+    }
+
+    fn pack(
+        weights: &[i8],
+        row_length: usize,
+        bit_width: BitWidth,
+        packed: &mut [u8],
+    ) -> Option<()> {
+        fields::pack(weights, LAYOUT, bit_width, row_length, packed)
+    }
+
+    fn unpack(
+        packed: &[u8],
+        row_length: usize,
+        bit_width: BitWidth,
+        row: usize,
+        first: usize,
+        weights: &mut [i8],
+    ) {
+        fields::unpack(packed, LAYOUT, bit_width, row_length, row, first, weights);
+    }
     use std::vec;
     use std::vec::Vec;
 

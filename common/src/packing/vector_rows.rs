@@ -5,7 +5,7 @@
 //! bits take 8. Fields are two's complement, so that two shifts unpack a lane and leave empty lanes 0.
 
 use super::BitWidth;
-use super::vector_pairs::field_bits;
+use super::fields::field_bits;
 
 /// Bytes of a row.
 pub const fn row_bytes(bit_width: BitWidth, row_length: usize) -> usize {
@@ -18,34 +18,21 @@ pub const fn place(bit_width: BitWidth, index: usize) -> (usize, u32) {
     (bit / 8, (bit % 8) as u32)
 }
 
-/// Packs one row. `packed` must hold [`row_bytes`] zero bytes; `None` if it is shorter or a weight does not fit the width.
-pub fn pack(weights: &[i8], bit_width: BitWidth, packed: &mut [u8]) -> Option<()> {
-    for (index, &weight) in weights.iter().enumerate() {
-        if i32::from(weight) < bit_width.min() || i32::from(weight) > bit_width.max() {
-            return None;
-        }
-        let (byte, bit) = place(bit_width, index);
-        let mask = (1u32 << field_bits(bit_width)) - 1;
-        *packed.get_mut(byte)? |= ((u32::from(weight.cast_unsigned()) & mask) << bit) as u8;
-    }
-    Some(())
-}
-
-/// Unpacks as many weights as `weights` has room for, from number `first` of the row that `packed` begins with. Fields beyond its
-/// end count as zero.
-pub fn unpack(packed: &[u8], bit_width: BitWidth, first: usize, weights: &mut [i8]) {
-    let unused = 8 - field_bits(bit_width);
-    for (index, weight) in (first..).zip(weights) {
-        let (byte, bit) = place(bit_width, index);
-        let byte = packed.get(byte).map_or(0, |&byte| u32::from(byte));
-        let top = (byte << unused.wrapping_sub(bit)) as u8;
-        *weight = top.cast_signed() >> unused;
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::Layout;
+    use crate::packing::fields;
+
+    const LAYOUT: Layout = Layout::VectorRows;
+
+    fn pack(weights: &[i8], bit_width: BitWidth, packed: &mut [u8]) -> Option<()> {
+        fields::pack(weights, LAYOUT, bit_width, weights.len(), packed)
+    }
+
+    fn unpack(packed: &[u8], bit_width: BitWidth, first: usize, weights: &mut [i8]) {
+        fields::unpack(packed, LAYOUT, bit_width, first + weights.len(), 0, first, weights);
+    }
     use std::vec;
     use std::vec::Vec;
 

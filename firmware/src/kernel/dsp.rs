@@ -1,7 +1,7 @@
 //! Kernels for cores with the DSP extension: Cortex-M4, M7 and M33.
 //!
 //! Two 16-bit multiplies and additions an instruction (`SMLAD`), and a whole requantization in three. Full convolutions and fully
-//! connected layers take the weight layout [`ChannelPairs`](tinyhero_common::model::Layout::ChannelPairs); in any other layout, and where memory is not
+//! connected layers take the weight layout [`Layout::ChannelPairs`]; in any other layout, and where memory is not
 //! aligned as it is in an [`Engine`](crate::engine::Engine), the portable kernels of `common` compute the same. `docs/kernels.md` describes the loops.
 //!
 //! The assembly trusts pointers and lengths that safe code beside it has checked against the slices, in one place a symbol.
@@ -15,6 +15,7 @@ mod fully_connected;
 mod pairs;
 
 use tinyhero_common::kernel::{Add, Convolution, FullyConnected, Kernels, Pool, Portable};
+use tinyhero_common::model::{Layout, Operator};
 
 core::arch::global_asm!(include_str!("dsp/pairs.s"), options(raw));
 core::arch::global_asm!(include_str!("dsp/depthwise.s"), options(raw));
@@ -75,6 +76,28 @@ impl Kernels for Dsp {
 
     fn add_in_place(&mut self, job: &Add, input_and_output: &mut [i8], other: &[i8]) {
         add::add_in_place(job, input_and_output, other);
+    }
+}
+
+/// Fully connected layers for the same cores, in the layout [`Layout::ChannelPairs`] alone: without the portable kernel and what unpacks its
+/// weights, the least that an application can be made of. Give models `quantize --core`.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct DspFullyConnected;
+
+impl Kernels for DspFullyConnected {
+    fn computes(operator: &Operator) -> bool {
+        matches!(operator, Operator::FullyConnected { weights } if weights.layout == Layout::ChannelPairs)
+    }
+
+    fn fully_connected(
+        &mut self,
+        job: &FullyConnected<'_>,
+        input: &[i8],
+        scratch: &mut [i8],
+        output: &mut [i8],
+    ) {
+        // An engine's memory is aligned, and the layout is the one that `computes` admits: there is nothing that it would not take.
+        let _ = fully_connected::fully_connected(job, input, scratch, output);
     }
 }
 

@@ -65,7 +65,7 @@ pub fn run(options: &Options) -> Result<()> {
     };
     let scale = decode_scale(tensor.scale);
     let real = |score: &i8| scale * f64::from(i32::from(*score) - i32::from(tensor.zero_point));
-    let labels: Vec<String> = model.labels().map(str::to_string).collect();
+    let labels: Vec<String> = model.labels().map(|label| label.to_string()).collect();
     let report = Report {
         board: board.name.clone(),
         label: result.label,

@@ -18,8 +18,8 @@ pub fn write(
     let writer = Writer::new(network, plan)?;
     let labels = labels(network)?;
     let description = Description {
-        name: &network.name,
-        labels: &labels,
+        name: network.name.as_str().into(),
+        labels: labels.as_str().into(),
         input_quantization: InputQuantization {
             sample_type: network.sample_type,
             // As many as the input has channels, which fit 16 bits.
@@ -114,7 +114,7 @@ impl<'a> Writer<'a> {
             *other = self.operand(inputs[1]);
         }
         Layer {
-            name: &layer.name,
+            name: layer.name.as_str().into(),
             operator,
             input: self.operand(inputs[0]),
             output: self.tensors[index + 1],

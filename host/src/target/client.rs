@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use tinyhero_common::message::{
     ClockUnit, LAYER_RECORD_BYTES, PROTOCOL_VERSION, Refusal, Request, Response,
 };
+use tinyhero_common::model::Reason;
 use tinyhero_common::slot::Slot;
 
 use super::link::Link;
@@ -361,13 +362,15 @@ impl<L: Link> Client<L> {
                 "use a smaller network or another board"
             }
             Refusal::NoModel => "give the board a model first",
+            Refusal::Model { reason: Reason::Operator, .. } => {
+                "use firmware with the kernels for all operators"
+            }
             Refusal::Model { .. } => "see `tinyhero inspect` on the file",
             Refusal::InputLength => "give it inputs of the model's shape",
             Refusal::NoSlot => "start the board with the model",
             Refusal::Write => {
                 "its flash may be worn out or locked: try again, or use another board"
             }
-            Refusal::Operator { .. } => "use firmware with the kernels for all operators",
             Refusal::Unknown => "build host and firmware from the same sources",
             Refusal::SlotTooSmall => "use fewer bits, a smaller network or another board",
             Refusal::NoUpdate => "see whether somebody else updates the board, then try again",

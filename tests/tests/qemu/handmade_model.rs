@@ -70,7 +70,8 @@ impl Builder {
         let input = Operand { source: self.layer_count, tensor: self.written };
         let output = Tensor { shape, offset, zero_point, scale: SCALE };
         let activation = ActivationRange { min: -100, max: 127 };
-        let layer = Layer { name, operator, input, output, activation, scratch: SCRATCH };
+        let layer =
+            Layer { name: name.into(), operator, input, output, activation, scratch: SCRATCH };
         self.layers.extend(postcard::to_allocvec(&layer).unwrap());
         self.layer_count += 1;
         self.written = output;
@@ -141,8 +142,8 @@ pub fn handmade_model(bit_width: BitWidth) -> Vec<u8> {
     );
 
     let mut description = Description {
-        name: "handmade",
-        labels: "",
+        name: "handmade".into(),
+        labels: "".into(),
         input_quantization: InputQuantization { sample_type: SampleType::U8, maps: 1, offset: 0 },
         input,
         arena_bytes: ARENA_BYTES,

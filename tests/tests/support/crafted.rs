@@ -162,8 +162,8 @@ impl<'a> Builder<'a> {
         }
         let sample_type = generator.pick(SampleType::U8, &[SampleType::I16]);
         let description = Description {
-            name: "crafted",
-            labels: "no\nyes",
+            name: "crafted".into(),
+            labels: "no\nyes".into(),
             input_quantization: InputQuantization { sample_type, maps, offset: 0 },
             input,
             arena_bytes: 0,
@@ -197,7 +197,7 @@ impl<'a> Builder<'a> {
         let offset = self.reserve(shape.elements()).offset;
         let zero_point = self.generator.zero_point();
         let mut layer = Layer {
-            name: "layer",
+            name: "layer".into(),
             operator,
             input: Operand { source, tensor },
             output: Tensor { shape, offset, zero_point, scale: SCALE },

@@ -165,7 +165,7 @@ fn damage_description(generator: &mut Generator, model: &mut Crafted) {
             let types = generator.pick(SampleType::U8, &[SampleType::I16]);
             description.input_quantization.sample_type = types;
         }
-        5 => description.labels = generator.pick("", &["a\nb\nc", "\n\n", "é"]),
+        5 => description.labels = generator.pick("", &["a\nb\nc", "\n\n", "é"]).into(),
         6 => word(generator, &mut description.self_test.digest),
         _ => damage_tensor(generator, &mut description.input),
     }

@@ -1,8 +1,7 @@
-// The application of `engine.rs` and `engine_portable.rs`, which say what `KernelSet` is.
+// The application of the examples beside this folder, which say what `KernelSet` is and how a model is loaded.
 
 use core::sync::atomic::{AtomicU8, AtomicUsize, Ordering};
 
-use tinyhero_firmware::engine::Engine;
 use tinyhero_firmware::slot;
 
 /// Room for the activations of an MLPerf Tiny network.
@@ -15,15 +14,18 @@ static SENSOR: [AtomicU8; INPUT_BYTES] = [const { AtomicU8::new(0) }; INPUT_BYTE
 /// The latest label.
 static LABEL: AtomicUsize = AtomicUsize::new(usize::MAX);
 
+type ApplicationEngine = Engine<KernelSet, ARENA_BYTES>;
+type Loaded<'e, 'm> = Option<LoadedModel<'e, 'm, KernelSet>>;
+
 #[cortex_m_rt::entry]
 fn main() -> ! {
-    static mut ENGINE: Engine<KernelSet, ARENA_BYTES> = Engine::new(KernelSet);
+    static mut ENGINE: ApplicationEngine = Engine::new(KernelSet);
     static mut INPUT: [u8; INPUT_BYTES] = [0; INPUT_BYTES];
     let region: &[u8] = match slot::take_region() {
         Some(region) => region,
         None => &[],
     };
-    if let Ok(mut model) = ENGINE.load(region) {
+    if let Some(mut model) = load(ENGINE, region) {
         let length = model.model().raw_input_bytes();
         loop {
             for (value, sample) in INPUT.iter_mut().zip(&SENSOR) {

@@ -32,13 +32,6 @@ pub(super) fn convolution_2d(
         with_sums: pairs.offset != 0,
     };
     let pixels = job.output.pixels();
-    let mut prepared = if plan.divided || pixels < PAIR_PIXELS {
-        None
-    } else {
-        pairs.prepare(columns, plan.depth)
-    };
-    let whole_pairs = prepared.is_some() && channels.is_multiple_of(2);
-    let done = if prepared.is_some() { channels / 2 } else { 0 };
     let mut next = 0;
     while next < pixels {
         // The last three overlap the ones before, which get the same values again. Fewer than three are three times the same.
@@ -54,14 +47,9 @@ pub(super) fn convolution_2d(
             let segment = windows.segment(row, end);
             let columns = columns.get_mut(..segment.depth * PAIR_PIXELS / 2)?;
             let sums = windows.fill(&tile, row, end, columns)?;
-            if let Some(prepared) = &mut prepared {
-                pairs.whole_tile(prepared, columns, sums, output, place, distance)?;
-            }
-            if !whole_pairs {
-                let ends = end == windows.image.kernel_rows;
-                let partials = Partials { resumes: row > 0, ends, sums: partials };
-                pairs.tile(columns, segment, sums, partials, output, place, distance, done)?;
-            }
+            let ends = end == windows.image.kernel_rows;
+            let partials = Partials { resumes: row > 0, ends, sums: partials };
+            pairs.tile(columns, segment, sums, partials, output, place, distance)?;
             row = end;
         }
         next += if distance == 0 { 1 } else { PAIR_PIXELS };

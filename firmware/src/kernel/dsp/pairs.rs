@@ -4,7 +4,8 @@ use core::ops::Range;
 
 use tinyhero_common::kernel::{Channels, PackedWeights};
 use tinyhero_common::model::Layout;
-use tinyhero_common::packing::channel_pairs::{field_bits, field_offset, pair_bytes};
+use tinyhero_common::packing::channel_pairs::{field_offset, pair_bytes};
+use tinyhero_common::packing::fields::field_bits;
 use tinyhero_common::requantize::{ActivationRange, Rescale, requantize};
 
 use super::words;
@@ -81,19 +82,19 @@ fn tile_loop(field_bits: u32) -> Loop {
         8 => Loop {
             start: th_dsp_tile_eight,
             end: th_dsp_tile_eight_end,
-            steps_exponent: 3,
+            steps_exponent: 2,
             depth_exponent: 2,
         },
         4 => Loop {
             start: th_dsp_tile_four,
             end: th_dsp_tile_four_end,
-            steps_exponent: 3,
+            steps_exponent: 2,
             depth_exponent: 2,
         },
         _ => Loop {
             start: th_dsp_tile_two,
             end: th_dsp_tile_two_end,
-            steps_exponent: 2,
+            steps_exponent: 1,
             depth_exponent: 3,
         },
     }
@@ -137,9 +138,6 @@ pub(super) struct Pairs<'a> {
     /// Null, or [`ANY_SHIFT`] if some shift is less than 1.
     requantized: *mut i32,
 }
-
-/// A job in which only the place of the output and the corrections are still to be put.
-pub(super) struct Prepared(Job);
 
 /// The part of every row that is multiplied, in weights from the row's beginning.
 #[derive(Clone, Copy)]
@@ -191,65 +189,10 @@ impl<'a> Pairs<'a> {
         depth.saturating_mul(self.field_bits as usize) / 16
     }
 
-    /// The job of [`Pairs::whole_tile`] for windows of this depth. `None` if the layer needs the general way.
-    pub fn prepare(&self, columns: &[u32], depth: usize) -> Option<Prepared> {
-        let pairs = self.shifts.len() / 2;
-        let segment = Segment { start: 0, depth };
-        let weights = self.weights_of(segment, &(0..pairs))?;
-        let fits = self.direct && pairs > 0 && columns.len() == depth.checked_mul(3)? / 2;
-        fits.then_some(Prepared(Job {
-            columns: columns.as_ptr(),
-            corrections: [0; 3],
-            biases: self.biases.as_ptr(),
-            multipliers: self.multipliers.as_ptr(),
-            shifts: self.shifts.as_ptr(),
-            doubled_zero_point: 2 * i32::from(self.zero_point) + 1,
-            output: core::ptr::null_mut(),
-            pixel_distance: 0,
-            partials_in: core::ptr::null(),
-            partials_out: self.requantized,
-            weights: weights.as_ptr(),
-            skip: (self.pair_words - self.segment_words(depth)) * 4,
-            end: columns.as_ptr_range().end,
-            entry: tile_loop(self.field_bits).entry(depth),
-            pairs,
-            mask: mask(self.field_bits),
-            second_entry: 0,
-        }))
-    }
-
-    /// Computes all whole pairs of channels of three pixels at `place` of the output, `distance` apart: what [`Pairs::tile`] does where
-    /// windows are not divided, with nothing to decide. An odd last channel is left out.
-    pub fn whole_tile(
-        &self,
-        prepared: &mut Prepared,
-        columns: &[u32],
-        sums: [i32; 3],
-        output: &mut [i8],
-        place: usize,
-        distance: usize,
-    ) -> Option<()> {
-        let job = &mut prepared.0;
-        let output = output.get_mut(place..place + 2 * distance + self.shifts.len())?;
-        if job.columns != columns.as_ptr() || job.end != columns.as_ptr_range().end {
-            return None;
-        }
-        job.corrections = sums.map(|sum| sum.wrapping_mul(self.offset));
-        job.biases = self.biases.as_ptr();
-        job.multipliers = self.multipliers.as_ptr();
-        job.shifts = self.shifts.as_ptr();
-        job.output = output.as_mut_ptr();
-        job.pixel_distance = distance;
-        // SAFETY: `prepare` has checked the weights of all whole pairs and that the columns, the same as now, are as long as a window; the table's
-        // parts are as long as there are channels. The third pixel's channels are the output's last ones.
-        unsafe { th_dsp_tile(job) };
-        Some(())
-    }
-
     /// Computes all channels of three pixels at `place` of the output, `distance` apart, in one segment of the window.
     ///
     /// `columns` are the segment's lanes. `partials` are sums to begin with, unless this is the first segment, and to leave, unless it is
-    /// the last. The first `done` pairs are left out. `None` if something does not fit.
+    /// the last. `None` if something does not fit.
     #[expect(
         clippy::too_many_arguments,
         reason = "they are what a job is made of, checked together in one place"
@@ -263,7 +206,6 @@ impl<'a> Pairs<'a> {
         output: &mut [i8],
         place: usize,
         distance: usize,
-        done: usize,
     ) -> Option<()> {
         let corrections = sums.map(|sum| sum.wrapping_mul(self.offset));
         if columns.len() != segment.depth.checked_mul(3)? / 2 || segment.depth == 0 {
@@ -289,12 +231,12 @@ impl<'a> Pairs<'a> {
         let direct = if self.direct { rows / 2 } else { 0 };
         // The last byte that the assembly writes belongs to the third pixel.
         output.get(place..distance.checked_mul(2)?.checked_add(place)?.checked_add(rows)?)?;
-        if direct > done {
+        if direct > 0 {
             let out = Some((output.as_mut_ptr().wrapping_add(place), distance));
             let none = self.requantized;
             self.run_tile(columns, segment, corrections, 0..direct, from, none, out)?;
         }
-        for pair in direct.max(done)..whole {
+        for pair in direct..whole {
             let mut left = [0; 6];
             if let (true, Some(sums)) =
                 (partials.resumes, partials.sums.get(pair * 6..pair * 6 + 6))

@@ -98,7 +98,7 @@ th_dsp_tile:
     .type th_dsp_tile_eight, %function
     .thumb_func
 th_dsp_tile_eight:
-    .rept 8
+    .rept 4
     ldrd    r11, lr, [r7], #8
     ldmia.w r6!, {r8, r9, r10}
     sxtb16  r12, r11
@@ -122,7 +122,7 @@ th_dsp_tile_eight_end:
     .type th_dsp_tile_four, %function
     .thumb_func
 th_dsp_tile_four:
-    .rept 8
+    .rept 4
     ldr     r11, [r7], #4
     th_dsp_masked_step 0, 4
     th_dsp_masked_step 8, 4
@@ -138,7 +138,7 @@ th_dsp_tile_four_end:
     .type th_dsp_tile_two, %function
     .thumb_func
 th_dsp_tile_two:
-    .rept 4
+    .rept 2
     ldr     r11, [r7], #4
     th_dsp_masked_step 0, 2
     th_dsp_masked_step 4, 2

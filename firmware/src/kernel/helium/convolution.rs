@@ -12,7 +12,8 @@
 use tinyhero_common::kernel::Convolution;
 use tinyhero_common::kernel::scratch::vector::{QUAD, Strips};
 use tinyhero_common::model::Layout;
-use tinyhero_common::packing::vector_pairs::{field_bits, pair_bytes, unit};
+use tinyhero_common::packing::fields::field_bits;
+use tinyhero_common::packing::vector_pairs::{pair_bytes, unit};
 
 use super::Table;
 use super::lines::{copy_lines, fill};

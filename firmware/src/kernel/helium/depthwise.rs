@@ -15,7 +15,8 @@ use tinyhero_common::kernel::scratch::vector::{
     Blocks, MOST_TAP_COLUMNS, MOST_TAP_ROWS, OCTET, TAP_BYTES,
 };
 use tinyhero_common::model::Layout;
-use tinyhero_common::packing::vector_pairs::{LANES, field_bits};
+use tinyhero_common::packing::fields::field_bits;
+use tinyhero_common::packing::vector_pairs::LANES;
 use tinyhero_common::packing::vector_rows::{place, row_bytes};
 
 use super::Table;

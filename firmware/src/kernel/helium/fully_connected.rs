@@ -5,7 +5,8 @@
 
 use tinyhero_common::kernel::FullyConnected;
 use tinyhero_common::model::Layout;
-use tinyhero_common::packing::vector_pairs::{field_bits, padded_depth, pair_bytes, unit};
+use tinyhero_common::packing::fields::field_bits;
+use tinyhero_common::packing::vector_pairs::{padded_depth, pair_bytes, unit};
 
 use super::Table;
 use super::lines::{copy_lines, fill};

@@ -3,8 +3,9 @@
 use core::arch::naked_asm;
 
 use tinyhero_common::kernel::PackedWeights;
-use tinyhero_common::packing::channel_pairs::{depth_multiple, field_bits, padded_depth};
+use tinyhero_common::packing::channel_pairs::{depth_multiple, padded_depth};
 use tinyhero_common::packing::field_quads::{field_offset, quad_bytes};
+use tinyhero_common::packing::fields::field_bits;
 
 use super::core_loops::{bytes, fields};
 

@@ -1,0 +1,99 @@
+//! What the layouts for fast kernels have in common: fields of 2, 4 or 8 bits that never straddle bytes, in units of some rows side by side.
+//!
+//! The layouts differ in how many rows a unit has, where in it the field of a weight stands, and whether fields are two's complement; their
+//! modules say it. One loop reads them all, and one writes them.
+
+use super::{BitWidth, channel_pairs, field_quads, vector_pairs, vector_rows};
+use crate::model::Layout;
+
+/// Logarithm of the bits that a field has.
+pub const fn field_exponent(bit_width: BitWidth) -> u32 {
+    match bit_width {
+        BitWidth::Two => 1,
+        BitWidth::Three | BitWidth::Four => 2,
+        BitWidth::Five | BitWidth::Six | BitWidth::Seven | BitWidth::Eight => 3,
+    }
+}
+
+/// Bits that a weight takes in the file: 2, 4 or 8.
+pub const fn field_bits(bit_width: BitWidth) -> u32 {
+    1 << field_exponent(bit_width)
+}
+
+/// Logarithm of the number of rows in a unit of the layout, and the bytes of a unit. `None` for the layouts that are tightly packed rows.
+pub const fn unit(layout: Layout, bit_width: BitWidth, row_length: usize) -> Option<(u32, usize)> {
+    Some(match layout {
+        Layout::Rows | Layout::ChannelQuads => return None,
+        Layout::ChannelPairs => (1, channel_pairs::pair_bytes(bit_width, row_length)),
+        Layout::FieldQuads => (2, field_quads::quad_bytes(bit_width, row_length)),
+        Layout::VectorPairs => (1, vector_pairs::pair_bytes(bit_width, row_length)),
+        Layout::VectorRows => (0, vector_rows::row_bytes(bit_width, row_length)),
+    })
+}
+
+/// Where in its unit the field of a weight begins: byte and bit.
+const fn place(layout: Layout, bit_width: BitWidth, row: usize, index: usize) -> (usize, u32) {
+    match layout {
+        Layout::ChannelPairs => channel_pairs::place(bit_width, row, index),
+        Layout::FieldQuads => field_quads::place(bit_width, row, index),
+        Layout::VectorPairs => vector_pairs::place(bit_width, row, index),
+        _ => vector_rows::place(bit_width, index),
+    }
+}
+
+/// The bit that tells a field `w + 2^(f−1)` from two's complement, at the top of a byte; 0 where fields are two's complement.
+const fn flipped(layout: Layout, bit_width: BitWidth) -> u8 {
+    match layout {
+        Layout::FieldQuads => 0x80,
+        Layout::ChannelPairs if field_bits(bit_width) < 8 => 0x80,
+        _ => 0,
+    }
+}
+
+/// Packs whole rows into zero bytes; `None` if there are too few or a weight does not fit the width.
+pub fn pack(
+    weights: &[i8],
+    layout: Layout,
+    bit_width: BitWidth,
+    row_length: usize,
+    packed: &mut [u8],
+) -> Option<()> {
+    let (unit_exponent, bytes) = unit(layout, bit_width, row_length)?;
+    let unused = 8 - field_bits(bit_width);
+    for (row, values) in weights.chunks_exact(row_length.max(1)).enumerate() {
+        let number = row >> unit_exponent;
+        let unit = packed.get_mut(number * bytes..(number + 1) * bytes)?;
+        for (index, &weight) in values.iter().enumerate() {
+            if i32::from(weight) < bit_width.min() || i32::from(weight) > bit_width.max() {
+                return None;
+            }
+            let (byte, bit) = place(layout, bit_width, row, index);
+            let top = (weight.cast_unsigned() << unused) ^ flipped(layout, bit_width);
+            *unit.get_mut(byte)? |= top >> unused << bit;
+        }
+    }
+    Some(())
+}
+
+/// Unpacks weights of one row, as many as `weights` has room for, from number `first` on. Fields beyond the end of `packed`, which a
+/// validated model has none of, count as zero bits.
+pub fn unpack(
+    packed: &[u8],
+    layout: Layout,
+    bit_width: BitWidth,
+    row_length: usize,
+    row: usize,
+    first: usize,
+    weights: &mut [i8],
+) {
+    let (unit_exponent, bytes) = unit(layout, bit_width, row_length).unwrap_or((0, 0));
+    let start = (row >> unit_exponent).saturating_mul(bytes);
+    let unused = 8 - field_bits(bit_width);
+    for (index, weight) in (first..).zip(weights) {
+        let (byte, bit) = place(layout, bit_width, row, index);
+        let byte = packed.get(start.saturating_add(byte)).map_or(0, |&byte| u32::from(byte));
+        // The field at the top of the byte, then down again with its sign.
+        let top = (byte << unused.wrapping_sub(bit)) as u8 ^ flipped(layout, bit_width);
+        *weight = top.cast_signed() >> unused;
+    }
+}
