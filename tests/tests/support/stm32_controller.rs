@@ -225,7 +225,7 @@ impl Access for Controller {
             // Words need the parallelism of words.
             (Chip::F405, _) if self.control >> 8 & 3 != 2 => self.fail(6),
             (Chip::F405, _) => self.program(place, &word.to_le_bytes()),
-            (Chip::L4R5, None) if place % 8 == 0 => self.half = Some((place, word)),
+            (Chip::L4R5, None) if place.is_multiple_of(8) => self.half = Some((place, word)),
             (Chip::L4R5, Some((first, low))) if place == first + 4 => {
                 let both = u64::from(word) << 32 | u64::from(low);
                 self.program(first, &both.to_le_bytes());
