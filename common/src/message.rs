@@ -8,7 +8,7 @@
 
 pub mod frame;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer};
 
 use crate::model::LoadError;
 use crate::slot::Slot;
@@ -19,6 +19,11 @@ pub const PROTOCOL_VERSION: u16 = 2;
 pub const LAYERS_PER_RESPONSE: usize = 32;
 /// Bytes of one layer's record in [`Response::Layers`].
 pub const LAYER_RECORD_BYTES: usize = 8;
+
+/// Bytes as bytes: the same on the wire as the sequence that serde takes a slice for, and copied as one.
+fn in_one_piece<S: Serializer>(bytes: &[u8], serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_bytes(bytes)
+}
 
 /// From host to board.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -32,6 +37,7 @@ pub enum Request<'a> {
         /// Number of inputs, at least 1.
         count: u16,
         /// `count` raw inputs of the model.
+        #[serde(serialize_with = "in_one_piece")]
         inputs: &'a [u8],
     },
     /// Run one raw input and report on its layers from `first` on. Answered by [`Response::Layers`].
@@ -39,6 +45,7 @@ pub enum Request<'a> {
         /// Index of the first layer to report.
         first: u16,
         /// One raw input.
+        #[serde(serialize_with = "in_one_piece")]
         input: &'a [u8],
     },
     /// Run the model's self-test. Answered by [`Response::SelfTest`].
@@ -61,6 +68,7 @@ pub enum Request<'a> {
         /// Where in the file.
         offset: u32,
         /// What.
+        #[serde(serialize_with = "in_one_piece")]
         bytes: &'a [u8],
     },
     /// Validate what has been written and use it from the next request on. Answered by [`Response::Activated`], or refused, and then the
@@ -100,6 +108,7 @@ pub enum Response<'a> {
         /// Clock counts of all the inferences together, input quantization included.
         count: u64,
         /// Per input: label (u16), digest over all layers (u32, 0 if not asked for), both little-endian, and the output's bytes.
+        #[serde(serialize_with = "in_one_piece")]
         results: &'a [u8],
     },
     /// Answers [`Request::Layers`].
@@ -111,6 +120,7 @@ pub enum Response<'a> {
         /// Clock counts of input quantization.
         input_count: u32,
         /// Records from the first requested layer on: digest and clock counts, both u32 and little-endian.
+        #[serde(serialize_with = "in_one_piece")]
         records: &'a [u8],
     },
     /// Answers [`Request::SelfTest`].

@@ -11,6 +11,7 @@ mod nvmc;
 mod ram_flash;
 #[cfg(target_os = "none")]
 mod region;
+pub mod stm32;
 
 use embedded_storage::nor_flash::NorFlash;
 use tinyhero_common::slot::{Record, Slot, room};

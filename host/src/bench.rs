@@ -18,9 +18,10 @@ use crate::quantizer::{Quantization, quantize};
 use crate::random::{self, Purpose};
 use crate::target::board::Board;
 use crate::target::client::Client;
+use crate::target::link::Link;
 use crate::target::qemu::Emulator;
 use crate::trained_network::TrainedNetwork;
-use crate::verify;
+use crate::verify::{self, Counts};
 
 /// Most inputs in the request that the server is measured with.
 const SERVER_INPUTS: usize = 16;
@@ -32,7 +33,7 @@ const SERVER_INSTRUCTIONS: u64 = 100_000_000;
 pub struct Bench {
     /// The board's folder name.
     pub board: String,
-    /// What counts are in: `instructions` for emulated boards.
+    /// What counts are in: `instructions` for emulated boards, `cycles` for real ones.
     pub unit: &'static str,
     /// One inference, input quantization included.
     pub total: u64,
@@ -44,8 +45,8 @@ pub struct Bench {
     pub flash: Flash,
     /// Bytes of RAM.
     pub ram: Ram,
-    /// What it costs to be asked over the link.
-    pub server: Server,
+    /// What it costs to be asked over the link; unknown for real boards, whose clock goes on while they wait for it.
+    pub server: Option<Server>,
 }
 
 /// What the server adds to the engine: frames received and sent, their checksums, the copying.
@@ -74,7 +75,7 @@ pub struct LayerCost {
     pub macs: u64,
     /// Bytes of its weights and channel table in the model file.
     pub bytes: usize,
-    /// Instructions.
+    /// Instructions or cycles.
     pub count: u64,
     /// Its part of the total, 0 to 1.
     pub share: f64,
@@ -112,6 +113,21 @@ pub struct Ram {
 /// The board refuses the model or is lost; or its self-test fails, in which case the counts would mean nothing.
 pub fn bench(board: &Board, image: &Path, file: &[u8], model: &Model<'_>) -> Result<Bench> {
     let mut client = verify::start(board, image, file)?;
+    measure(&mut client, board, Counts::Instructions, image, file, model)
+}
+
+/// The same on a board that holds `model` already, however it is reached.
+///
+/// # Errors
+/// See [`bench()`].
+pub fn measure<L: Link>(
+    client: &mut Client<L>,
+    board: &Board,
+    counts: Counts,
+    image: &Path,
+    file: &[u8],
+    model: &Model<'_>,
+) -> Result<Bench> {
     if !client.self_test()? {
         return Err(Error::check_failed(
             &board.name,
@@ -124,13 +140,19 @@ pub fn bench(board: &Board, image: &Path, file: &[u8], model: &Model<'_>) -> Res
     let layers = client.layers(&input)?;
     let output_bytes = model.output().shape.elements();
     let whole = client.run_without_digests(&input, input.len(), output_bytes, &mut |_| {})?;
-    let instructions = |ticks: u64| Emulator::instructions(board, ticks);
-    let total = instructions(whole.count);
+    let count_of = |ticks: u64| counts.of(board, ticks);
+    let total = count_of(whole.count);
     let share = |count: u64| count as f64 / total.max(1) as f64;
-    let input_count = instructions(u64::from(layers.input_count));
-    let affordable = SERVER_INSTRUCTIONS / total.max(1);
-    let inputs = usize::try_from(affordable).unwrap_or(SERVER_INPUTS).clamp(1, SERVER_INPUTS);
-    let server = server(board, &mut client, &input, output_bytes, inputs)?;
+    let input_count = count_of(u64::from(layers.input_count));
+    let server = match counts {
+        Counts::Cycles => None,
+        Counts::Instructions => {
+            let affordable = SERVER_INSTRUCTIONS / total.max(1);
+            let inputs = usize::try_from(affordable).unwrap_or(SERVER_INPUTS);
+            let inputs = inputs.clamp(1, SERVER_INPUTS);
+            Some(server(board, client, &input, output_bytes, inputs)?)
+        }
+    };
     let usage = client.usage()?;
     let input_cost = LayerCost {
         name: "input".to_string(),
@@ -142,7 +164,7 @@ pub fn bench(board: &Board, image: &Path, file: &[u8], model: &Model<'_>) -> Res
         share: share(input_count),
     };
     let costs = model.layers().zip(&layers.layers).map(|(layer, record)| {
-        let count = instructions(u64::from(record.count));
+        let count = count_of(u64::from(record.count));
         LayerCost {
             name: layer.name.to_string(),
             operator: operator_name(&layer.operator),
@@ -157,7 +179,7 @@ pub fn bench(board: &Board, image: &Path, file: &[u8], model: &Model<'_>) -> Res
     let parameters = model.parameters().len() as u64;
     Ok(Bench {
         board: board.name.clone(),
-        unit: "instructions",
+        unit: counts.unit(),
         total,
         macs: model.layers().map(|layer| layer.macs()).sum(),
         layers: std::iter::once(input_cost).chain(costs).collect(),
@@ -190,9 +212,9 @@ pub fn total(board: &Board, image: &Path, file: &[u8], model: &Model<'_>) -> Res
 /// Counts what the board executes from the end of one answer to the end of the next, and takes off what the engine did.
 ///
 /// While the board waits for the link its clock stands still. What is lost between two laps of it is under 30 instructions an inference.
-fn server(
+fn server<L: Link>(
     board: &Board,
-    client: &mut Client<Emulator>,
+    client: &mut Client<L>,
     input: &[u8],
     output_bytes: usize,
     inputs: usize,

@@ -14,6 +14,17 @@ fn crc_32_gives_the_check_value_of_its_catalogue_entry() {
 }
 
 #[test]
+fn the_fast_way_to_a_crc_gives_the_same() {
+    let bytes: Vec<u8> = (0..300u32).map(|place| (place * place + 7 * place) as u8).collect();
+    for start in 0..9 {
+        for end in start..bytes.len() {
+            let part = &bytes[start..end];
+            assert_eq!(Crc32::new().update_fast(part).finish(), Crc32::of(part), "{start}..{end}");
+        }
+    }
+}
+
+#[test]
 fn fnv_1a_gives_its_authors_answers() {
     let digest = |text| Digest::new().update(&bytes(text)).finish();
     assert_eq!(digest(""), 0x811C_9DC5);

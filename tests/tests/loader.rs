@@ -155,7 +155,7 @@ fn provoking(reason: Reason) -> Vec<(Vec<u8>, Option<u16>)> {
             vec![
                 (changed(|model| model.description.layer_count = 8), Some(7)),
                 (assemble(&bytes, &parameters), Some(6)),
-                (layer(2, |layer| layer.name = long), Some(2)),
+                (layer(2, |layer| layer.name = long.into()), Some(2)),
             ]
         }
         Reason::Shape => vec![

@@ -13,8 +13,12 @@ use tinyhero_firmware::kernel::Dsp;
 use tinyhero_firmware::link;
 use tinyhero_firmware::rtt::RttLink;
 use tinyhero_firmware::server::{Buffers, Server};
+use tinyhero_firmware::slot::stm32::{L4, Registers, Stm32Flash};
 use tinyhero_firmware::slot::{self, Slots};
 use tinyhero_firmware::stack;
+
+/// The controller is at this address (see `full_speed`'s manual, chapter 3).
+type Flash<'a> = Stm32Flash<Registers<'a, 0x4002_2000>, L4>;
 
 const ARENA_BYTES: usize = 128 * 1024;
 const FRAME_BYTES: usize = 4 * 1024;
@@ -32,7 +36,7 @@ fn main() -> ! {
         link: RttLink::new(),
         clock: CycleCounter::start(),
         activity: NoPin,
-        slots: Slots::fixed(region),
+        slots: Slots::halves(region, |memory| Flash::new(Registers::new(memory))),
         stack_high_water: stack::high_water,
     };
     link::finish(server.serve(ENGINE, BUFFERS))

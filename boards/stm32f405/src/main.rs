@@ -13,10 +13,14 @@ use tinyhero_firmware::kernel::Dsp;
 use tinyhero_firmware::link::{self, BoardLink};
 use tinyhero_firmware::semihosting;
 use tinyhero_firmware::server::{Buffers, Server};
+use tinyhero_firmware::slot::stm32::{F4, Registers, Stm32Flash};
 use tinyhero_firmware::slot::{self, Slots};
 use tinyhero_firmware::stack;
 
 const CLOCK_HERTZ: u32 = 168_000_000;
+/// The controller is at this address (see `full_speed`'s manual, chapter 3).
+type Flash<'a> = Stm32Flash<Registers<'a, 0x4002_3C00>, F4>;
+
 const ARENA_BYTES: usize = 96 * 1024;
 const FRAME_BYTES: usize = 4 * 1024;
 
@@ -40,7 +44,7 @@ fn main() -> ! {
         link,
         clock: SysTick::start(CLOCK_HERTZ),
         activity: pins.pa0.into_push_pull_output(),
-        slots: Slots::fixed(region),
+        slots: Slots::halves(region, |memory| Flash::new(Registers::new(memory))),
         stack_high_water: stack::high_water,
     };
     link::finish(server.serve(ENGINE, BUFFERS))

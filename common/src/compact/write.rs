@@ -42,12 +42,11 @@ impl<'a> Writer<'a> {
     #[inline(never)]
     fn bytes(&mut self, bytes: &[u8]) {
         self.number(bytes.len() as u64);
-        let end = self.used.saturating_add(bytes.len());
-        let place = self.room.get_mut(self.used..end).unwrap_or_default();
-        for (place, byte) in place.iter_mut().zip(bytes) {
-            *place = *byte;
+        let rest = self.room.get_mut(self.used..).unwrap_or_default();
+        if let Some((place, _)) = rest.split_at_mut_checked(bytes.len()) {
+            place.copy_from_slice(bytes);
         }
-        self.used = end;
+        self.used = self.used.saturating_add(bytes.len());
     }
 }
 

@@ -3,12 +3,14 @@
 //!
 //! Written out here because a board must decode while bytes arrive, and without a panic path.
 
-use core::cell::Cell;
-
 use serde::{Deserialize, Serialize};
 
 use crate::checksum::Crc32;
 use crate::compact;
+
+mod run;
+
+use run::copy;
 
 /// Bytes behind the message inside a frame: sequence number and CRC.
 const TRAILER_BYTES: usize = 8;
@@ -27,19 +29,28 @@ pub fn encode<'a, M: Serialize>(
     sequence: u32,
     frame: &'a mut [u8],
 ) -> Option<&'a [u8]> {
-    // A zero and one code byte go first; the message is written behind the room that stuffing may need.
-    let capacity = frame.len();
-    let overhead = capacity / 254 + 3;
-    let plain = frame.get_mut(overhead..)?;
+    // A zero and one code byte go first; the message is written behind the room that stuffing may need. Where there is more, it keeps
+    // every run off its place, which makes copying quick.
+    let least = frame.len() / LONGEST_RUN + 3;
+    let roomy = least.saturating_add(LONGEST_RUN);
+    let (start, end) = match put(message, sequence, frame, roomy) {
+        Some(end) => (roomy, end),
+        None => (least, put(message, sequence, frame, least)?),
+    };
+    stuff(frame, start, end)
+}
+
+/// Writes message, sequence number and CRC from `start` on; where they end.
+fn put<M: Serialize>(message: &M, sequence: u32, frame: &mut [u8], start: usize) -> Option<usize> {
+    let plain = frame.get_mut(start..)?;
     let used = compact::put(message, plain)?;
     let (body, rest) = plain.split_at_mut_checked(used)?;
-    let (place, _) = rest.split_at_mut_checked(TRAILER_BYTES)?;
+    let place = rest.first_chunk_mut::<TRAILER_BYTES>()?;
     let sequence = sequence.to_le_bytes();
-    let checksum = Crc32::new().update(body).update(&sequence).finish().to_le_bytes();
-    for (byte, value) in place.iter_mut().zip(sequence.into_iter().chain(checksum)) {
-        *byte = value;
-    }
-    stuff(frame, overhead, overhead.checked_add(used)?.checked_add(TRAILER_BYTES)?)
+    let checksum = Crc32::new().update_fast(body).update(&sequence).finish();
+    let ([s0, s1, s2, s3], [c0, c1, c2, c3]) = (sequence, checksum.to_le_bytes());
+    *place = [s0, s1, s2, s3, c0, c1, c2, c3];
+    start.checked_add(used)?.checked_add(TRAILER_BYTES)
 }
 
 /// Longest run of bytes that are not zero under one code.
@@ -47,34 +58,47 @@ const LONGEST_RUN: usize = 254;
 
 /// Stuffs `frame[start..end]` towards the front of `frame`, a zero before and a zero behind it.
 fn stuff(frame: &mut [u8], start: usize, end: usize) -> Option<&[u8]> {
-    // What is written never overtakes what is read, so the two may share the buffer.
-    let cells = Cell::from_mut(&mut *frame).as_slice_of_cells();
-    cells.first()?.set(0);
-    let mut source = cells.get(start..end)?;
-    let mut write = 1usize;
+    *frame.first_mut()? = 0;
+    let (mut read, mut write) = (start, 1usize);
     loop {
-        let (code, place) = cells.get(write..)?.split_first()?;
-        let mut length = 0usize;
-        for (to, from) in place.iter().zip(source).take(LONGEST_RUN) {
-            let byte = from.get();
-            if byte == 0 {
+        let length = move_run(frame.get_mut(..end)?, read, write.checked_add(1)?)?;
+        *frame.get_mut(write)? = length.wrapping_add(1) as u8;
+        read = read.wrapping_add(length);
+        write = write.wrapping_add(length).wrapping_add(1);
+        // A zero that ends a run is left out; a full run has none.
+        if length < LONGEST_RUN {
+            if read >= end {
                 break;
             }
-            to.set(byte);
-            length = length.wrapping_add(1);
-        }
-        code.set(length.wrapping_add(1) as u8);
-        write = write.wrapping_add(length).wrapping_add(1);
-        source = source.get(length..)?;
-        // A zero that ends a run is left out; a full run has none.
-        match source.split_first() {
-            Some((_, rest)) if length < LONGEST_RUN => source = rest,
-            None if length < LONGEST_RUN => break,
-            _ => {}
+            read = read.wrapping_add(1);
         }
     }
-    cells.get(write)?.set(0);
+    *frame.get_mut(write)? = 0;
     frame.get(..write.wrapping_add(1))
+}
+
+/// Moves the run that begins at `read` to `write` before it; how long it is.
+fn move_run(frame: &mut [u8], read: usize, write: usize) -> Option<usize> {
+    // Zeros often come together.
+    if frame.get(read) == Some(&0) {
+        return Some(0);
+    }
+    let mut length = 0usize;
+    loop {
+        let (front, back) = frame.split_at_mut_checked(read.wrapping_add(length))?;
+        let place = front.get_mut(write.wrapping_add(length)..)?;
+        let longest = LONGEST_RUN.wrapping_sub(length);
+        let source = back.get(..longest).unwrap_or(back);
+        let copied = copy(place, source);
+        length = length.wrapping_add(copied);
+        // Where the gap is shorter than the run, it goes gap by gap.
+        if copied < place.len() || copied == source.len() {
+            return Some(length);
+        }
+        if copied == 0 {
+            return None;
+        }
+    }
 }
 
 /// Takes bytes as they arrive and un-stuffs them into a buffer.
@@ -112,19 +136,15 @@ impl Decoder {
         let mut used = 0usize;
         loop {
             // What is left of a run is copied as it is.
-            let source = bytes.get(used..).unwrap_or_default();
-            let target = buffer.get_mut(self.length..).unwrap_or_default();
-            let mut copied = 0u8;
-            for (place, &byte) in target.iter_mut().zip(source).take(usize::from(self.run)) {
-                if byte == 0 {
-                    break;
-                }
-                *place = byte;
-                copied = copied.wrapping_add(1);
+            if self.run > 0 {
+                let source = bytes.get(used..).unwrap_or_default();
+                let source = source.get(..usize::from(self.run)).unwrap_or(source);
+                let target = buffer.get_mut(self.length..).unwrap_or_default();
+                let copied = copy(target, source);
+                self.run = self.run.wrapping_sub(copied as u8);
+                self.length = self.length.wrapping_add(copied);
+                used = used.wrapping_add(copied);
             }
-            self.run = self.run.wrapping_sub(copied);
-            self.length = self.length.wrapping_add(usize::from(copied));
-            used = used.wrapping_add(usize::from(copied));
             let Some(&byte) = bytes.get(used) else { return (used, Progress::More) };
             used = used.wrapping_add(1);
             match self.push(byte, buffer) {
@@ -174,7 +194,7 @@ impl Decoder {
 /// Checks a complete frame: its sequence number and its message, still encoded. `None` if the CRC is wrong.
 pub fn check(frame: &[u8]) -> Option<(u32, &[u8])> {
     let (covered, crc) = frame.split_last_chunk::<4>()?;
-    if Crc32::of(covered) != u32::from_le_bytes(*crc) {
+    if Crc32::new().update_fast(covered).finish() != u32::from_le_bytes(*crc) {
         return None;
     }
     let (message, sequence) = covered.split_last_chunk::<4>()?;

@@ -7,7 +7,7 @@ use tinyhero_common::message::{Refusal, Request, Response};
 use super::End;
 
 /// Bytes taken from the link at once.
-const CHUNK_BYTES: usize = 256;
+const CHUNK_BYTES: usize = 512;
 
 /// The server's memory. `FRAME` is the longest frame, encoded, in either direction; made to be a static.
 pub struct Buffers<const FRAME: usize> {

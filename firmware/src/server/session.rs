@@ -189,9 +189,7 @@ impl<Link: Read + Write, Time: Clock, Pin: OutputPin> Session<Link, Time, Pin> {
             let place = results.get_mut(used..end).ok_or(Refusal::TooLarge)?;
             let (first, scores) = place.split_first_chunk_mut().ok_or(Refusal::TooLarge)?;
             *first = head;
-            for (byte, score) in scores.iter_mut().zip(output.scores) {
-                *byte = score.cast_unsigned();
-            }
+            copy_scores(scores, output.scores);
             used = end;
         }
         let results = results.get(..used).ok_or(Refusal::TooLarge)?;
@@ -254,5 +252,17 @@ impl<Link: Read + Write, Time: Clock, Pin: OutputPin> Session<Link, Time, Pin> {
             return Err(Refusal::SelfTest);
         }
         Ok(())
+    }
+}
+
+/// Copies the output's values as bytes, a word at a time.
+fn copy_scores(places: &mut [u8], scores: &[i8]) {
+    let (words, rest) = places.as_chunks_mut();
+    let (fours, last) = scores.as_chunks();
+    for (word, [s0, s1, s2, s3]) in words.iter_mut().zip(fours) {
+        *word = [*s0, *s1, *s2, *s3].map(i8::cast_unsigned);
+    }
+    for (byte, score) in rest.iter_mut().zip(last) {
+        *byte = score.cast_unsigned();
     }
 }

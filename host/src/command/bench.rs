@@ -10,16 +10,20 @@ use super::model_file;
 use super::output::Output;
 use super::session;
 use crate::artifact;
+#[cfg(feature = "probe")]
+use crate::bench::measure;
 use crate::bench::{Bench, bench, untrained};
 use crate::error::{Error, Result};
 use crate::export::export_for;
 use crate::integer_network::IntegerNetwork;
 use crate::report::table::{Table, grouped};
-use crate::target::board::Core;
+use crate::target::board::{Board, Core};
+#[cfg(feature = "probe")]
+use crate::verify::Counts;
 
-/// Count instructions per layer on boards, and show RAM and flash
+/// Count instructions or cycles per layer on boards, and show RAM and flash
 ///
-/// Emulated boards count instructions, exactly and repeatably; they are not cycles.
+/// Emulated boards count instructions, exactly and repeatably; they are not cycles. A real board, behind a --probe, counts its core's cycles.
 ///
 /// Example: tinyhero bench --network resnet8 --bits 4 --on mps2-an386
 #[derive(Debug, clap::Args)]
@@ -39,6 +43,9 @@ pub struct Options {
     /// An earlier run's --json file: shows what has changed since
     #[arg(long, value_name = "FILE")]
     compare: Option<PathBuf>,
+    #[cfg(feature = "probe")]
+    #[command(flatten)]
+    probe: super::flash::ProbeOptions,
     #[command(flatten)]
     output: Output,
 }
@@ -50,20 +57,31 @@ pub fn run(options: &Options) -> Result<()> {
         Some(path) => Earlier::read(path)?,
         None => Earlier::default(),
     };
-    let session = session::prepare(&options.on, output)?;
-    let benches = session
-        .boards
-        .par_iter()
-        .map(|(board, image)| {
-            let file = subject.file_for(board.core)?;
-            let place = options.model.clone().unwrap_or_else(|| PathBuf::from(&board.name));
-            bench(board, image, &file, &model_file::load(&place, &file)?)
-        })
-        .collect::<Result<Vec<_>>>()?;
+    let benches = run_on(options, &subject)?;
     for bench in &benches {
         show(bench, &earlier, output);
     }
     output.json(&benches)
+}
+
+/// Measures on the real board behind a probe if one is named, else on the emulated boards.
+fn run_on(options: &Options, subject: &Subject) -> Result<Vec<Bench>> {
+    let output = &options.output;
+    let place = |board: &Board| options.model.clone().unwrap_or_else(|| board.name.clone().into());
+    #[cfg(feature = "probe")]
+    if options.probe.probe.is_some() {
+        let on_board = |board: &Board| subject.file_for(board.core);
+        let connected = options.probe.connect(&options.on, &on_board, output)?;
+        let (board, image, file, mut client) = connected;
+        let model = model_file::load(&place(&board), &file)?;
+        return Ok(vec![measure(&mut client, &board, Counts::Cycles, &image, &file, &model)?]);
+    }
+    let session = session::prepare(&options.on, output)?;
+    let on_board = |(board, image): &(Board, PathBuf)| {
+        let file = subject.file_for(board.core)?;
+        bench(board, image, &file, &model_file::load(&place(board), &file)?)
+    };
+    session.boards.par_iter().map(on_board).collect()
 }
 
 /// What is measured.
@@ -183,12 +201,14 @@ fn show(bench: &Bench, earlier: &Earlier, output: &Output) {
         grouped(u64::from(bench.ram.arena)),
         grouped(u64::from(bench.ram.stack))
     ));
-    output.line(format_args!(
-        "server: {} {} an inference beside the engine ({:.2} %), {} inputs a request, {:.0} inferences a second here",
-        grouped(bench.server.count),
-        bench.unit,
-        100.0 * bench.server.overhead,
-        bench.server.inputs_per_request,
-        bench.server.inferences_per_second
-    ));
+    if let Some(server) = &bench.server {
+        output.line(format_args!(
+            "server: {} {} an inference beside the engine ({:.2} %), {} inputs a request, {:.0} inferences a second here",
+            grouped(server.count),
+            bench.unit,
+            100.0 * server.overhead,
+            server.inputs_per_request,
+            server.inferences_per_second
+        ));
+    }
 }

@@ -78,21 +78,22 @@ impl ProbeOptions {
 }
 
 impl ProbeOptions {
-    /// The real board named, running its firmware with the model `file`.
+    /// The real board named, with its firmware's image, running it with the model file that `file` gives for it.
     ///
     /// # Errors
     /// See [`connect`].
     pub fn connect(
         &self,
         names: &[String],
-        file: &[u8],
+        file: &dyn Fn(&Board) -> Result<Vec<u8>>,
         output: &Output,
-    ) -> Result<(Board, Client<ProbeLink>)> {
+    ) -> Result<(Board, PathBuf, Vec<u8>, Client<ProbeLink>)> {
         let probe = open(self.probe.as_deref())?;
         let (board, image) = session::prepare_hardware(names, output)?;
         let log = self.log(&board.name, &image)?;
-        let client = connect(probe, &board, &image, file, log)?;
-        Ok((board, client))
+        let file = file(&board)?;
+        let client = connect(probe, &board, &image, &file, log)?;
+        Ok((board, image, file, client))
     }
 }
 

@@ -112,7 +112,8 @@ fn infer(
     let names = std::slice::from_ref(&options.on);
     #[cfg(feature = "probe")]
     if options.probe.probe.is_some() {
-        let (board, mut client) = options.probe.connect(names, file, &options.output)?;
+        let same = |_: &Board| Ok(file.to_vec());
+        let (board, _, _, mut client) = options.probe.connect(names, &same, &options.output)?;
         let batch = client.run(raw, raw.len(), output_bytes, &mut |_| {})?;
         return Ok((board, batch));
     }

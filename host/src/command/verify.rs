@@ -13,9 +13,11 @@ use crate::dataset::Split;
 use crate::error::{Error, Result};
 use crate::integer::{self, Evaluation};
 use crate::report::table::{Table, grouped, percent};
-use crate::verify::{BoardReport, plant_wrong_bit, verify_board};
 #[cfg(feature = "probe")]
-use crate::verify::{Counts, compare};
+use crate::target::board::Board;
+#[cfg(feature = "probe")]
+use crate::verify::compare;
+use crate::verify::{BoardReport, Counts, plant_wrong_bit, verify_board};
 use tinyhero_common::model::Model;
 
 /// Run the same inputs on boards and on the host and compare every output and every layer
@@ -91,7 +93,8 @@ fn run_on(
     let output = &options.output;
     #[cfg(feature = "probe")]
     if options.probe.probe.is_some() {
-        let (board, mut client) = options.probe.connect(&options.on, board_file, output)?;
+        let same = |_: &Board| Ok(board_file.to_vec());
+        let (board, _, _, mut client) = options.probe.connect(&options.on, &same, output)?;
         let bar = output.progress(&board.name, test.len() as u64);
         let mut progress = |done| bar.set_position(done as u64);
         let counts = Counts::Cycles;
@@ -129,6 +132,8 @@ pub fn on_boards(
 
 /// The reports for a person.
 pub fn table(reports: &[BoardReport]) -> Table {
+    let unit = reports.first().map_or(Counts::Instructions.unit(), |report| report.unit);
+    let counted = format!("{unit} per inference");
     let mut table = Table::new([
         "board",
         "inputs",
@@ -136,7 +141,7 @@ pub fn table(reports: &[BoardReport]) -> Table {
         "layers",
         "accuracy",
         "host accuracy",
-        "instructions per inference",
+        counted.as_str(),
     ]);
     for report in reports {
         table.row([

@@ -134,6 +134,11 @@ pub struct ChipIdentity {
     pub value: u32,
 }
 
+/// What is the case where a board file says nothing.
+const fn modelled() -> bool {
+    true
+}
+
 /// How QEMU emulates a board.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
@@ -143,6 +148,10 @@ pub struct Emulation {
     /// Further arguments for QEMU.
     #[serde(default)]
     pub arguments: Vec<String>,
+    /// Whether QEMU models the controller of the flash that the models are in, or they are in RAM; without it the firmware's writes do
+    /// nothing, which it notices.
+    #[serde(default = "modelled")]
+    pub flash_controller: bool,
 }
 
 /// A board: one folder in `boards/`.

@@ -93,7 +93,8 @@ impl Chip {
         let process = Command::new("qemu-system-arm")
             .args(["-machine", machine, "-S", "-nographic", "-monitor", "none"])
             .args(["-serial", "none", "-gdb", &socket("stub"), "-qtest", &socket("bus")])
-            .args(["-qtest-log", "none"])
+            // Time goes by instructions: by the machine's own clock the board's would start late, or not, when the machine is busy.
+            .args(["-qtest-log", "none", "-icount", "shift=6,align=off,sleep=off"])
             .args(arguments)
             .stdin(Stdio::null())
             .stdout(Stdio::null())

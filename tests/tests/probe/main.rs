@@ -11,6 +11,7 @@ use std::sync::{Arc, Mutex, OnceLock};
 
 use chip::{Chip, Overlay};
 use port::EmulatedProbe;
+use tinyhero::bench::{self, untrained};
 use tinyhero::dataset::Split;
 use tinyhero::export::export;
 use tinyhero::flash::{Request, connect, flash};
@@ -138,6 +139,20 @@ fn microbit_is_flashed_read_back_and_gives_the_hosts_results_for_every_digit() {
     let report = compare_digits(&mut client, &board, &test.limited(20));
     assert!(report.agrees(), "{report:?}");
 
+    // What it costs, by the board's own clock, which repeats here to the last tick.
+    let model = Model::load(file).unwrap();
+    let mut measure =
+        || bench::measure(&mut client, &board, Counts::Cycles, &image, file, &model).unwrap();
+    let measured = measure();
+    println!("{measured:?}");
+    assert_eq!((measured.unit, measured.layers.len()), ("cycles", model.layers().count() + 1));
+    assert_eq!(measured.macs, model.layers().map(|layer| layer.macs()).sum::<u64>());
+    assert!(measured.layers.iter().all(|layer| layer.count > 0));
+    let layers: u64 = measured.layers.iter().map(|layer| layer.count).sum();
+    assert!(layers.abs_diff(measured.total) * 100 < measured.total, "{layers} in all layers");
+    assert_eq!(measure(), measured);
+    assert!(measured.ram.arena > 0 && measured.ram.stack > 0 && measured.server.is_none());
+
     // The cable is pulled.
     chip.lock().unwrap().unplug();
     let error = line(client.self_test().unwrap_err());
@@ -193,17 +208,34 @@ fn another_chip_than_the_boards_is_named() {
 fn flash_that_does_not_take_what_is_written_is_noticed_by_reading_it_back() {
     let (board, image) = ready("stm32f405");
     let (file, _) = digits();
+    let place = tempfile::tempdir().unwrap();
+    let model = place.path().join("model.hero");
+    std::fs::write(&model, file).unwrap();
     // DBGMCU_IDCODE, which QEMU lacks.
     let overlay = Overlay { words: &[(0xE004_2000, 0x1000_6413)] };
-    let chip = chip(&board, overlay, &[]);
-    let request = Request { image: &image, firmware: true, model: Some(file), slot: None };
+    let address = board.memory.model.address;
+    let firmware_loader = format!("loader,file={}", image.display());
+    let model_loader = format!("loader,file={},addr={address:#x},force-raw=on", model.display());
+    let chip = chip(&board, overlay, &["-device", &firmware_loader, "-device", &model_loader]);
+    let holds_what_was_loaded = || {
+        let mut chip = chip.lock().unwrap();
+        let parts = firmware_parts(&image).unwrap();
+        parts.iter().all(|part| chip.memory(part.address, part.bytes.len()) == part.bytes)
+            && chip.memory(address, file.len()) == *file
+    };
+    assert!(holds_what_was_loaded());
+
+    // The firmware is there and needs no writing; another model does.
+    let other = export(&untrained("mlp", BitWidth::Eight).unwrap()).unwrap().bytes;
+    let request = Request { image: &image, firmware: true, model: Some(&other), slot: None };
     let probe = EmulatedProbe::on(&chip);
     let error = flash(probe, &board, &request, None, &mut |_| {}).map(|_| ()).unwrap_err();
     assert_eq!(error.exit_code(), 1);
     let error = line(error);
     assert!(
-        error.starts_with("stm32f405: the firmware was written, but at 0x080000")
+        error.starts_with("stm32f405: the model was written, but at 0x080400")
             && error.contains("something else is read back"),
         "{error}"
     );
+    assert!(holds_what_was_loaded());
 }
