@@ -53,6 +53,8 @@ impl Crc32 {
     }
 
     /// The same as [`Crc32::update`] at about four instructions a byte, for a table of 1 kB: for what is checked again and again.
+    // Compiled where it is used: this crate is compiled for size, which would put every byte's part into a function of its own.
+    #[inline]
     pub fn update_fast(mut self, bytes: &[u8]) -> Self {
         let byte = |crc: u32| (crc >> 8) ^ BYTES[(crc & 0xFF) as usize];
         let word =

@@ -410,7 +410,7 @@ impl<'a> Model<'a> {
     /// Takes a model file at its word once its header and checksum are right. For a file that the exporter has written and nobody can have
     /// changed since, say one that is part of the application's image: the exporter has validated it.
     ///
-    /// With any other file, running the model cannot do harm, but it may compute anything.
+    /// With any other file, running the model reads and writes only what it is given, but it may compute anything, and take any time.
     ///
     /// # Errors
     /// The header, the checksum or the description's beginning is wrong.

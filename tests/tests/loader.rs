@@ -6,11 +6,14 @@ mod crafted;
 use crafted::{Crafted, assemble, repair};
 use tinyhero_common::checksum::Digest;
 use tinyhero_common::kernel::{InputMap, Portable};
+use tinyhero_common::message::Refusal;
 use tinyhero_common::model::{
     FORMAT_VERSION, Layer, LoadError, Model, Operator, Reason, Region, Shape, file_bytes,
 };
 use tinyhero_common::network::{LayerDigests, run};
 use tinyhero_common::requantize::ActivationRange;
+use tinyhero_firmware::engine::{Engine, LoadedModel};
+use tinyhero_firmware::kernel::FullyConnectedOnly;
 use tinyhero_tests::Generator;
 
 #[test]
@@ -24,6 +27,42 @@ fn the_crafted_model_loads_and_runs() {
     let output = run(&model, &mut Portable, &mut digests, &input, &mut arena).unwrap();
     assert!(output.label < output.scores.len());
     assert_ne!(digests.finish(), Digest::new().finish());
+}
+
+#[test]
+fn kernels_without_an_operator_do_not_load_it() {
+    let mut engine = Engine::<_, 8192>::new(FullyConnectedOnly(Portable));
+    let file = Crafted::every_operator().file();
+    let layers: Vec<Operator> =
+        Model::load(&file).unwrap().layers().map(|layer| layer.operator).collect();
+    let other = |operator: &Operator| !matches!(operator, Operator::FullyConnected { .. });
+    let first = layers.iter().position(other).map(|layer| layer as u16);
+    assert!(first.is_some());
+    let reason = Reason::Operator;
+    let refusal = |result: Result<_, Refusal>| result.map(|_| ()).unwrap_err();
+    assert_eq!(refusal(engine.load(&file).map(drop)), Refusal::Model { reason, layer: first });
+    assert_eq!(
+        refusal(engine.load_trusted(&file).map(drop)),
+        Refusal::Model { reason, layer: None }
+    );
+}
+
+#[test]
+fn a_trusted_model_computes_what_a_validated_one_does() {
+    let file = Crafted::every_operator().file();
+    let mut engine = Engine::<_, 8192>::new(Portable);
+    let digest = |mut loaded: LoadedModel<'_, '_, Portable>| {
+        let input = vec![100; loaded.model().raw_input_bytes()];
+        let mut digests = LayerDigests::default();
+        loaded.run(&input, &mut digests).unwrap();
+        digests.finish()
+    };
+    let validated = digest(engine.load(&file).unwrap());
+    assert_eq!(digest(engine.load_trusted(&file).unwrap()), validated);
+    let mut damaged = file.clone();
+    *damaged.last_mut().unwrap() ^= 1;
+    let refusal = engine.load_trusted(&damaged).map(drop).unwrap_err();
+    assert_eq!(refusal, Refusal::Model { reason: Reason::Checksum, layer: None });
 }
 
 #[test]
@@ -113,6 +152,8 @@ fn table(model: &Crafted, index: usize) -> usize {
 fn provoking(reason: Reason) -> Vec<(Vec<u8>, Option<u16>)> {
     const BIG: u16 = 60_000;
     match reason {
+        // Only kernels that leave something out refuse it: `kernels_without_an_operator_do_not_load_it`.
+        Reason::Operator => vec![],
         Reason::Magic => vec![(patched(3, b"o"), None)],
         Reason::Version => {
             let next = (FORMAT_VERSION + 1).to_le_bytes();
@@ -404,7 +445,7 @@ fn too_wide_softmax() -> Vec<u8> {
 fn every_reason_is_given_for_a_file_that_provokes_it() {
     let reasons: Vec<Reason> =
         (0u8..).map_while(|index| postcard::from_bytes(&[index]).ok()).collect();
-    assert_eq!(reasons.len(), 23);
+    assert_eq!(reasons.len(), 24);
     let mut files = 0;
     for reason in reasons {
         for (number, (file, layer)) in provoking(reason).into_iter().enumerate() {

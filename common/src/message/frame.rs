@@ -1,7 +1,8 @@
 //! Frames: consistent overhead byte stuffing (Cheshire and Baker, "Consistent Overhead Byte Stuffing", 1997) around a
 //! message, its sequence number and a CRC-32.
 //!
-//! Written out here because a board must decode while bytes arrive, and without a panic path.
+//! Written out here because a board must decode while bytes arrive, and without a panic path. What touches every byte is compiled where it is
+//! used, at the user's optimization level.
 
 use serde::{Deserialize, Serialize};
 
@@ -41,6 +42,7 @@ pub fn encode<'a, M: Serialize>(
 }
 
 /// Writes message, sequence number and CRC from `start` on; where they end.
+#[inline]
 fn put<M: Serialize>(message: &M, sequence: u32, frame: &mut [u8], start: usize) -> Option<usize> {
     let plain = frame.get_mut(start..)?;
     let used = compact::put(message, plain)?;
@@ -57,6 +59,7 @@ fn put<M: Serialize>(message: &M, sequence: u32, frame: &mut [u8], start: usize)
 const LONGEST_RUN: usize = 254;
 
 /// Stuffs `frame[start..end]` towards the front of `frame`, a zero before and a zero behind it.
+#[inline]
 fn stuff(frame: &mut [u8], start: usize, end: usize) -> Option<&[u8]> {
     *frame.first_mut()? = 0;
     let (mut read, mut write) = (start, 1usize);
@@ -78,6 +81,7 @@ fn stuff(frame: &mut [u8], start: usize, end: usize) -> Option<&[u8]> {
 }
 
 /// Moves the run that begins at `read` to `write` before it; how long it is.
+#[inline]
 fn move_run(frame: &mut [u8], read: usize, write: usize) -> Option<usize> {
     // Zeros often come together.
     if frame.get(read) == Some(&0) {
@@ -132,6 +136,7 @@ impl Decoder {
     }
 
     /// Takes bytes up to the end of a frame: how many it took, all of them if the frame goes on, and what they led to.
+    #[inline]
     pub fn feed(&mut self, bytes: &[u8], buffer: &mut [u8]) -> (usize, Progress) {
         let mut used = 0usize;
         loop {
@@ -155,6 +160,7 @@ impl Decoder {
     }
 
     /// Takes one byte.
+    #[inline]
     fn push(&mut self, byte: u8, buffer: &mut [u8]) -> Progress {
         if byte == 0 {
             let complete = !self.broken && self.run == 0;
@@ -192,6 +198,7 @@ impl Decoder {
 }
 
 /// Checks a complete frame: its sequence number and its message, still encoded. `None` if the CRC is wrong.
+#[inline]
 pub fn check(frame: &[u8]) -> Option<(u32, &[u8])> {
     let (covered, crc) = frame.split_last_chunk::<4>()?;
     if Crc32::new().update_fast(covered).finish() != u32::from_le_bytes(*crc) {

@@ -72,17 +72,15 @@ impl<Link: Read + Write> Connection<Link> {
             while let Some(bytes) = buffers.chunk.get(buffers.unread.clone())
                 && !bytes.is_empty()
             {
-                let (used, progress) = self.decoder.feed(bytes, &mut buffers.received);
+                let (used, progress) = feed(&mut self.decoder, bytes, &mut buffers.received);
                 buffers.unread.start = buffers.unread.start.wrapping_add(used);
                 let length = match progress {
                     Progress::More => continue,
                     Progress::Frame(length) => length,
                     Progress::Dropped => 0,
                 };
-                match buffers.received.get(..length).and_then(frame::check) {
-                    Some((sequence, message)) => {
-                        return Ok(RequestFrame { sequence, length: message.len() });
-                    }
+                match buffers.received.get(..length).and_then(check) {
+                    Some(frame) => return Ok(frame),
                     None if self.send(&Response::Damaged, 0, &mut buffers.frame) => {}
                     None => return Err(End::Failed),
                 }
@@ -105,6 +103,21 @@ impl<Link: Read + Write> Connection<Link> {
             None => false,
         }
     }
+}
+
+// The next three are not generic, so that they are compiled with this crate and its optimization level, as they touch every byte.
+
+/// See [`Decoder::feed`].
+#[inline(never)]
+fn feed(decoder: &mut Decoder, bytes: &[u8], received: &mut [u8]) -> (usize, Progress) {
+    decoder.feed(bytes, received)
+}
+
+/// The frame that has been received; `None` if its checksum is wrong.
+#[inline(never)]
+fn check(received: &[u8]) -> Option<RequestFrame> {
+    let (sequence, message) = frame::check(received)?;
+    Some(RequestFrame { sequence, length: message.len() })
 }
 
 /// The response as a frame, or a refusal if it does not fit one.

@@ -1,6 +1,7 @@
 //! Runs of bytes that are not zero, copied two words at a time.
 
 /// Zero if none of the four bytes is.
+#[inline]
 const fn zeros_in(bytes: [u8; 4]) -> u32 {
     // A byte borrows from its highest bit only if it was zero, or if one below it did, which was zero then.
     let word = u32::from_le_bytes(bytes);
@@ -8,6 +9,7 @@ const fn zeros_in(bytes: [u8; 4]) -> u32 {
 }
 
 /// Copies up to the first zero, or as far as both go; how many bytes that were.
+#[inline]
 pub(super) fn copy(target: &mut [u8], source: &[u8]) -> usize {
     let mut copied = 0usize;
     for (place, two) in target.as_chunks_mut().0.iter_mut().zip(source.as_chunks().0) {
