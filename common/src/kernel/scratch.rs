@@ -14,13 +14,6 @@ pub const ALIGNMENT: u32 = 4;
 /// Scratch bytes of a layer. In a layout whose kernels this build does not have, what the portable kernels need.
 pub const fn bytes(operator: &Operator, input: Shape, output: Shape) -> usize {
     match operator {
-        Operator::Convolution2d { weights, .. }
-        | Operator::DepthwiseConvolution2d { weights, .. }
-        | Operator::FullyConnected { weights }
-            if !weights.layout.has_kernels() =>
-        {
-            0
-        }
         Operator::Convolution2d { window, weights } => {
             let row = window.taps().saturating_mul(input.channels as usize);
             larger(row, convolution(*window, *weights, input, output))
@@ -28,6 +21,7 @@ pub const fn bytes(operator: &Operator, input: Shape, output: Shape) -> usize {
         Operator::DepthwiseConvolution2d { window, weights } => {
             larger(window.taps(), depthwise(*window, *weights, input, output))
         }
+        Operator::FullyConnected { weights } if !weights.layout.has_kernels() => 0,
         Operator::FullyConnected { weights } => match weights.layout {
             Layout::Rows | Layout::ChannelQuads | Layout::VectorRows => 0,
             Layout::VectorPairs => {
@@ -46,6 +40,7 @@ pub const fn bytes(operator: &Operator, input: Shape, output: Shape) -> usize {
 
 const fn convolution(window: Window, weights: Weights, input: Shape, output: Shape) -> usize {
     match weights.layout {
+        layout if !layout.has_kernels() => 0,
         Layout::Rows | Layout::ChannelQuads | Layout::VectorRows => 0,
         Layout::VectorPairs => vector::Strips::new(window, weights.bit_width, input, output).bytes,
         Layout::FieldQuads => {
@@ -60,6 +55,7 @@ const fn convolution(window: Window, weights: Weights, input: Shape, output: Sha
 
 const fn depthwise(window: Window, weights: Weights, input: Shape, output: Shape) -> usize {
     match weights.layout {
+        layout if !layout.has_kernels() => 0,
         Layout::ChannelQuads => match QuadColumns::new(window, input, output) {
             Some(columns) => columns.scratch_bytes(),
             None => 0,
