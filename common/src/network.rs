@@ -136,15 +136,10 @@ pub(crate) fn weights_of<'a>(
     (packed, Channels::new(table, rows))
 }
 
-/// Asked again where a layer runs, though an engine does not load what its kernels leave out, so that the compiler sees what is never run.
-#[inline(always)]
-fn computes<K: Kernels>(_: &K, operator: &Operator) -> bool {
-    K::computes(operator)
-}
-
 /// Runs one layer of a validated model.
-fn run_layer(model: &Model<'_>, kernels: &mut impl Kernels, layer: &Layer<'_>, arena: &mut [i8]) {
-    if !computes(kernels, &layer.operator) {
+fn run_layer<K: Kernels>(model: &Model<'_>, kernels: &mut K, layer: &Layer<'_>, arena: &mut [i8]) {
+    // Such a layer is not loaded. Asked again, so that the compiler sees what is never run.
+    if !K::computes(&layer.operator) {
         return;
     }
     let input = range(layer.input.tensor.region());

@@ -48,8 +48,8 @@ impl<K: Kernels, const ARENA: usize> Engine<K, ARENA> {
         region: &'m [u8],
     ) -> Result<LoadedModel<'e, 'm, K>, Refusal> {
         let model = Model::load_trusted(file_in(region)?)?;
-        if !model.layers().all(|layer| K::computes(&layer.operator)) {
-            return Err(Refusal::Model { reason: Reason::Operator, layer: None });
+        if let Some(layer) = model.layers().position(|layer| !K::computes(&layer.operator)) {
+            return Err(Refusal::Model { reason: Reason::Operator, layer: Some(layer as u16) });
         }
         self.with_room_for(model)
     }

@@ -19,6 +19,19 @@ const WIDTHS: [BitWidth; 3] = [BitWidth::Eight, BitWidth::Four, BitWidth::Two];
 /// Boards with less RAM do not hold these networks.
 const LEAST_RAM: u32 = 1 << 20;
 
+/// The emulated boards with room for the networks, and their firmware.
+fn boards() -> Vec<(Board, PathBuf)> {
+    let setup = setup::ensure(&mut |_| {}).unwrap();
+    let boards: Vec<Board> = board::emulated()
+        .unwrap()
+        .into_iter()
+        .filter(|board| board.memory.ram.bytes >= LEAST_RAM)
+        .collect();
+    assert!(boards.len() >= 5);
+    let images = firmware_image::build(&boards, &setup, &mut |line| eprintln!("{line}")).unwrap();
+    boards.into_iter().zip(images).collect()
+}
+
 /// The instructions of one inference of a network with random weights, laid out for the board's core.
 fn instructions(board: &Board, image: &Path, network: &str, bit_width: BitWidth) -> u64 {
     let exported = export_for(&untrained(network, bit_width).unwrap(), Some(board.core));
@@ -55,20 +68,13 @@ fn agrees(accepted: &str, found: &str) -> bool {
 
 #[test]
 fn instructions_are_the_accepted_ones() {
-    let setup = setup::ensure(&mut |_| {}).unwrap();
-    let boards: Vec<Board> = board::emulated()
-        .unwrap()
-        .into_iter()
-        .filter(|board| board.memory.ram.bytes >= LEAST_RAM)
-        .collect();
-    assert!(boards.len() >= 5);
-    let images = firmware_image::build(&boards, &setup, &mut |line| eprintln!("{line}")).unwrap();
-    let jobs: Vec<(&Board, &PathBuf)> = boards.iter().zip(&images).collect();
-    let found: Vec<String> = jobs.par_iter().map(|(board, image)| measure(board, image)).collect();
+    let boards = boards();
+    let found: Vec<String> =
+        boards.par_iter().map(|(board, image)| measure(board, image)).collect();
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("expected");
     let rewrite = std::env::var_os("TINYHERO_REWRITE").is_some();
     let mut different = Vec::new();
-    for (board, found) in boards.iter().zip(found) {
+    for ((board, _), found) in boards.iter().zip(found) {
         let file = folder.join(&board.name).join("instructions.txt");
         let accepted = std::fs::read_to_string(&file).unwrap_or_default();
         if rewrite {
@@ -112,15 +118,7 @@ const OVERHEADS: [(&str, f64, f64); 4] =
 
 #[test]
 fn the_server_adds_at_most_one_percent_to_the_engine() {
-    let setup = setup::ensure(&mut |_| {}).unwrap();
-    let boards: Vec<Board> = board::emulated()
-        .unwrap()
-        .into_iter()
-        .filter(|board| board.memory.ram.bytes >= LEAST_RAM)
-        .collect();
-    let images = firmware_image::build(&boards, &setup, &mut |_| {}).unwrap();
-    let jobs: Vec<(&Board, &PathBuf)> = boards.iter().zip(&images).collect();
-    jobs.par_iter().for_each(|(board, image)| {
+    boards().par_iter().for_each(|(board, image)| {
         for (network, most, most_on_m55) in OVERHEADS {
             let network_4 = untrained(network, BitWidth::Four).unwrap();
             let file = export_for(&network_4, Some(board.core)).unwrap().bytes;

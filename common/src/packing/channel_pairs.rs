@@ -60,38 +60,13 @@ pub(super) const fn place(bit_width: BitWidth, row: usize, index: usize) -> (usi
 
 #[cfg(test)]
 mod tests {
-    use super::*;
-    use crate::kernel::PackedWeights;
     use crate::model::Layout;
-    use crate::packing::fields;
+    use crate::packing::BitWidth;
+    use crate::packing::fields::pack;
+    use crate::packing::fields::tests::{every_width_survives, packed};
+    use std::vec::Vec;
 
     const LAYOUT: Layout = Layout::ChannelPairs;
-
-    fn bytes(bit_width: BitWidth, rows: usize, row_length: usize) -> usize {
-        PackedWeights::bytes_for(bit_width, LAYOUT, rows, row_length)
-    }
-
-    fn pack(
-        weights: &[i8],
-        row_length: usize,
-        bit_width: BitWidth,
-        packed: &mut [u8],
-    ) -> Option<()> {
-        fields::pack(weights, LAYOUT, bit_width, row_length, packed)
-    }
-
-    fn unpack(
-        packed: &[u8],
-        row_length: usize,
-        bit_width: BitWidth,
-        row: usize,
-        first: usize,
-        weights: &mut [i8],
-    ) {
-        fields::unpack(packed, LAYOUT, bit_width, row_length, row, first, weights);
-    }
-    use std::vec;
-    use std::vec::Vec;
 
     #[test]
     fn weights_stand_where_the_instructions_look_for_them() {
@@ -99,42 +74,20 @@ mod tests {
         let even: [i8; 8] = [-8, -7, -6, -5, -4, -3, -2, -1];
         let odd: [i8; 8] = [0, 1, 2, 3, 4, 5, 6, 7];
         let weights: Vec<i8> = even.iter().chain(&odd).copied().collect();
-        let mut packed = [0; 8];
-        pack(&weights, 8, BitWidth::Four, &mut packed).unwrap();
+        let packed = packed(&weights, LAYOUT, BitWidth::Four, 8);
         assert_eq!(u32::from_le_bytes(packed[..4].try_into().unwrap()), 0xB3A2_9180);
         assert_eq!(u32::from_le_bytes(packed[4..].try_into().unwrap()), 0xF7E6_D5C4);
-        assert_eq!(bytes(BitWidth::Four, 2, 8), 8);
+        assert_eq!(packed.len(), 8);
     }
 
     #[test]
     fn every_width_survives_and_takes_what_it_says() {
-        for bit_width in BitWidth::ALL {
-            for rows in 1..6 {
-                for row_length in 1..40 {
-                    let count = rows * row_length;
-                    let span = bit_width.max() - bit_width.min() + 1;
-                    let weight =
-                        |index: usize| (bit_width.min() + (index as i32 * 7 + 3) % span) as i8;
-                    let weights: Vec<i8> = (0..count).map(weight).collect();
-                    let mut packed = vec![0; bytes(bit_width, rows, row_length)];
-                    pack(&weights, row_length, bit_width, &mut packed).unwrap();
-                    for row in 0..rows {
-                        let mut found = vec![0; row_length];
-                        unpack(&packed, row_length, bit_width, row, 0, &mut found);
-                        assert_eq!(found, weights[row * row_length..(row + 1) * row_length]);
-                        let first = row_length / 2;
-                        let mut rest = vec![0; row_length - first];
-                        unpack(&packed, row_length, bit_width, row, first, &mut rest);
-                        assert_eq!(rest, found[first..]);
-                    }
-                }
-            }
-        }
+        every_width_survives(LAYOUT, &(1..6), 1..40);
     }
 
     #[test]
     fn a_weight_outside_its_width_is_refused() {
-        assert_eq!(pack(&[4], 1, BitWidth::Three, &mut [0; 8]), None);
-        assert_eq!(pack(&[3], 1, BitWidth::Three, &mut [0; 2]), None);
+        assert_eq!(pack(&[4], LAYOUT, BitWidth::Three, 1, &mut [0; 8]), None);
+        assert_eq!(pack(&[3], LAYOUT, BitWidth::Three, 1, &mut [0; 2]), None);
     }
 }

@@ -42,38 +42,13 @@ pub(super) const fn place(bit_width: BitWidth, row: usize, index: usize) -> (usi
 
 #[cfg(test)]
 mod tests {
-    use super::*;
-    use crate::kernel::PackedWeights;
     use crate::model::Layout;
-    use crate::packing::fields;
+    use crate::packing::BitWidth;
+    use crate::packing::fields::pack;
+    use crate::packing::fields::tests::{every_width_survives, packed};
+    use std::vec::Vec;
 
     const LAYOUT: Layout = Layout::FieldQuads;
-
-    fn bytes(bit_width: BitWidth, rows: usize, row_length: usize) -> usize {
-        PackedWeights::bytes_for(bit_width, LAYOUT, rows, row_length)
-    }
-
-    fn pack(
-        weights: &[i8],
-        row_length: usize,
-        bit_width: BitWidth,
-        packed: &mut [u8],
-    ) -> Option<()> {
-        fields::pack(weights, LAYOUT, bit_width, row_length, packed)
-    }
-
-    fn unpack(
-        packed: &[u8],
-        row_length: usize,
-        bit_width: BitWidth,
-        row: usize,
-        first: usize,
-        weights: &mut [i8],
-    ) {
-        fields::unpack(packed, LAYOUT, bit_width, row_length, row, first, weights);
-    }
-    use std::vec;
-    use std::vec::Vec;
 
     fn word(packed: &[u8], index: usize) -> u32 {
         u32::from_le_bytes(packed[4 * index..4 * index + 4].try_into().unwrap())
@@ -83,41 +58,22 @@ mod tests {
     fn fields_of_two_channels_are_16_bits_apart() {
         // Five channels of four weights; fields are the weight plus 8, and the padding of the last quad is zero.
         let weights: Vec<i8> = (0..20).map(|index| index % 16 - 8).collect();
-        let mut packed = vec![0; bytes(BitWidth::Four, 5, 4)];
-        pack(&weights, 4, BitWidth::Four, &mut packed).unwrap();
-        let words: Vec<u32> = (0..4).map(|index| word(&packed, index)).collect();
+        let four = packed(&weights, LAYOUT, BitWidth::Four, 4);
+        let words: Vec<u32> = (0..4).map(|index| word(&four, index)).collect();
         assert_eq!(words, [0x7654_3210, 0xFEDC_BA98, 0x0000_3210, 0]);
 
-        let mut packed = vec![0; bytes(BitWidth::Two, 2, 5)];
-        pack(&[-2, -1, 0, 1, -2, 1, 1, 1, 1, 1], 5, BitWidth::Two, &mut packed).unwrap();
-        assert_eq!(word(&packed, 0), 0b0000_0011_1111_1111_0000_0000_1110_0100);
+        let two = packed(&[-2, -1, 0, 1, -2, 1, 1, 1, 1, 1], LAYOUT, BitWidth::Two, 5);
+        assert_eq!(word(&two, 0), 0b0000_0011_1111_1111_0000_0000_1110_0100);
     }
 
     #[test]
     fn every_width_survives_and_takes_what_it_says() {
-        for bit_width in BitWidth::ALL {
-            for rows in 1..10 {
-                for row_length in 1..20 {
-                    let span = bit_width.max() - bit_width.min() + 1;
-                    let weight =
-                        |index: i32| (bit_width.min() + (index * 7 + 3).rem_euclid(span)) as i8;
-                    let weights: Vec<i8> = (0..(rows * row_length) as i32).map(weight).collect();
-                    let mut packed = vec![0; bytes(bit_width, rows, row_length)];
-                    pack(&weights, row_length, bit_width, &mut packed).unwrap();
-                    for row in 0..rows {
-                        let first = row_length / 2;
-                        let mut found = vec![0; row_length - first];
-                        unpack(&packed, row_length, bit_width, row, first, &mut found);
-                        assert_eq!(found, weights[row * row_length + first..][..found.len()]);
-                    }
-                }
-            }
-        }
+        every_width_survives(LAYOUT, &(1..10), 1..20);
     }
 
     #[test]
     fn a_weight_outside_its_width_is_refused() {
-        assert_eq!(pack(&[4], 1, BitWidth::Three, &mut [0; 8]), None);
-        assert_eq!(pack(&[3], 1, BitWidth::Three, &mut [0; 2]), None);
+        assert_eq!(pack(&[4], LAYOUT, BitWidth::Three, 1, &mut [0; 8]), None);
+        assert_eq!(pack(&[3], LAYOUT, BitWidth::Three, 1, &mut [0; 2]), None);
     }
 }

@@ -97,3 +97,51 @@ pub fn unpack(
         *weight = top.cast_signed() >> unused;
     }
 }
+
+#[cfg(test)]
+pub(super) mod tests {
+    use core::ops::Range;
+    use std::vec;
+    use std::vec::Vec;
+
+    use super::*;
+    use crate::kernel::PackedWeights;
+
+    /// Whole rows, packed into as many bytes as the layout says.
+    pub fn packed(
+        weights: &[i8],
+        layout: Layout,
+        bit_width: BitWidth,
+        row_length: usize,
+    ) -> Vec<u8> {
+        let rows = weights.len() / row_length;
+        let mut packed = vec![0; PackedWeights::bytes_for(bit_width, layout, rows, row_length)];
+        pack(weights, layout, bit_width, row_length, &mut packed).unwrap();
+        packed
+    }
+
+    /// What is packed comes back, whole rows and their second halves, at every width.
+    pub fn every_width_survives(
+        layout: Layout,
+        rows: &Range<usize>,
+        row_lengths: impl IntoIterator<Item = usize>,
+    ) {
+        for row_length in row_lengths {
+            for (bit_width, rows) in
+                BitWidth::ALL.iter().flat_map(|&width| rows.clone().map(move |rows| (width, rows)))
+            {
+                let span = 2 * bit_width.offset();
+                let weight = |index: usize| (bit_width.min() + (index as i32 * 7 + 3) % span) as i8;
+                let weights: Vec<i8> = (0..rows * row_length).map(weight).collect();
+                let packed = packed(&weights, layout, bit_width, row_length);
+                for (row, expected) in weights.chunks_exact(row_length).enumerate() {
+                    for first in [0, row_length / 2] {
+                        let mut found = vec![0; row_length - first];
+                        unpack(&packed, layout, bit_width, row_length, row, first, &mut found);
+                        assert_eq!(found, expected[first..], "{bit_width:?}, row {row} of {rows}");
+                    }
+                }
+            }
+        }
+    }
+}

@@ -52,38 +52,12 @@ pub(super) const fn place(bit_width: BitWidth, row: usize, index: usize) -> (usi
 
 #[cfg(test)]
 mod tests {
-    use super::*;
-    use crate::kernel::PackedWeights;
     use crate::model::Layout;
-    use crate::packing::fields;
+    use crate::packing::BitWidth;
+    use crate::packing::fields::pack;
+    use crate::packing::fields::tests::{every_width_survives, packed};
 
     const LAYOUT: Layout = Layout::VectorPairs;
-
-    fn bytes(bit_width: BitWidth, rows: usize, row_length: usize) -> usize {
-        PackedWeights::bytes_for(bit_width, LAYOUT, rows, row_length)
-    }
-
-    fn pack(
-        weights: &[i8],
-        row_length: usize,
-        bit_width: BitWidth,
-        packed: &mut [u8],
-    ) -> Option<()> {
-        fields::pack(weights, LAYOUT, bit_width, row_length, packed)
-    }
-
-    fn unpack(
-        packed: &[u8],
-        row_length: usize,
-        bit_width: BitWidth,
-        row: usize,
-        first: usize,
-        weights: &mut [i8],
-    ) {
-        fields::unpack(packed, LAYOUT, bit_width, row_length, row, first, weights);
-    }
-    use std::vec;
-    use std::vec::Vec;
 
     #[test]
     fn weights_stand_in_the_lanes_that_meet_their_activations() {
@@ -91,11 +65,7 @@ mod tests {
         let mut weights = [0i8; 34];
         (weights[0], weights[1], weights[16]) = (-2, 1, -1);
         (weights[17], weights[18], weights[33]) = (1, -2, -2);
-        let packed = |bit_width| {
-            let mut packed = vec![0; bytes(bit_width, 2, 17)];
-            pack(&weights, 17, bit_width, &mut packed).unwrap();
-            packed
-        };
+        let packed = |bit_width| packed(&weights, LAYOUT, bit_width, 17);
         let eight = packed(BitWidth::Eight);
         assert_eq!([eight[0], eight[1], eight[16], eight[17]], [0xFE, 1, 1, 0xFE]);
         assert_eq!([eight[32], eight[48], eight.len() as u8], [0xFF, 0xFE, 64]);
@@ -107,30 +77,12 @@ mod tests {
 
     #[test]
     fn every_width_survives_and_takes_what_it_says() {
-        for bit_width in BitWidth::ALL {
-            for rows in 1..6 {
-                for row_length in [1, 2, 15, 16, 17, 31, 32, 33, 48, 70] {
-                    let count = rows * row_length;
-                    let span = 2 * bit_width.offset();
-                    let weight =
-                        |index: usize| (bit_width.min() + (index as i32 * 7 + 3) % span) as i8;
-                    let weights: Vec<i8> = (0..count).map(weight).collect();
-                    let mut packed = vec![0; bytes(bit_width, rows, row_length)];
-                    pack(&weights, row_length, bit_width, &mut packed).unwrap();
-                    for (row, expected) in weights.chunks_exact(row_length).enumerate() {
-                        let first = row_length / 2;
-                        let mut found = vec![0; row_length - first];
-                        unpack(&packed, row_length, bit_width, row, first, &mut found);
-                        assert_eq!(found, expected[first..]);
-                    }
-                }
-            }
-        }
+        every_width_survives(LAYOUT, &(1..6), [1, 2, 15, 16, 17, 31, 32, 33, 48, 70]);
     }
 
     #[test]
     fn a_weight_outside_its_width_is_refused() {
-        assert_eq!(pack(&[4], 1, BitWidth::Three, &mut [0; 16]), None);
-        assert_eq!(pack(&[3], 1, BitWidth::Three, &mut [0; 8]), None);
+        assert_eq!(pack(&[4], LAYOUT, BitWidth::Three, 1, &mut [0; 16]), None);
+        assert_eq!(pack(&[3], LAYOUT, BitWidth::Three, 1, &mut [0; 8]), None);
     }
 }

@@ -1,4 +1,4 @@
-/* Copying and filling memory in 88 bytes of code, in place of the compiler's routines, which are unrolled and take 1,350. They take words as long
+/* Copying and filling memory in 70 bytes of code, in place of the compiler's routines, which are unrolled and take 1,350. They take words as long
    as there are some, aligned or not, which ARMv7-M and ARMv8-M Mainline allow in normal memory. The names and arguments are those of the C library
    and of Arm's run-time ABI (IHI 0043), whose fill has length and value the other way round. */
 
