@@ -1,5 +1,6 @@
 //! `demo`: the whole path on the bundled digits.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 use std::time::Instant;
@@ -11,7 +12,7 @@ use tinyhero_common::packing::BitWidth;
 
 use super::output::Output;
 use super::quantize::quantize_run;
-use super::session;
+use super::session::{self, Session};
 use super::train::train_with_progress;
 use super::verify::{difference, on_boards, table};
 use crate::artifact;
@@ -20,7 +21,7 @@ use crate::integer::evaluate;
 use crate::quantizer::Quantization;
 use crate::report::plot::{Plot, Series};
 use crate::report::table::{Table, grouped, percent};
-use crate::target::board;
+use crate::target::board::{self, Board, Core};
 use crate::train::{EpochRecord, OptimizerKind, Run, TrainingOptions};
 use crate::verify::BoardReport;
 
@@ -38,7 +39,13 @@ pub struct Options {
 
 /// The bit width that is deployed.
 const DEPLOYED: BitWidth = BitWidth::Four;
+/// In the portable layout, which every core runs.
 const MODEL_FILE: &str = "hero-4.hero";
+
+/// The same network laid out for a core.
+fn core_file(core: Core) -> String {
+    format!("hero-4-{}.hero", core.name())
+}
 
 #[derive(Debug, Serialize)]
 struct Report {
@@ -114,7 +121,7 @@ pub fn run(options: &Options) -> Result<()> {
         .map_err(|reason| Error::check_failed(MODEL_FILE, reason, "please report this"))?;
     let arena = model.description().arena_bytes;
     output.line(format_args!(
-        "4. {}: {} bytes, {} bytes of arena; running it on {} boards",
+        "4. {}: {} bytes, {} bytes of arena; running the same network, laid out for each core, on {} boards",
         model_path.display(),
         grouped(hero.model.len() as u64),
         grouped(u64::from(arena)),
@@ -122,7 +129,9 @@ pub fn run(options: &Options) -> Result<()> {
     ));
     let test = crate::dataset::Dataset::open("digits")?.test;
     let host = evaluate(&model, &test.samples, &test.labels)?;
-    let boards = on_boards(&session, &hero.model, &model, &test, &host, output)?;
+    let laid_out = lay_out(&work.path().join(hero.kind.name()), &session)?;
+    let file = |board: &Board| laid_out.get(&board.core).unwrap_or(&hero.model).as_slice();
+    let boards = on_boards(&session, &file, &model, &test, &host, output)?;
     let verification = table(&boards);
     output.line(&verification);
 
@@ -132,9 +141,12 @@ pub fn run(options: &Options) -> Result<()> {
         replace_folder(&from, &to)?;
     }
     artifact::write_atomically(&model_path, &hero.model)?;
+    for (core, file) in &laid_out {
+        artifact::write_atomically(&options.out.join(core_file(*core)), file)?;
+    }
     let tables = format!(
         "# tinyhero demo\n\nAccuracy on the 1,797 test digits, integers as deployed:\n\n{accuracies}\n\
-         {MODEL_FILE} on the boards:\n\n{verification}"
+         The 4-bit HERO network on the boards, laid out for each one's core:\n\n{verification}"
     );
     artifact::write_atomically(&options.out.join("tables.md"), tables.as_bytes())?;
     save_plots(&options.out, &trained)?;
@@ -234,6 +246,19 @@ fn train(kind: OptimizerKind, work: &Path, output: &Output) -> Result<Trained> {
         integer,
         model: deployed.unwrap_or_default(),
     })
+}
+
+/// The deployed network of a run, laid out for the core of every board.
+fn lay_out(run: &Path, session: &Session) -> Result<BTreeMap<Core, Vec<u8>>> {
+    let run = Run::resume(run)?;
+    let mut files = BTreeMap::new();
+    for (board, _) in &session.boards {
+        if !files.contains_key(&board.core) {
+            let exported = quantize_run(&run, &Quantization::new(DEPLOYED), Some(board.core))?;
+            files.insert(board.core, exported.bytes);
+        }
+    }
+    Ok(files)
 }
 
 fn accuracy_table(trained: &[Trained]) -> Table {

@@ -103,13 +103,14 @@ fn run_on(
         return Ok(vec![report?]);
     }
     let session = session::prepare(&options.on, output)?;
-    on_boards(&session, board_file, model, test, host, output)
+    on_boards(&session, &|_| board_file, model, test, host, output)
 }
 
-/// Verifies on all boards, as many at a time as the machine has cores; reports in the order of the boards.
-pub fn on_boards(
+/// Verifies on all boards, each with its own file of the model, as many at a time as the machine has cores; reports in the order of the
+/// boards.
+pub fn on_boards<'f>(
     session: &Session,
-    board_file: &[u8],
+    board_file: &(dyn Fn(&Board) -> &'f [u8] + Sync),
     model: &Model<'_>,
     test: &Split,
     host: &Evaluation,
@@ -121,7 +122,8 @@ pub fn on_boards(
         .par_iter()
         .map(|(board, image)| {
             let bar = bars.add(output.progress(&board.name, test.len() as u64));
-            let report = verify_board(board, image, board_file, model, test, host, &mut |done| {
+            let file = board_file(board);
+            let report = verify_board(board, image, file, model, test, host, &mut |done| {
                 bar.set_position(done as u64);
             });
             bar.finish_and_clear();
