@@ -9,8 +9,10 @@ use crate::optimizer::{Objective, Parameter, Pass};
 use crate::trained_network::TrainedNetwork;
 use crate::training_graph::TrainingGraph;
 
-/// Samples that go through the network at once.
+/// Most samples that go through the network at once.
 const PART: usize = 256;
+/// Values of all layers' outputs that go through at once; a product with the Hessian keeps some ten of each.
+const PART_VALUES: usize = 1 << 24;
 /// Values of all layers' outputs up to which gradients are kept with their graphs, which take some ten times as much.
 const KEPT_VALUES: usize = 1 << 23;
 
@@ -35,9 +37,10 @@ impl Subset {
         let mut graph = TrainingGraph::new(&trained.network, &trained.parameters, DType::F32)?;
         graph.frozen_statistics = true;
         let elements = trained.network.input.elements();
-        let parts = split.samples.chunks(PART * elements).zip(split.labels.chunks(PART));
         let values = trained.network.summaries()?;
         let values: usize = values.iter().map(|summary| summary.output.elements()).sum();
+        let part = (PART_VALUES / values.max(1)).clamp(1, PART);
+        let parts = split.samples.chunks(part * elements).zip(split.labels.chunks(part));
         Ok(Self {
             graph,
             parts: parts
