@@ -199,6 +199,7 @@ impl Access for H7Controller {
             0x0C => {
                 assert_eq!(bank.lock, Lock::Unlocked, "a locked control register is written");
                 assert!(bank.buffer.is_none(), "a new order in the midst of a flash word");
+                assert_eq!(value & 0xF << 11, 0, "reserved bits are set: {value:#x}");
                 bank.control = value & !(1 << 7);
                 if value & 1 == 1 {
                     bank.lock = Lock::Locked;
