@@ -412,15 +412,23 @@ fn missing_runs(folder: &Path, count: usize, first: &Task) -> Error {
 
 /// What stands above the tables.
 fn heading(sweep: &Sweep) -> Result<String> {
+    let (first, baseline) = (sweep.first_seed, sweep.baseline());
+    let seeds = match sweep.seeds {
+        1 => format!(
+            "Seed {first} alone, accuracies in % on the test split; below each optimizer its difference from {baseline} in points. With more seeds there are\n\
+             standard deviations and tests."
+        ),
+        _ => format!(
+            "Mean ± standard deviation over seeds {first} to {}, accuracies in % on the test split; below each optimizer its paired difference\n\
+             from {baseline} in points (standard error); * p < 0.05, ** p < 0.01, *** p < 0.001 in a two-sided paired t-test.",
+            sweep.seed_range().end.saturating_sub(1)
+        ),
+    };
     Ok(format!(
-        "# {} on {}\n\nMean ± standard deviation over seeds {} to {}, accuracies in % on the test split; below each optimizer its paired difference\n\
-         from {} in points (standard error); * p < 0.05, ** p < 0.01, *** p < 0.001 in a two-sided paired t-test. λmax: largest eigenvalue of the training loss's Hessian on the\n\
+        "# {} on {}\n\n{seeds} λmax: largest eigenvalue of the training loss's Hessian on the\n\
          first {} training samples.\n\n```toml\n{}```\n",
         sweep.network,
         sweep.data,
-        sweep.first_seed,
-        sweep.seed_range().end.saturating_sub(1),
-        sweep.baseline(),
         sweep.curvature_samples,
         sweep.to_toml()?
     ))

@@ -165,13 +165,7 @@ impl Comparison {
         for row in self.rows.iter().filter(|row| row.label_noise == noise) {
             let cell = |column: &Metric| {
                 let summary = row.metrics.iter().find(|(metric, _)| metric == column);
-                summary.map_or(String::new(), |(metric, summary)| {
-                    if metric.is_accuracy() {
-                        format!("{:.1} ± {:.1}", 100.0 * summary.mean, 100.0 * summary.sd)
-                    } else {
-                        format!("{:.3} ± {:.3}", summary.mean, summary.sd)
-                    }
-                })
+                summary.map_or(String::new(), |(metric, summary)| summary_cell(*metric, summary))
             };
             let runs = match row.diverged {
                 0 => row.runs.to_string(),
@@ -298,7 +292,17 @@ impl Serialize for Comparison {
     }
 }
 
-/// Mean and standard error, with stars for how unlikely it is by chance: * p < 0.05, ** p < 0.01, *** p < 0.001.
+/// Mean ± standard deviation; the mean alone where a single run says nothing of a spread.
+fn summary_cell(metric: Metric, summary: &Summary) -> String {
+    let (scale, decimals) = if metric.is_accuracy() { (100.0, 1) } else { (1.0, 3) };
+    let (mean, sd) = (scale * summary.mean, scale * summary.sd);
+    match summary.count {
+        1 => format!("{mean:.decimals$}"),
+        _ => format!("{mean:.decimals$} ± {sd:.decimals$}"),
+    }
+}
+
+/// Mean and standard error, if there is more than one pair, with stars for how unlikely it is by chance: * p < 0.05, ** p < 0.01, *** p < 0.001.
 fn difference_cell(metric: Metric, difference: &PairedDifference) -> String {
     let stars = match difference.p {
         Some(p) if p < 0.001 => " ***",
@@ -306,11 +310,11 @@ fn difference_cell(metric: Metric, difference: &PairedDifference) -> String {
         Some(p) if p < 0.05 => " *",
         _ => "",
     };
-    if metric.is_accuracy() {
-        let (mean, error) = (100.0 * difference.mean, 100.0 * difference.standard_error);
-        format!("{mean:+.1} ({error:.1}){stars}")
-    } else {
-        format!("{:+.3} ({:.3}){stars}", difference.mean, difference.standard_error)
+    let (scale, decimals) = if metric.is_accuracy() { (100.0, 1) } else { (1.0, 3) };
+    let (mean, error) = (scale * difference.mean, scale * difference.standard_error);
+    match difference.count {
+        1 => format!("{mean:+.decimals$}"),
+        _ => format!("{mean:+.decimals$} ({error:.decimals$}){stars}"),
     }
 }
 

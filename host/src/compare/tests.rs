@@ -113,6 +113,20 @@ fn every_metric_has_a_name_that_is_read_back() {
 }
 
 #[test]
+fn a_single_seed_says_nothing_of_a_spread() {
+    let mut sweep = sweep(&["sgd", "hero"]);
+    sweep.seeds = 1;
+    let measures = sweep.measures().unwrap();
+    let accuracy = |planned: &PlannedRun| if planned.name == "hero" { 0.52 } else { 0.5 };
+    let runs = sweep.runs().unwrap();
+    let results: Vec<RunResult> =
+        runs.iter().map(|planned| result(planned, &measures, accuracy(planned))).collect();
+    let text = Comparison::new(&sweep, &results).markdown();
+    assert!(text.contains("+2.0") && text.contains("52.0"), "{text}");
+    assert!(!text.contains('±') && !text.contains('('), "{text}");
+}
+
+#[test]
 fn a_comparison_pairs_runs_by_seed_and_leaves_out_diverged_ones() {
     let mut sweep = sweep(&["sgd", "hero"]);
     sweep.label_noise = vec![0.4];
