@@ -11,6 +11,7 @@ mod nvmc;
 mod ram_flash;
 #[cfg(target_os = "none")]
 mod region;
+pub mod rp2;
 pub mod stm32;
 
 use embedded_storage::nor_flash::NorFlash;

@@ -105,24 +105,42 @@ fn a_mismatch_that_a_board_prints_names_the_call() {
     assert_eq!(judge(board, &ended(0, "tally 0x1 0x2 0x3\n")), Ok([1, 2, 3]));
 }
 
-#[test]
-fn an_unaligned_word_faults_on_the_machine_that_stands_for_a_large_m0() {
+/// Builds an example of an emulated board by hand, since it is no firmware, and runs it to its end.
+fn run_example(board: &str, name: &str) -> Ended {
     let setup = setup::ensure(&mut |_| {}).unwrap();
-    let board = board::emulated().unwrap().into_iter().find(|board| board.name == STAND_IN);
-    let board = board.unwrap();
-    // Built by hand, since it is no board's firmware; beside the images, whose folder is asked for.
+    let board = board::find(board).unwrap();
+    // Beside the images, whose folder is asked for.
     let firmware = firmware_image::path(&board).unwrap();
     let mut cargo = Command::new(env!("CARGO"));
     cargo.current_dir(board::workspace_root().unwrap());
-    cargo.args(["build", "--quiet", "--profile", "firmware", "--example", "unaligned"]);
+    cargo.args(["build", "--quiet", "--profile", "firmware", "--example", name]);
     cargo.args(["--package", &board.name, "--target", &board.target, "--target-dir"]);
     cargo.arg(firmware.ancestors().nth(3).unwrap());
     cargo.env_remove("RUSTFLAGS").env_remove("CARGO_ENCODED_RUSTFLAGS");
     setup.compiler.prepare(&mut cargo, &board.target);
     let output = cargo.output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    let image = firmware.parent().unwrap().join("examples/unaligned");
-    let ended = run_to_end(&board, &image, LIMIT).unwrap();
+    let image = firmware.parent().unwrap().join("examples").join(name);
+    run_to_end(&board, &image, LIMIT).unwrap()
+}
+
+#[test]
+fn an_unaligned_word_faults_on_the_machine_that_stands_for_a_large_m0() {
+    let ended = run_example(STAND_IN, "unaligned");
     let faulted = ended.printed.contains("aligned\n") && ended.printed.contains("fault at");
     assert!(ended.status == Some(FAULT_EXIT_STATUS) && faulted, "{ended:?}");
+}
+
+/// The example says what each status other than 0 means.
+#[test]
+fn the_boot_rom_is_called_in_order_from_ram_with_interrupts_masked() {
+    let ended = run_example(STAND_IN, "boot_rom_calls");
+    assert_eq!(ended.status, Some(0), "{ended:?}");
+}
+
+/// The example says what each status other than 0 means.
+#[test]
+fn the_core_goes_on_after_its_cache_was_stopped_and_faults_were_ignored() {
+    let ended = run_example("mps2-an500", "core_cache");
+    assert_eq!(ended.status, Some(0), "{ended:?}");
 }

@@ -142,6 +142,55 @@ fn the_vector_table_starts_the_program() {
     }
 }
 
+/// The flash of the Raspberry Pi boards is not there while it is written, and neither are vectors, code and constants in it.
+#[test]
+fn what_runs_while_flash_is_away_is_in_ram_and_needs_nothing_else() {
+    let mut looked_at = 0;
+    for (board, image, target) in boards() {
+        if !target.name.starts_with("RP2") {
+            continue;
+        }
+        let name = &board.name;
+        let bytes = std::fs::read(image).unwrap();
+        let file = object::File::parse(bytes.as_slice()).unwrap();
+        let ram = range(board.memory.ram);
+        let in_ram = |part: &str| {
+            let named = |symbol: &object::Symbol<'_, '_>| {
+                symbol.name().is_ok_and(|name| name.contains(part) && !name.contains("Thunk"))
+            };
+            let mut symbols = file.symbols().filter(named);
+            let symbol = symbols.next().unwrap_or_else(|| panic!("{name}: no {part}"));
+            assert!(symbols.next().is_none(), "{name}: {part} twice");
+            let place = symbol.address() & !1..(symbol.address() & !1) + symbol.size();
+            assert!(ram.start <= place.start && place.end <= ram.end, "{name}: {part}");
+            place
+        };
+        // What puts the flash back: 256 bytes that are copied at start.
+        let set_up = in_ram("XIP_SET_UP");
+        assert_eq!((set_up.end - set_up.start, set_up.start % 4), (256, 0), "{name}");
+        let routine = in_ram("tinyhero_call_in_order");
+        let data = file.section_by_name(".data").unwrap();
+        let code = data.data_range(routine.start, routine.end - routine.start).unwrap().unwrap();
+        let halves: Vec<u16> =
+            code.as_chunks::<2>().0.iter().map(|half| u16::from_le_bytes(*half)).collect();
+        let mut calls = 0;
+        let mut place = halves.iter();
+        while let Some(&half) = place.next() {
+            // Encodings of Thumb instructions: Armv6-M Architecture Reference Manual, A5.2 and A5.3.
+            if half >= 0xE800 {
+                let second = *place.next().unwrap();
+                assert_ne!(second & 0x9000, 0x9000, "{name}: a direct call or a far branch");
+            } else {
+                assert_ne!(half & 0xF800, 0x4800, "{name}: a constant is loaded");
+                calls += u32::from(half & 0xFF87 == 0x4780);
+            }
+        }
+        assert_eq!(calls, 1, "{name}: calls of what the list names");
+        looked_at += 1;
+    }
+    assert_eq!(looked_at, 2, "boards with flash of this kind");
+}
+
 #[test]
 fn no_sector_is_shared_by_firmware_and_models() {
     for (board, _, target) in boards() {

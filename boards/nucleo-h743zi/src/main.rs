@@ -11,8 +11,12 @@ use tinyhero_firmware::kernel::Dsp;
 use tinyhero_firmware::link;
 use tinyhero_firmware::rtt::RttLink;
 use tinyhero_firmware::server::{Buffers, Server};
+use tinyhero_firmware::slot::stm32::{CoreCache, H7, Registers, Stm32Flash};
 use tinyhero_firmware::slot::{self, Slots};
 use tinyhero_firmware::stack;
+
+/// The controller is at this address (see `full_speed`'s manual, 2.3.2), the data cache before it has 4 ways of 128 lines.
+type Flash<'a> = Stm32Flash<Registers<'a, 0x5200_2000, CoreCache<4, 128>>, H7>;
 
 const ARENA_BYTES: usize = 88 * 1024;
 const FRAME_BYTES: usize = 4 * 1024;
@@ -34,10 +38,18 @@ fn main() -> ! {
         link: RttLink::new(),
         clock: CycleCounter::start(),
         activity: NoPin,
-        slots: Slots::fixed(region),
+        slots: Slots::halves(region, readable_flash),
         stack_high_water: stack::high_water,
     };
     link::finish(server.serve(ENGINE, BUFFERS))
+}
+
+/// A slot without what a cut update may have left behind that cannot be read.
+fn readable_flash(memory: &mut [u8]) -> Flash<'_> {
+    let mut flash = Flash::new(Registers::new(memory));
+    // Where that fails there is nothing better than to read it all the same: the fault is logged.
+    let _ = flash.erase_unreadable();
+    flash
 }
 
 /// 400 MHz out of the 64 MHz that the core starts with: 64 MHz / 4 * 50 / 2, buses at half of it and peripherals at a quarter, in voltage range 1

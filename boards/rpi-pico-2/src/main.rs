@@ -2,6 +2,8 @@
 #![no_std]
 #![no_main]
 
+use core::mem::transmute;
+
 // For its critical sections, which keep the log whole; the second core sleeps.
 use cortex_m as _;
 use rp235x_pac::Peripherals;
@@ -13,6 +15,7 @@ use tinyhero_firmware::kernel::Dsp;
 use tinyhero_firmware::link;
 use tinyhero_firmware::rtt::RttLink;
 use tinyhero_firmware::server::{Buffers, Server};
+use tinyhero_firmware::slot::rp2::{BootRom, Functions, Rp2Flash, XipSetUp};
 use tinyhero_firmware::slot::{self, Slots};
 use tinyhero_firmware::stack;
 
@@ -28,7 +31,14 @@ static IMAGE_DEFINITION: [u32; 5] = [0xFFFF_DED3, 0x1021_0142, 0x0000_01FF, 0, 0
 fn main() -> ! {
     static mut ENGINE: Engine<Dsp, ARENA_BYTES> = Engine::new(Dsp);
     static mut BUFFERS: Buffers<FRAME_BYTES> = Buffers::new();
-    let Some(region) = slot::take_region() else { fault::report(0, 0) };
+    static mut XIP_SET_UP: XipSetUp = [0; 64];
+    let (Some(region), Some(functions)) = (slot::take_region(), flash_functions()) else {
+        fault::report(0, 0)
+    };
+    for (word, index) in XIP_SET_UP.iter_mut().zip(0..) {
+        // SAFETY: the boot RAM is there, and reading it has no effect.
+        *word = unsafe { BOOT_RAM.add(index).read_volatile() };
+    }
     // SAFETY: this is the only place that takes them, and it runs once.
     let peripherals = unsafe { Peripherals::steal() };
     full_speed(&peripherals);
@@ -37,11 +47,64 @@ fn main() -> ! {
         link: RttLink::new(),
         clock: CycleCounter::start(),
         activity: NoPin,
-        slots: Slots::fixed(region),
+        slots: Slots::halves(region, |memory| flash(memory, functions, XIP_SET_UP)),
         stack_high_water: stack::high_water,
     };
     link::finish(server.serve(ENGINE, BUFFERS))
 }
+
+/// A part of the flash, which the boot ROM writes.
+fn flash<'a>(
+    memory: &'a mut [u8],
+    functions: Functions,
+    set_up: &'a XipSetUp,
+) -> Rp2Flash<BootRom<'a>> {
+    // A partition table may have moved the program's flash within the chip; a negative number says that there is nothing.
+    let offset = boot_rom_function(*b"FA").and_then(|translate| {
+        // SAFETY: flash_runtime_to_storage_addr, which takes an address and does nothing but compute.
+        let translate: unsafe extern "C" fn(usize) -> i32 = unsafe { transmute(translate) };
+        // SAFETY: the same.
+        u32::try_from(unsafe { translate(memory.as_ptr().addr()) }).ok()
+    });
+    // SAFETY: the functions are the boot ROM's, `main` has the set-up in RAM, and neither the second core nor a DMA channel is ever started.
+    Rp2Flash::new(unsafe { BootRom::new(memory, offset, functions, set_up) })
+}
+
+/// The boot ROM's functions for the flash (RP2350 datasheet, 5.4.8).
+fn flash_functions() -> Option<Functions> {
+    // SAFETY: the functions have these arguments.
+    unsafe {
+        Some(Functions {
+            connect: transmute::<usize, unsafe extern "C" fn()>(boot_rom_function(*b"IF")?),
+            leave_address_space: transmute::<usize, unsafe extern "C" fn()>(boot_rom_function(
+                *b"EX",
+            )?),
+            erase: transmute::<usize, unsafe extern "C" fn(u32, usize, u32, u8)>(
+                boot_rom_function(*b"RE")?,
+            ),
+            program: transmute::<usize, unsafe extern "C" fn(u32, *const u8, usize)>(
+                boot_rom_function(*b"RP")?,
+            ),
+            empty_cache: transmute::<usize, unsafe extern "C" fn()>(boot_rom_function(*b"FC")?),
+        })
+    }
+}
+
+/// The boot ROM's function of this code for secure programs, which this one is; `None` if there is none.
+fn boot_rom_function(code: [u8; 2]) -> Option<usize> {
+    // SAFETY: the boot ROM has the address of its look-up function here (RP2350 datasheet, 5.4.1), which takes a code and flags.
+    let function = unsafe {
+        let look_up = usize::from(LOOK_UP.read_volatile());
+        let look_up: unsafe extern "C" fn(u32, u32) -> usize = transmute(look_up);
+        look_up(u16::from_le_bytes(code).into(), SECURE_ARM_FUNCTION)
+    };
+    (function != 0).then_some(function)
+}
+
+const LOOK_UP: *const u16 = 0x16 as *const u16;
+const SECURE_ARM_FUNCTION: u32 = 1 << 2;
+/// Its first 256 bytes are code that sets the flash interface up as the boot ROM did; they cannot be run where they are.
+const BOOT_RAM: *const u32 = 0x400E_0000 as *const u32;
 
 /// 150 MHz out of the 12 MHz crystal: 12 MHz * 125 / 5 / 2 (RP2350 datasheet, 8.1, 8.2 and 8.6).
 fn full_speed(peripherals: &Peripherals) {

@@ -7,6 +7,7 @@ use cortex_m as _;
 use rp2040_hal::Sio;
 use rp2040_hal::gpio::Pins;
 use rp2040_hal::pac::Peripherals;
+use rp2040_hal::rom_data;
 use tinyhero_firmware::clock::SysTick;
 use tinyhero_firmware::engine::Engine;
 use tinyhero_firmware::fault;
@@ -14,6 +15,7 @@ use tinyhero_firmware::kernel::Mul32;
 use tinyhero_firmware::link;
 use tinyhero_firmware::rtt::RttLink;
 use tinyhero_firmware::server::{Buffers, Server};
+use tinyhero_firmware::slot::rp2::{BootRom, Functions, Rp2Flash, XipSetUp};
 use tinyhero_firmware::slot::{self, Slots};
 use tinyhero_firmware::stack;
 
@@ -21,7 +23,10 @@ const CLOCK_HERTZ: u32 = 125_000_000;
 const ARENA_BYTES: usize = 160 * 1024;
 const FRAME_BYTES: usize = 4 * 1024;
 
-/// The first bootstrap stage, for the flash chip of the Pico.
+/// Where the flash chip lies in the address space.
+const FLASH: usize = 0x1000_0000;
+
+/// The second bootstrap stage, for the flash chip of the Pico.
 #[used]
 #[unsafe(link_section = ".boot2")]
 static BOOT2: [u8; 256] = rp2040_boot2::BOOT_LOADER_W25Q080;
@@ -30,6 +35,10 @@ static BOOT2: [u8; 256] = rp2040_boot2::BOOT_LOADER_W25Q080;
 fn main() -> ! {
     static mut ENGINE: Engine<Mul32, ARENA_BYTES> = Engine::new(Mul32);
     static mut BUFFERS: Buffers<FRAME_BYTES> = Buffers::new();
+    static mut XIP_SET_UP: XipSetUp = [0; 64];
+    for (word, bytes) in XIP_SET_UP.iter_mut().zip(BOOT2.as_chunks().0) {
+        *word = u32::from_le_bytes(*bytes);
+    }
     let (Some(region), Some(mut peripherals)) = (slot::take_region(), Peripherals::take()) else {
         fault::report(0, 0)
     };
@@ -46,10 +55,24 @@ fn main() -> ! {
         link: RttLink::new(),
         clock: SysTick::start(CLOCK_HERTZ),
         activity: pins.gpio25.into_push_pull_output(),
-        slots: Slots::fixed(region),
+        slots: Slots::halves(region, |memory| flash(memory, XIP_SET_UP)),
         stack_high_water: stack::high_water,
     };
     link::finish(server.serve(ENGINE, BUFFERS))
+}
+
+/// A part of the flash, which the boot ROM writes.
+fn flash<'a>(memory: &'a mut [u8], set_up: &'a XipSetUp) -> Rp2Flash<BootRom<'a>> {
+    let offset = memory.as_ptr().addr().wrapping_sub(FLASH) as u32;
+    let functions = Functions {
+        connect: rom_data::connect_internal_flash::ptr(),
+        leave_address_space: rom_data::flash_exit_xip::ptr(),
+        erase: rom_data::flash_range_erase::ptr(),
+        program: rom_data::flash_range_program::ptr(),
+        empty_cache: rom_data::flash_flush_cache::ptr(),
+    };
+    // SAFETY: the functions are the boot ROM's, `main` has the set-up in RAM, and neither the second core nor a DMA channel is ever started.
+    Rp2Flash::new(unsafe { BootRom::new(memory, Some(offset), functions, set_up) })
 }
 
 /// 125 MHz out of the 12 MHz crystal: 12 MHz * 125 / 6 / 2 (RP2040 datasheet, 2.15, 2.16 and 2.18).

@@ -57,3 +57,25 @@ impl MappedFlash for Fixed<'_> {
         self.bytes
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::Slots;
+    use tinyhero_common::message::Refusal;
+    use tinyhero_common::slot::Slot;
+
+    #[test]
+    fn a_fixed_model_has_all_the_bytes_and_takes_no_update() {
+        let bytes = [7; 1024];
+        let mut slots = Slots::fixed(&bytes);
+        assert_eq!(slots.writable_bytes(), 0);
+        assert_eq!(slots.file(Slot::A), bytes);
+        assert_eq!(slots.newest_first(), [None, None]);
+        slots.settle(Some(Slot::A));
+        let (file, idle) = slots.split();
+        assert_eq!(file, bytes);
+        assert_eq!(idle.map(|mut idle| idle.begin(16, 1)), Some(Err(Refusal::NoSlot)));
+        assert!(!slots.commit());
+        assert_eq!(slots.used(), Some(Slot::A));
+    }
+}

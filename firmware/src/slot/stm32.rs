@@ -1,11 +1,14 @@
-//! The flash controllers of the STM32F4 and STM32L4 series: what they have in common, and what tells them apart.
+//! The flash controllers of the STM32F4, STM32L4 and STM32H7 series: what they have in common, and what tells them apart.
 //!
-//! STM32F405/407 Reference Manual RM0090 revision 19, chapter 3, and STM32L4+ Series Reference Manual RM0432 revision 9, chapter 3. Both
-//! are unlocked by two keys, take one order at a time, say when they are busy and what went wrong, and are locked again here after every
-//! call. The sequences are over [`Access`], so that they are tested on the host against a simulated controller; the registers
-//! themselves are in `stm32/registers.rs`.
+//! STM32F405/407 Reference Manual RM0090 revision 19, chapter 3, STM32L4+ Series Reference Manual RM0432 revision 9, chapter 3, and
+//! STM32H742/743/753/750 Reference Manual RM0433 revision 8, chapter 4. All are unlocked by two keys, take one order at a time, say when
+//! they are busy and what went wrong, and are locked again here after every call. The sequences are over [`Access`], so that they are
+//! tested on the host against a simulated controller; the registers themselves are in `stm32/registers.rs`.
 
+#[cfg(target_os = "none")]
+mod core_cache;
 mod f4;
+mod h7;
 mod l4;
 #[cfg(target_os = "none")]
 mod registers;
@@ -16,23 +19,18 @@ use embedded_storage::nor_flash::{
     ErrorType, NorFlash, NorFlashErrorKind, ReadNorFlash, check_erase, check_read, check_write,
 };
 
+#[cfg(target_os = "none")]
+pub use core_cache::CoreCache;
 pub use f4::F4;
+pub use h7::{FaultlessRead, H7};
 pub use l4::L4;
 #[cfg(target_os = "none")]
 pub use registers::Registers;
 
 use super::MappedFlash;
 
-/// The two words that unlock the control register, in this order (RM0090 3.5.1, RM0432 3.3.5).
+/// The two words that unlock the control register, in this order (RM0090 3.5.1, RM0432 3.3.5, RM0433 4.5.1).
 const KEYS: [u32; 2] = [0x4567_0123, 0xCDEF_89AB];
-/// In the control register of both: no order is taken. Only a reset unlocks it after wrong keys.
-const LOCK: u32 = 1 << 31;
-/// In the control register of both: begin to erase what is selected.
-const START: u32 = 1 << 16;
-/// In the control register of both: words that are written to flash are programmed.
-const PROGRAM: u32 = 1 << 0;
-/// In the status register of both.
-const BUSY: u32 = 1 << 16;
 
 /// A part of the chip's flash, and the controller's registers.
 pub trait Access {
@@ -51,7 +49,8 @@ pub trait Access {
     /// The address of the first byte.
     fn address(&self) -> u32;
 
-    /// Stops the cache of the flash's data: on the STM32L4 it may take in wrong ones while the flash is written (its errata sheet).
+    /// Stops the cache of the flash's data: on the STM32L4 it may take in wrong ones while the flash is written (its errata sheet), on the
+    /// STM32H7 it would answer for the flash when that is read back.
     fn stop_cache(&mut self);
 
     /// Starts the cache again, if it was on, without what it held.
@@ -66,10 +65,20 @@ pub trait Family {
     const STATUS_REGISTER: u32;
     /// Offset of the control register.
     const CONTROL_REGISTER: u32;
-    /// The bits of the status register that stand for errors; writing ones clears them.
+    /// Offset of the register in which ones clear the status register's.
+    const CLEAR_REGISTER: u32 = Self::STATUS_REGISTER;
+    /// The bits of the status register that stand for errors.
     const ERRORS: u32;
-    /// The bit of the status register that says that an order is done, if it is asked to; writing a one clears it.
+    /// The bit of the status register that says that an order is done, if it is asked to.
     const DONE: u32;
+    /// The bits of the status register of which one at least is set until an order is done.
+    const BUSY: u32 = 1 << 16;
+    /// In the control register: no order is taken. Only a reset unlocks it after wrong keys.
+    const LOCK: u32 = 1 << 31;
+    /// In the control register: begin to erase what is selected.
+    const START: u32 = 1 << 16;
+    /// In the control register: words that are written to flash are programmed.
+    const PROGRAM: u32 = 1 << 0;
     /// What the control register needs besides the order.
     const CONTROL: u32;
     /// Bytes that are programmed at once.
@@ -79,6 +88,11 @@ pub trait Family {
 
     /// What selects the page at `address` in the control register, for erasing; `None` if no page of this size begins there.
     fn erase(address: u32) -> Option<u32>;
+
+    /// What is added to the registers' offsets for the flash at `address`, where each bank has its own.
+    fn bank(_address: u32) -> u32 {
+        0
+    }
 
     /// Whether the chip's flash is set up as this driver takes it to be.
     fn is_as_expected(_access: &mut impl Access) -> bool {
@@ -103,30 +117,40 @@ impl<A: Access, F: Family> Stm32Flash<A, F> {
         &self.access
     }
 
+    fn register(&mut self, offset: u32) -> u32 {
+        let bank = F::bank(self.access.address());
+        self.access.register(bank.wrapping_add(offset))
+    }
+
+    fn set_register(&mut self, offset: u32, value: u32) {
+        let bank = F::bank(self.access.address());
+        self.access.set_register(bank.wrapping_add(offset), value);
+    }
+
     /// Unlocks the controller, does what `operate` does, and locks it again.
     fn with_unlocked(
         &mut self,
         operate: impl FnOnce(&mut Self) -> Result<(), NorFlashErrorKind>,
     ) -> Result<(), NorFlashErrorKind> {
         // What a debug probe has begun may not be done.
-        while self.access.register(F::STATUS_REGISTER) & BUSY != 0 {}
+        while self.register(F::STATUS_REGISTER) & F::BUSY != 0 {}
         // An error that was left behind would be taken for one of ours; some of them stop the controller.
-        self.access.set_register(F::STATUS_REGISTER, F::ERRORS | F::DONE);
+        self.set_register(F::CLEAR_REGISTER, F::ERRORS | F::DONE);
+        if !F::is_as_expected(&mut self.access) {
+            return Err(NorFlashErrorKind::Other);
+        }
         // Keys for a controller that is not locked would lock it until the next reset.
-        if self.access.register(F::CONTROL_REGISTER) & LOCK != 0 {
+        if self.register(F::CONTROL_REGISTER) & F::LOCK != 0 {
             for key in KEYS {
-                self.access.set_register(F::KEY_REGISTER, key);
+                self.set_register(F::KEY_REGISTER, key);
             }
         }
-        if self.access.register(F::CONTROL_REGISTER) & LOCK != 0
-            || !F::is_as_expected(&mut self.access)
-        {
-            self.access.set_register(F::CONTROL_REGISTER, LOCK);
+        if self.register(F::CONTROL_REGISTER) & F::LOCK != 0 {
             return Err(NorFlashErrorKind::Other);
         }
         self.access.stop_cache();
         let outcome = operate(self);
-        self.access.set_register(F::CONTROL_REGISTER, LOCK);
+        self.set_register(F::CONTROL_REGISTER, F::LOCK);
         self.access.start_cache();
         outcome
     }
@@ -134,9 +158,9 @@ impl<A: Access, F: Family> Stm32Flash<A, F> {
     /// Waits until the order is done; whether it was.
     fn wait(&mut self) -> Result<(), NorFlashErrorKind> {
         loop {
-            let status = self.access.register(F::STATUS_REGISTER);
-            if status & BUSY == 0 {
-                self.access.set_register(F::STATUS_REGISTER, status & (F::ERRORS | F::DONE));
+            let status = self.register(F::STATUS_REGISTER);
+            if status & F::BUSY == 0 {
+                self.set_register(F::CLEAR_REGISTER, status & (F::ERRORS | F::DONE));
                 let failed = status & F::ERRORS != 0;
                 return if failed { Err(NorFlashErrorKind::Other) } else { Ok(()) };
             }
@@ -176,8 +200,8 @@ impl<A: Access, F: Family> NorFlash for Stm32Flash<A, F> {
             for offset in (from..to).step_by(F::PAGE_BYTES) {
                 let page = F::erase(start.wrapping_add(offset));
                 let order = page.ok_or(NorFlashErrorKind::NotAligned)? | F::CONTROL;
-                flash.access.set_register(F::CONTROL_REGISTER, order);
-                flash.access.set_register(F::CONTROL_REGISTER, order | START);
+                flash.set_register(F::CONTROL_REGISTER, order);
+                flash.set_register(F::CONTROL_REGISTER, order | F::START);
                 flash.wait()?;
             }
             Ok(())
@@ -187,7 +211,7 @@ impl<A: Access, F: Family> NorFlash for Stm32Flash<A, F> {
     fn write(&mut self, offset: u32, bytes: &[u8]) -> Result<(), NorFlashErrorKind> {
         check_write(self, offset, bytes.len())?;
         self.with_unlocked(|flash| {
-            flash.access.set_register(F::CONTROL_REGISTER, PROGRAM | F::CONTROL);
+            flash.set_register(F::CONTROL_REGISTER, F::PROGRAM | F::CONTROL);
             let mut place = offset;
             for unit in bytes.chunks_exact(F::UNIT_BYTES) {
                 for word in unit.as_chunks().0 {

@@ -5,13 +5,25 @@ use std::ops::Range;
 
 use tinyhero_firmware::slot::stm32::Access;
 
-/// Where both chips' flash begins.
+/// Where the chips' flash begins.
 pub const FLASH: u32 = 0x0800_0000;
 /// Times that the status register says busy after an order.
-const BUSY_READS: u32 = 3;
+pub const BUSY_READS: u32 = 3;
 
 const KEY_1: u32 = 0x4567_0123;
 const KEY_2: u32 = 0xCDEF_89AB;
+
+/// A controller as the tests that are common to all chips see it.
+pub trait Simulated: Access {
+    /// Pages erased and units programmed.
+    fn operations(&self) -> usize;
+
+    /// Sets the places that write protection covers.
+    fn protect(&mut self, places: Range<usize>);
+
+    /// A wrong key, as a program that has run wild may write.
+    fn jam(&mut self);
+}
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Chip {
@@ -19,14 +31,26 @@ pub enum Chip {
     L4R5,
 }
 
+/// How far a controller has been unlocked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Lock {
+pub enum Lock {
     Locked,
     /// The first key has come.
     Half,
     Unlocked,
     /// A wrong key has come: locked until the next reset.
     Jammed,
+}
+
+impl Lock {
+    /// What a key makes of it.
+    pub fn after(self, key: u32) -> Self {
+        match (self, key) {
+            (Self::Locked, KEY_1) => Self::Half,
+            (Self::Half, KEY_2) => Self::Unlocked,
+            _ => Self::Jammed,
+        }
+    }
 }
 
 /// One chip's flash seen through a slot of it.
@@ -45,10 +69,8 @@ pub struct Controller {
     /// The first word of a double word.
     half: Option<(usize, u32)>,
     cached: bool,
-    /// Places that write protection covers.
-    pub protected: Range<usize>,
-    /// Pages erased and units programmed.
-    pub operations: usize,
+    protected: Range<usize>,
+    operations: usize,
 }
 
 impl Controller {
@@ -76,11 +98,6 @@ impl Controller {
     /// One bank with larger pages, which the L4 can be set to.
     pub fn join_banks(&mut self) {
         self.options = 0;
-    }
-
-    /// A wrong key, as a program that has run wild may write.
-    pub fn jam(&mut self) {
-        self.lock = Lock::Jammed;
     }
 
     /// Leaves an error in the status register, as whoever was there before may.
@@ -149,6 +166,20 @@ impl Controller {
     }
 }
 
+impl Simulated for Controller {
+    fn operations(&self) -> usize {
+        self.operations
+    }
+
+    fn protect(&mut self, places: Range<usize>) {
+        self.protected = places;
+    }
+
+    fn jam(&mut self) {
+        self.lock = Lock::Jammed;
+    }
+}
+
 /// Every test ends with a controller at rest, and with everything but the slot as it was.
 impl Drop for Controller {
     fn drop(&mut self) {
@@ -181,14 +212,9 @@ impl Access for Controller {
         assert_eq!(self.busy, 0, "register {offset:#x} is written while the controller is busy");
         let [keys, status, control] = self.registers();
         if offset == keys {
-            self.lock = match (self.lock, value) {
-                (Lock::Locked, KEY_1) => Lock::Half,
-                (Lock::Half, KEY_2) => {
-                    self.control &= !(1 << 31);
-                    Lock::Unlocked
-                }
-                _ => Lock::Jammed,
-            };
+            self.lock = self.lock.after(value);
+            let locked = u32::from(self.lock != Lock::Unlocked);
+            self.control = self.control & !(1 << 31) | locked << 31;
         } else if offset == status {
             self.status &= !value;
         } else if offset == control {

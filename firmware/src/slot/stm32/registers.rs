@@ -7,17 +7,32 @@ const ACCESS_CONTROL: u32 = 0x00;
 const DATA_CACHE: u32 = 1 << 10;
 const EMPTY_DATA_CACHE: u32 = 1 << 12;
 
-/// A part of the chip's flash, and the registers at `CONTROLLER`: 0x4002_3C00 on the STM32F4, 0x4002_2000 on the STM32L4.
-pub struct Registers<'a, const CONTROLLER: u32> {
-    memory: &'a mut [u8],
-    /// The data cache's switch as it was found.
-    cache: u32,
+/// A cache that the flash's data go through.
+pub trait DataCache {
+    /// A cache that has not been stopped.
+    const UNTOUCHED: Self;
+
+    /// Stops it; `controller` is the address of the flash controller's registers.
+    fn stop(&mut self, controller: u32);
+
+    /// Starts it again, empty, if it was on.
+    fn start(&mut self, controller: u32);
 }
 
-impl<'a, const CONTROLLER: u32> Registers<'a, CONTROLLER> {
-    /// The flash at these addresses. `CONTROLLER` must be its controller.
+/// The cache within the controller of the STM32F4 and the STM32L4: its switch as it was found.
+pub struct ControllerCache(u32);
+
+/// A part of the chip's flash, and the registers at `CONTROLLER`: 0x4002_3C00 on the STM32F4, 0x4002_2000 on the STM32L4, 0x5200_2000 on
+/// the STM32H7, whose cache is the core's.
+pub struct Registers<'a, const CONTROLLER: u32, C = ControllerCache> {
+    memory: &'a mut [u8],
+    cache: C,
+}
+
+impl<'a, const CONTROLLER: u32, C: DataCache> Registers<'a, CONTROLLER, C> {
+    /// The flash at these addresses. `CONTROLLER` must be its controller, `C` the cache before it.
     pub const fn new(memory: &'a mut [u8]) -> Self {
-        Self { memory, cache: 0 }
+        Self { memory, cache: C::UNTOUCHED }
     }
 
     /// Tells the compiler that the controller may have changed the flash.
@@ -29,19 +44,13 @@ impl<'a, const CONTROLLER: u32> Registers<'a, CONTROLLER> {
     }
 }
 
-impl<const CONTROLLER: u32> Access for Registers<'_, CONTROLLER> {
+impl<const CONTROLLER: u32, C: DataCache> Access for Registers<'_, CONTROLLER, C> {
     fn register(&mut self, offset: u32) -> u32 {
-        let place = CONTROLLER.wrapping_add(offset) as *const u32;
-        // SAFETY: the board gives its chip's controller, and only this driver calls it, with the offsets of that controller's registers;
-        // reading them has no effect.
-        unsafe { place.read_volatile() }
+        read(CONTROLLER.wrapping_add(offset))
     }
 
     fn set_register(&mut self, offset: u32, value: u32) {
-        let place = CONTROLLER.wrapping_add(offset) as *mut u32;
-        // SAFETY: the same registers; what an order does to the flash happens within the part that this value owns, since the driver
-        // checks the places that it selects.
-        unsafe { place.write_volatile(value) };
+        write(CONTROLLER.wrapping_add(offset), value);
         self.changed();
     }
 
@@ -63,16 +72,46 @@ impl<const CONTROLLER: u32> Access for Registers<'_, CONTROLLER> {
     }
 
     fn stop_cache(&mut self) {
-        let control = self.register(ACCESS_CONTROL);
-        self.cache = control & DATA_CACHE;
-        self.set_register(ACCESS_CONTROL, control & !DATA_CACHE);
+        self.cache.stop(CONTROLLER);
+        self.changed();
     }
 
     fn start_cache(&mut self) {
-        // It can be emptied only while it is off (RM0090 3.9.1, RM0432 3.7.1).
-        let control = self.register(ACCESS_CONTROL) & !(DATA_CACHE | EMPTY_DATA_CACHE);
-        self.set_register(ACCESS_CONTROL, control | EMPTY_DATA_CACHE);
-        self.set_register(ACCESS_CONTROL, control);
-        self.set_register(ACCESS_CONTROL, control | self.cache);
+        self.cache.start(CONTROLLER);
+        self.changed();
     }
+}
+
+impl DataCache for ControllerCache {
+    const UNTOUCHED: Self = Self(0);
+
+    fn stop(&mut self, controller: u32) {
+        let place = controller.wrapping_add(ACCESS_CONTROL);
+        let control = read(place);
+        self.0 = control & DATA_CACHE;
+        write(place, control & !DATA_CACHE);
+    }
+
+    fn start(&mut self, controller: u32) {
+        let place = controller.wrapping_add(ACCESS_CONTROL);
+        // It can be emptied only while it is off (RM0090 3.9.1, RM0432 3.7.1).
+        let control = read(place) & !(DATA_CACHE | EMPTY_DATA_CACHE);
+        write(place, control | EMPTY_DATA_CACHE);
+        write(place, control);
+        write(place, control | self.0);
+    }
+}
+
+/// Reads a register of the controller.
+fn read(place: u32) -> u32 {
+    // SAFETY: the board gives its chip's controller, and only this driver calls it, with the offsets of that controller's registers;
+    // reading them has no effect.
+    unsafe { (place as *const u32).read_volatile() }
+}
+
+/// Writes a register of the controller.
+fn write(place: u32, value: u32) {
+    // SAFETY: the same registers; what an order does to the flash happens within the part that its `Registers` owns, since the driver
+    // checks the places that it selects.
+    unsafe { (place as *mut u32).write_volatile(value) };
 }
