@@ -1,6 +1,7 @@
 //! `demo`: the whole path on the bundled digits.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 use std::time::Instant;
@@ -253,9 +254,9 @@ fn lay_out(run: &Path, session: &Session) -> Result<BTreeMap<Core, Vec<u8>>> {
     let run = Run::resume(run)?;
     let mut files = BTreeMap::new();
     for (board, _) in &session.boards {
-        if !files.contains_key(&board.core) {
+        if let Entry::Vacant(place) = files.entry(board.core) {
             let exported = quantize_run(&run, &Quantization::new(DEPLOYED), Some(board.core))?;
-            files.insert(board.core, exported.bytes);
+            place.insert(exported.bytes);
         }
     }
     Ok(files)
