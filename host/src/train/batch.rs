@@ -12,10 +12,22 @@ pub enum Augmentation {
     /// Images as they are
     #[default]
     None,
+    /// Mirrored left to right half of the time
+    Flip,
     /// Moved by up to an eighth of the image (at least a pixel) in each direction; what comes in has raw value 0
     Shift,
     /// Moved likewise and mirrored left to right half of the time
     ShiftFlip,
+}
+
+impl Augmentation {
+    const fn moves(self) -> bool {
+        matches!(self, Self::Shift | Self::ShiftFlip)
+    }
+
+    const fn mirrors(self) -> bool {
+        matches!(self, Self::Flip | Self::ShiftFlip)
+    }
 }
 
 /// Redraws each label with probability `noise`, uniformly from all classes.
@@ -90,7 +102,7 @@ impl<'a> Batches<'a> {
             let moved;
             let sample = match self.augmentation {
                 Augmentation::None => sample,
-                Augmentation::Shift | Augmentation::ShiftFlip => {
+                Augmentation::Flip | Augmentation::Shift | Augmentation::ShiftFlip => {
                     moved = augment(sample, self.shape, self.augmentation, &mut self.generator);
                     &moved
                 }
@@ -118,14 +130,14 @@ fn augment(
     generator: &mut ChaCha8Rng,
 ) -> Vec<i16> {
     let mut offset = |extent: usize| {
-        if extent < 2 {
+        if extent < 2 || !augmentation.moves() {
             return 0;
         }
         let largest = (extent / 8).max(1);
         random::below(2 * largest + 1, generator) as isize - largest as isize
     };
     let (down, right) = (offset(shape.height), offset(shape.width));
-    let flip = augmentation == Augmentation::ShiftFlip && random::below(2, generator) == 1;
+    let flip = augmentation.mirrors() && random::below(2, generator) == 1;
     let mut moved = vec![0; sample.len()];
     for y in 0..shape.height {
         for x in 0..shape.width {
@@ -141,4 +153,41 @@ fn augment(
         }
     }
     moved
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Every outcome of a hundred changes to one sample.
+    fn outcomes(sample: &[i16], shape: SampleShape, augmentation: Augmentation) -> Vec<Vec<i16>> {
+        let mut generator = random::generator(1, Purpose::Augmentation, 0);
+        let changed = (0..100).map(|_| augment(sample, shape, augmentation, &mut generator));
+        let mut all: Vec<Vec<i16>> = changed.collect();
+        all.sort();
+        all.dedup();
+        all
+    }
+
+    #[test]
+    fn a_flip_mirrors_whole_pixels_or_leaves_the_image_as_it_is() {
+        let shape = SampleShape::new(1, 3, 2);
+        let image = [1, 2, 3, 4, 5, 6];
+        assert_eq!(
+            outcomes(&image, shape, Augmentation::Flip),
+            [vec![1, 2, 3, 4, 5, 6], vec![5, 6, 3, 4, 1, 2]]
+        );
+    }
+
+    #[test]
+    fn a_shift_moves_by_up_to_an_eighth_and_fills_with_zeros() {
+        let shape = SampleShape::new(1, 4, 1);
+        let image = [1, 2, 3, 4];
+        let moved = [vec![0, 1, 2, 3], vec![1, 2, 3, 4], vec![2, 3, 4, 0]];
+        assert_eq!(outcomes(&image, shape, Augmentation::Shift), moved);
+        let mirrored = moved.iter().map(|row| row.iter().rev().copied().collect());
+        let mut both: Vec<Vec<i16>> = moved.iter().cloned().chain(mirrored).collect();
+        both.sort();
+        assert_eq!(outcomes(&image, shape, Augmentation::ShiftFlip), both);
+    }
 }
