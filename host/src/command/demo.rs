@@ -18,6 +18,7 @@ use super::train::train_with_progress;
 use super::verify::{difference, on_boards, table};
 use crate::artifact;
 use crate::error::{Error, Result};
+use crate::export::{export, export_for};
 use crate::integer::evaluate;
 use crate::quantizer::Quantization;
 use crate::report::plot::{Plot, Series};
@@ -232,7 +233,7 @@ fn train(kind: OptimizerKind, work: &Path, output: &Output) -> Result<Trained> {
     let mut integer = Vec::new();
     let mut deployed = None;
     for bit_width in BitWidth::ALL.into_iter().rev() {
-        let exported = quantize_run(&run, &Quantization::new(bit_width), None)?;
+        let exported = export(&quantize_run(&run, &Quantization::new(bit_width))?)?;
         let model = Model::load(&exported.bytes)
             .map_err(|reason| Error::check_failed("model", reason, "please report this"))?;
         integer.push((bit_width, evaluate(&model, &test.samples, &test.labels)?.accuracy));
@@ -251,12 +252,11 @@ fn train(kind: OptimizerKind, work: &Path, output: &Output) -> Result<Trained> {
 
 /// The deployed network of a run, laid out for the core of every board.
 fn lay_out(run: &Path, session: &Session) -> Result<BTreeMap<Core, Vec<u8>>> {
-    let run = Run::resume(run)?;
+    let network = quantize_run(&Run::resume(run)?, &Quantization::new(DEPLOYED))?;
     let mut files = BTreeMap::new();
     for (board, _) in &session.boards {
         if let Entry::Vacant(place) = files.entry(board.core) {
-            let exported = quantize_run(&run, &Quantization::new(DEPLOYED), Some(board.core))?;
-            place.insert(exported.bytes);
+            place.insert(export_for(&network, Some(board.core))?.bytes);
         }
     }
     Ok(files)

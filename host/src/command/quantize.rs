@@ -10,7 +10,8 @@ use tinyhero_common::packing::BitWidth;
 use super::output::Output;
 use crate::artifact;
 use crate::error::{Error, Result};
-use crate::export::{Exported, export_for};
+use crate::export::export_for;
+use crate::integer_network::IntegerNetwork;
 use crate::quantizer::{CALIBRATION_SAMPLES, Quantization, quantize};
 use crate::report::table::grouped;
 use crate::target::board::Core;
@@ -63,7 +64,7 @@ pub fn run(options: &Options) -> Result<()> {
     if options.per_tensor {
         quantization = quantization.per_tensor();
     }
-    let exported = quantize_run(&run, &quantization, options.core)?;
+    let exported = export_for(&quantize_run(&run, &quantization)?, options.core)?;
     let model = Model::load(&exported.bytes).map_err(|reason| {
         Error::check_failed(options.out.display(), reason, "please report this")
     })?;
@@ -106,13 +107,8 @@ fn widened_bytes(layer: &Layer<'_>) -> usize {
     })
 }
 
-/// Quantizes a run, calibrated on the first training samples, and lays it out for a core or, without one, portably.
-pub fn quantize_run(
-    run: &Run,
-    quantization: &Quantization,
-    core: Option<Core>,
-) -> Result<Exported> {
+/// Quantizes a run, calibrated on the first training samples.
+pub fn quantize_run(run: &Run, quantization: &Quantization) -> Result<IntegerNetwork> {
     let calibration = run.training_samples().limited(CALIBRATION_SAMPLES);
-    let network = quantize(&run.trained()?, &calibration.samples, quantization)?;
-    export_for(&network, core)
+    quantize(&run.trained()?, &calibration.samples, quantization)
 }

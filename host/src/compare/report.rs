@@ -292,9 +292,14 @@ impl Serialize for Comparison {
     }
 }
 
+/// What a metric is multiplied by in the tables, and its decimals there.
+fn shown(metric: Metric) -> (f64, usize) {
+    if metric.is_accuracy() { (100.0, 1) } else { (1.0, 3) }
+}
+
 /// Mean ± standard deviation; the mean alone where a single run says nothing of a spread.
 fn summary_cell(metric: Metric, summary: &Summary) -> String {
-    let (scale, decimals) = if metric.is_accuracy() { (100.0, 1) } else { (1.0, 3) };
+    let (scale, decimals) = shown(metric);
     let (mean, sd) = (scale * summary.mean, scale * summary.sd);
     match summary.count {
         1 => format!("{mean:.decimals$}"),
@@ -310,7 +315,7 @@ fn difference_cell(metric: Metric, difference: &PairedDifference) -> String {
         Some(p) if p < 0.05 => " *",
         _ => "",
     };
-    let (scale, decimals) = if metric.is_accuracy() { (100.0, 1) } else { (1.0, 3) };
+    let (scale, decimals) = shown(metric);
     let (mean, error) = (scale * difference.mean, scale * difference.standard_error);
     match difference.count {
         1 => format!("{mean:+.decimals$}"),
