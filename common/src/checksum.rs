@@ -40,6 +40,16 @@ impl Crc32 {
         Self(u32::MAX)
     }
 
+    /// Goes on from a register that [`Crc32::register`] gave, or begins with another than all ones.
+    pub const fn from_register(register: u32) -> Self {
+        Self(register)
+    }
+
+    /// The register as it stands, before the final inversion.
+    pub const fn register(self) -> u32 {
+        self.0
+    }
+
     /// Takes in more bytes, four bits at a time: about ten instructions a byte on Cortex-M, and a table of 64 bytes.
     pub const fn update(mut self, bytes: &[u8]) -> Self {
         let mut rest = bytes;

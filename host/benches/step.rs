@@ -11,7 +11,7 @@ use candle_core::DType;
 use tinyhero::network::Network;
 use tinyhero::optimizer::{Hero, Method, Momentum, MomentumParameters, Progress, Sgd, StepOutcome};
 use tinyhero::random::{self, Purpose};
-use tinyhero::trained_network::NodeParameters;
+use tinyhero::trained_network::{Initialization, NodeParameters};
 use tinyhero::training_graph::TrainingGraph;
 
 const BATCH: usize = 64;
@@ -34,7 +34,7 @@ impl Case {
             )
         })?;
         let network = Network::open(network, shape, classes)?;
-        let parameters = NodeParameters::initial(&network, 0)?;
+        let parameters = NodeParameters::initial(&network, Initialization::default(), 0)?;
         let mut graph = TrainingGraph::new(&network, &parameters, DType::F32)?;
         let mut generator = random::generator(0, Purpose::Order, 0);
         let count = BATCH * shape.elements();

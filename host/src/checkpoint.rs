@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use crate::artifact;
 use crate::error::{Error, Result};
 use crate::network::Network;
-use crate::trained_network::NodeParameters;
+use crate::trained_network::{Initialization, NodeParameters};
 
 /// Where a run stands.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -117,7 +117,7 @@ impl Checkpoint {
             Ok(values.iter().map(|bytes| f32::from_le_bytes(*bytes)).collect())
         };
         // The shapes and which lists there are follow from the network alone.
-        let mut parameters = NodeParameters::initial(network, 0)?;
+        let mut parameters = NodeParameters::initial(network, Initialization::default(), 0)?;
         for (node, parameters) in network.nodes.iter().zip(&mut parameters) {
             let fill = |name: &str, values: &mut Vec<f32>| -> Result<()> {
                 let name = format!("{}.{name}", node.name);

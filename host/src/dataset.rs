@@ -12,7 +12,7 @@ mod normalization;
 mod source;
 
 pub use csv::ColumnMap;
-pub use normalization::Normalization;
+pub use normalization::{Normalization, Scaling};
 
 use crate::error::{Error, Result};
 
@@ -194,9 +194,9 @@ impl Dataset {
         self.class_names.len()
     }
 
-    /// Mean and standard deviation per channel over the training split, as an affine map from raw values.
+    /// The affine map from raw values by which each channel has mean 0 and standard deviation 1 over the training split.
     pub fn normalization(&self) -> Normalization {
-        Normalization::measure(&self.train, self.shape.channels)
+        Normalization::measure(&self.train, self.shape.channels, Scaling::Standard)
     }
 
     /// What must hold for any data set, whatever its format.

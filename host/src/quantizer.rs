@@ -138,9 +138,9 @@ fn quantize_input(
     let sample_type = sample_type(trained.data.sample_type);
     let mut low = statistics.min.min(0.0);
     let mut high = statistics.max.max(0.0);
-    let steps: Vec<f64> = normalization.inverse_std.clone();
+    let steps: Vec<f64> = normalization.inverse_scale.clone();
     let uniform = steps.windows(2).all(|pair| pair[0] == pair[1])
-        && normalization.mean.windows(2).all(|pair| pair[0] == pair[1]);
+        && normalization.offset.windows(2).all(|pair| pair[0] == pair[1]);
     if sample_type == SampleType::U8 && statistics.raw_max > 127 {
         // Bytes that use their upper half are taken to use all of it.
         for channel in 0..normalization.channels() {
@@ -159,16 +159,17 @@ fn quantize_input(
         scale = 1.0;
     }
     let zero_point = (-128.0 - low / scale).round().clamp(-128.0, 127.0);
-    let maps = normalization.mean.iter().zip(&steps).enumerate().map(|(channel, (mean, step))| {
-        let slope = step / scale;
-        input_map(slope, zero_point - mean * slope, sample_type).ok_or_else(|| {
-            Error::bad_input(
-                format_args!("network '{}', input channel {channel}", trained.network.name),
-                "varies so little against its mean that its integer map overflows",
-                "remove a constant offset from this channel of the data",
-            )
-        })
-    });
+    let maps =
+        normalization.offset.iter().zip(&steps).enumerate().map(|(channel, (offset, step))| {
+            let slope = step / scale;
+            input_map(slope, zero_point - offset * slope, sample_type).ok_or_else(|| {
+                Error::bad_input(
+                    format_args!("network '{}', input channel {channel}", trained.network.name),
+                    "varies so little against its mean that its integer map overflows",
+                    "remove a constant offset from this channel of the data",
+                )
+            })
+        });
     let mut maps = maps.collect::<Result<Vec<InputMap>>>()?;
     if maps.windows(2).all(|pair| pair[0] == pair[1]) {
         maps.truncate(1);

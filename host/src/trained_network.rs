@@ -5,6 +5,11 @@ use crate::error::{Error, Result};
 use crate::network::{Network, NodeInput, Operation};
 use crate::random::{self, Purpose};
 
+mod initialization;
+
+use initialization::Distribution;
+pub use initialization::Initialization;
+
 /// A network with the numbers that training found. All numbers are f32, as trained.
 #[derive(Clone, Debug, PartialEq)]
 pub struct TrainedNetwork {
@@ -12,7 +17,7 @@ pub struct TrainedNetwork {
     pub network: Network,
     /// One entry per node of the network, in node order.
     pub parameters: Vec<NodeParameters>,
-    /// From raw integer samples to what the first node reads: `real = (raw - mean[c]) * inverse_std[c]`.
+    /// From raw integer samples to what the first node reads: `real = (raw - offset[c]) * inverse_scale[c]`.
     pub normalization: Normalization,
     /// Name of each class, in output order.
     pub class_names: Vec<String>,
@@ -65,23 +70,21 @@ pub enum NodeParameters {
 }
 
 impl NodeParameters {
-    /// Initial numbers for every node of `network`, decided by `seed`.
-    ///
-    /// Convolutions: normal with standard deviation sqrt(2 / (kernel area * output channels)), bias uniform in
-    /// ±1/sqrt(fan in). Depthwise: the same with one output channel per kernel. Fully connected: uniform in
-    /// ±1/sqrt(fan in), bias likewise. Batch normalization: gamma 1, beta 0, mean 0, variance 1.
-    pub fn initial(network: &Network, seed: u64) -> Result<Vec<Self>> {
+    /// Initial numbers for every node of `network`, decided by `seed`. Batch normalization: gamma 1, beta 0, mean 0, variance 1.
+    pub fn initial(
+        network: &Network,
+        initialization: Initialization,
+        seed: u64,
+    ) -> Result<Vec<Self>> {
         let mut generator = random::generator(seed, Purpose::Initialization, 0);
-        let mut uniform =
-            |count: usize, fan_in: usize, normal_deviation: Option<f64>| -> Vec<f32> {
-                let bound = 1.0 / (fan_in as f64).sqrt();
-                (0..count)
-                    .map(|_| match normal_deviation {
-                        Some(deviation) => (random::normal(&mut generator) * deviation) as f32,
-                        None => ((2.0 * random::unit(&mut generator) - 1.0) * bound) as f32,
-                    })
-                    .collect()
+        let mut draw = |count: usize, distribution: Distribution| -> Vec<f32> {
+            let mut value = || match distribution {
+                Distribution::Normal(deviation) => random::normal(&mut generator) * deviation,
+                Distribution::Uniform(bound) => (2.0 * random::unit(&mut generator) - 1.0) * bound,
+                Distribution::Zero => 0.0,
             };
+            (0..count).map(|_| value() as f32).collect()
+        };
         let summaries = network.summaries()?;
         let mut parameters = Vec::with_capacity(summaries.len());
         for (node, summary) in network.nodes.iter().zip(&summaries) {
@@ -89,27 +92,27 @@ impl NodeParameters {
             parameters.push(match node.operation {
                 Operation::Convolution2d { kernel: [rows, columns], bias, .. } => {
                     let fan_in = rows * columns * summary.input.channels;
-                    let deviation = (2.0 / (rows * columns * channels) as f64).sqrt();
+                    let fan_out = rows * columns * channels;
                     Self::Layer {
-                        weight: uniform(summary.weights, fan_in, Some(deviation)),
+                        weight: draw(summary.weights, initialization.convolution(fan_in, fan_out)),
                         shape: vec![channels, summary.input.channels, rows, columns],
-                        bias: bias.then(|| uniform(channels, fan_in, None)),
+                        bias: bias.then(|| draw(channels, initialization.bias(fan_in))),
                     }
                 }
                 Operation::DepthwiseConvolution2d { kernel: [rows, columns], bias, .. } => {
-                    let deviation = (2.0 / (rows * columns) as f64).sqrt();
+                    let fan = rows * columns;
                     Self::Layer {
-                        weight: uniform(summary.weights, rows * columns, Some(deviation)),
+                        weight: draw(summary.weights, initialization.convolution(fan, fan)),
                         shape: vec![channels, 1, rows, columns],
-                        bias: bias.then(|| uniform(channels, rows * columns, None)),
+                        bias: bias.then(|| draw(channels, initialization.bias(fan))),
                     }
                 }
                 Operation::FullyConnected { bias, .. } => {
                     let fan_in = summary.input.elements();
                     Self::Layer {
-                        weight: uniform(summary.weights, fan_in, None),
+                        weight: draw(summary.weights, initialization.fully_connected(fan_in)),
                         shape: vec![channels, fan_in],
-                        bias: bias.then(|| uniform(channels, fan_in, None)),
+                        bias: bias.then(|| draw(channels, initialization.bias(fan_in))),
                     }
                 }
                 Operation::BatchNorm { .. } => Self::BatchNorm {
@@ -130,14 +133,14 @@ impl TrainedNetwork {
     ///
     /// Raw samples are u8 with mean 127.5 and standard deviation 73.9 (uniform bytes).
     pub fn untrained(network: Network, seed: u64) -> Result<Self> {
-        let parameters = NodeParameters::initial(&network, seed)?;
+        let parameters = NodeParameters::initial(&network, Initialization::default(), seed)?;
         let channels = network.input.channels;
         let classes = network.output()?.channels;
         Ok(Self {
             parameters,
             normalization: Normalization {
-                mean: vec![127.5; channels],
-                inverse_std: vec![1.0 / 73.9; channels],
+                offset: vec![127.5; channels],
+                inverse_scale: vec![1.0 / 73.9; channels],
             },
             class_names: (0..classes).map(|class| class.to_string()).collect(),
             data: DataReference {
@@ -152,7 +155,7 @@ impl TrainedNetwork {
 
     /// Checks that every node has numbers of the right kind and count, all finite.
     pub fn check(&self) -> Result<()> {
-        let expected = NodeParameters::initial(&self.network, 0)?;
+        let expected = NodeParameters::initial(&self.network, Initialization::default(), 0)?;
         let error = |node: &str, problem: &str| {
             Error::bad_input(
                 format_args!("network '{}', layer '{node}'", self.network.name),

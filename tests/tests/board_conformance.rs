@@ -144,3 +144,10 @@ fn the_core_goes_on_after_its_cache_was_stopped_and_faults_were_ignored() {
     let ended = run_example("mps2-an500", "core_cache");
     assert_eq!(ended.status, Some(0), "{ended:?}");
 }
+
+/// The example says what each status other than 0 means.
+#[test]
+fn the_vector_unit_checks_and_copies_the_links_bytes_as_defined() {
+    let ended = run_example("mps3-an547", "link_bytes");
+    assert_eq!(ended.status, Some(0), "{ended:?}");
+}

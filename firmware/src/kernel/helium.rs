@@ -15,8 +15,10 @@ mod depthwise;
 mod fully_connected;
 mod input;
 mod lines;
+mod link;
 mod unit;
 
+pub use link::VectorBytes;
 use tinyhero_common::kernel::{
     Add, Channels, Convolution, FullyConnected, Kernels, Pool, Portable,
 };

@@ -5,6 +5,7 @@ use tinyhero_common::message::frame::{self, Decoder, Progress};
 use tinyhero_common::message::{Refusal, Request, Response};
 
 use super::End;
+use crate::kernel::CoreBytes;
 
 /// Bytes taken from the link at once.
 const CHUNK_BYTES: usize = 512;
@@ -107,16 +108,16 @@ impl<Link: Read + Write> Connection<Link> {
 
 // The next three are not generic, so that they are compiled with this crate and its optimization level, as they touch every byte.
 
-/// See [`Decoder::feed`].
+/// See [`Decoder::feed_with`].
 #[inline(never)]
 fn feed(decoder: &mut Decoder, bytes: &[u8], received: &mut [u8]) -> (usize, Progress) {
-    decoder.feed(bytes, received)
+    decoder.feed_with::<CoreBytes>(bytes, received)
 }
 
 /// The frame that has been received; `None` if its checksum is wrong.
 #[inline(never)]
 fn check(received: &[u8]) -> Option<RequestFrame> {
-    let (sequence, message) = frame::check(received)?;
+    let (sequence, message) = frame::check_with::<CoreBytes>(received)?;
     Some(RequestFrame { sequence, length: message.len() })
 }
 
@@ -125,9 +126,12 @@ fn check(received: &[u8]) -> Option<RequestFrame> {
 /// Not generic, so that it is compiled with this crate and its optimization level: at the boards' own the compiler does not
 /// see that postcard stays within its buffers, and a panic would be left in the image.
 fn encode<'r>(response: &Response<'_>, sequence: u32, room: &'r mut [u8]) -> Option<&'r [u8]> {
-    let length = match frame::encode(response, sequence, room) {
+    let length = match frame::encode_with::<CoreBytes, _>(response, sequence, room) {
         Some(frame) => frame.len(),
-        None => frame::encode(&Response::Refused(Refusal::TooLarge), sequence, room)?.len(),
+        None => {
+            let refusal = Response::Refused(Refusal::TooLarge);
+            frame::encode_with::<CoreBytes, _>(&refusal, sequence, room)?.len()
+        }
     };
     room.get(..length)
 }

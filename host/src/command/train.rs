@@ -9,12 +9,14 @@ use serde::Serialize;
 
 use super::interrupt;
 use super::output::Output;
+use crate::dataset::Scaling;
 use crate::error::{Error, Result};
 use crate::optimizer::{Direction, Reduction, Schedule};
 use crate::report::table::percent;
 use crate::train::{
     Augmentation, EpochRecord, Keep, Observer, OptimizerKind, Outcome, Run, TrainingOptions,
 };
+use crate::trained_network::Initialization;
 use crate::training_graph::StatisticsPasses;
 
 /// Train a network
@@ -82,6 +84,12 @@ pub struct Options {
     /// Random changes to training images
     #[arg(long, value_enum, default_value = "none")]
     augment: Augmentation,
+    /// What the values of each channel are brought to
+    #[arg(long, value_enum, default_value = "standard")]
+    scaling: Scaling,
+    /// How weights and biases begin
+    #[arg(long, value_enum, default_value = "published")]
+    initialization: Initialization,
     /// Largest global norm of the gradient
     #[arg(long)]
     clip: Option<f64>,
@@ -140,6 +148,8 @@ impl Options {
             seed: self.seed,
             label_noise: self.label_noise,
             augmentation: self.augment,
+            scaling: self.scaling,
+            initialization: self.initialization,
             statistics: self.statistics,
             limit: self.limit,
             validation: self.validation,

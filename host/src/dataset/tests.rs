@@ -83,6 +83,17 @@ fn normalization_gives_mean_zero_and_variance_one() {
 }
 
 #[test]
+fn min_max_scaling_brings_each_channel_to_zero_to_one() {
+    // Two channels, the second of which never varies.
+    let samples = vec![-3, 7, 5, 7, 1, 7];
+    let split = Split { samples, labels: vec![0; 3] };
+    let normalization = Normalization::measure(&split, 2, Scaling::MinMax);
+    let reals = [-3, 5, 1].map(|raw| normalization.real(raw, 0));
+    assert_eq!(reals, [0.0, 1.0, 0.5]);
+    assert_eq!((normalization.real(7, 1), normalization.real(9, 1)), (0.0, 2.0));
+}
+
+#[test]
 fn idx_is_recognised_by_content_packed_or_not() {
     let folder = folder_of(&[
         ("train-a", gzip(&idx_images(2, 12))),

@@ -350,8 +350,8 @@ fn per_channel_scales_keep_a_small_channel_that_a_common_scale_loses() {
 fn byte_images_with_one_channel_lose_nothing_at_the_input() {
     for largest in [16, 255] {
         let mut trained = network("mlp", SampleShape::new(8, 8, 1), 10);
-        trained.normalization.mean = vec![f64::from(largest) * 0.307];
-        trained.normalization.inverse_std = vec![3.1 / f64::from(largest)];
+        trained.normalization.offset = vec![f64::from(largest) * 0.307];
+        trained.normalization.inverse_scale = vec![3.1 / f64::from(largest)];
         let calibration: Vec<i16> =
             samples(32, trained.network.input, 9).iter().map(|v| v % (largest + 1)).collect();
         let mut calibration = calibration;

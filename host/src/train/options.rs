@@ -3,11 +3,13 @@
 use serde::{Deserialize, Serialize};
 
 use super::Augmentation;
+use crate::dataset::Scaling;
 use crate::error::{Error, Result};
 use crate::optimizer::{
     Asam, Curvature, Direction, GradL1, Hero, Method, MomentumParameters, Reduction, Sam, Schedule,
     Sgd,
 };
+use crate::trained_network::Initialization;
 use crate::training_graph::StatisticsPasses;
 
 /// The method that makes a gradient of a minibatch.
@@ -96,6 +98,12 @@ pub struct TrainingOptions {
     pub label_noise: f64,
     /// Random changes to training images.
     pub augmentation: Augmentation,
+    /// What the channels' values are brought to before they enter the network.
+    #[serde(default)]
+    pub scaling: Scaling,
+    /// How weights and biases begin.
+    #[serde(default)]
+    pub initialization: Initialization,
     /// Passes of a step that batch normalization's running statistics follow.
     pub statistics: StatisticsPasses,
     /// Only the first so many training samples.
@@ -132,6 +140,8 @@ impl TrainingOptions {
             seed: 0,
             label_noise: 0.0,
             augmentation: Augmentation::None,
+            scaling: Scaling::default(),
+            initialization: Initialization::default(),
             statistics: StatisticsPasses::default(),
             limit: None,
             validation: 0.0,

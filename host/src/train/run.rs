@@ -139,7 +139,7 @@ impl Run {
             let problem = "needs a validation split to choose the best epoch on";
             return Err(Error::bad_input("--keep best", problem, "add --validation 0.1"));
         }
-        let normalization = Normalization::measure(&train, dataset.shape.channels);
+        let normalization = Normalization::measure(&train, dataset.shape.channels, options.scaling);
         add_label_noise(&mut train, dataset.classes(), options.label_noise, options.seed);
         let network = match network {
             Some(text) => {
@@ -205,7 +205,12 @@ impl Run {
             momentum.restore(checkpoint.momentum);
             (checkpoint.parameters, checkpoint.position)
         } else {
-            (NodeParameters::initial(&self.network, self.options.seed)?, Position::default())
+            let parameters = NodeParameters::initial(
+                &self.network,
+                self.options.initialization,
+                self.options.seed,
+            )?;
+            (parameters, Position::default())
         };
         let mut graph = TrainingGraph::new(&self.network, &parameters, DType::F32)?;
         graph.statistics_passes = self.options.statistics;

@@ -10,7 +10,7 @@ use crate::optimizer::{
     Asam, Curvature, GradL1, Hero, Method, Objective, Parameter, Pass, Progress, SecondOrder, Sgd,
 };
 use crate::random::{self, Purpose};
-use crate::trained_network::NodeParameters;
+use crate::trained_network::{Initialization, NodeParameters};
 
 /// A graph whose derivatives are left to the tensor library.
 struct Library(TrainingGraph);
@@ -92,7 +92,8 @@ fn networks() -> Vec<(Network, usize)> {
 /// Two equal graphs with a minibatch of 5.
 fn pair(network: &Network, classes: usize, dtype: DType) -> (TrainingGraph, Library) {
     let mut generator = random::generator(7, Purpose::Order, 0);
-    let parameters: Vec<NodeParameters> = NodeParameters::initial(network, 3).unwrap();
+    let parameters: Vec<NodeParameters> =
+        NodeParameters::initial(network, Initialization::default(), 3).unwrap();
     let count = 5 * network.input.elements();
     let samples: Vec<f32> = (0..count).map(|_| random::normal(&mut generator) as f32).collect();
     let labels: Vec<u16> = (0..5).map(|_| random::below(classes, &mut generator) as u16).collect();
