@@ -1,6 +1,6 @@
 //! The operators in plain integer arithmetic, and the seam at which a core's fast kernels take their place.
 //!
-//! [`Kernels`] has one method an operator; each default is the portable kernel of this module, which every other
+//! [`Kernels`] has one method an operator (and one for the link's bytes); each default is the portable kernel of this module, which every other
 //! implementation must equal to the last bit. A fast kernel replaces a whole operator, tiles as it likes, and may use the
 //! scratch bytes that the layer names. All kernels trust a validated model ([`crate::model::Model::load`]): slices have the
 //! sizes that the job's shapes say. If they had not, the portable kernels would leave outputs unwritten, never panic.
@@ -21,6 +21,7 @@ pub use input::InputMap;
 pub use packed_weights::PackedWeights;
 pub use softmax::power_of_two_fraction;
 
+use crate::message::frame::ByteRoutines;
 use crate::model::{AddRescale, Operator, SampleType, Shape, Window};
 use crate::requantize::{ActivationRange, Rescale, requantize};
 
@@ -156,6 +157,11 @@ pub trait Kernels {
     /// need what its set lacks.
     fn computes(_operator: &Operator) -> bool {
         true
+    }
+
+    /// Own code for what the server of a board with these kernels does with the bytes of its frames.
+    fn byte_routines() -> Option<ByteRoutines> {
+        None
     }
 
     /// Equation (1). `maps` holds one [`InputMap`] for all channels, or one per channel in turn.

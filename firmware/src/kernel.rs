@@ -16,10 +16,7 @@ mod mul32;
 pub use dsp::{Dsp, DspFullyConnected};
 pub use fully_connected_only::FullyConnectedOnly;
 #[cfg(feature = "helium")]
-pub use helium::{Helium, VectorBytes as CoreBytes};
+pub use helium::Helium;
 #[cfg(all(target_arch = "arm", feature = "mul32"))]
 pub use mul32::Mul32;
 pub use tinyhero_common::kernel::{Kernels, Portable};
-// What the server does with the bytes of its frames.
-#[cfg(not(feature = "helium"))]
-pub use tinyhero_common::message::frame::PortableBytes as CoreBytes;

@@ -73,7 +73,7 @@ where
             arena_bytes: engine.arena_bytes(),
             slot_bytes: slots.writable_bytes(),
             passed_over: None,
-            connection: Connection::new(link),
+            connection: Connection::new(link, K::byte_routines()),
         };
         choose(&mut session, engine, &mut slots, buffers);
         let mut finished = None;

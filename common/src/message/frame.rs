@@ -11,31 +11,26 @@ use crate::compact;
 
 mod run;
 
-use run::copy;
+use run::copy_run;
 
 /// The two routines that touch every byte of a frame. A core with vectors has its own.
-pub trait ByteRoutines {
-    /// The CRC-32 of `bytes`, as [`Crc32::of`] computes it.
-    fn crc32(bytes: &[u8]) -> u32;
-
-    /// Copies up to the first zero in `source`, or as far as both slices go; how many bytes that were.
-    fn copy_run(target: &mut [u8], source: &[u8]) -> usize;
+#[derive(Clone, Copy, Debug)]
+pub struct ByteRoutines {
+    /// The CRC-32 of the bytes, as [`Crc32::of`] computes it.
+    pub crc32: fn(&[u8]) -> u32,
+    /// Copies to the first slice up to the first zero in the second, or as far as both go; how many bytes that were.
+    pub copy_run: fn(&mut [u8], &[u8]) -> usize,
 }
 
-/// Those of any core: words, and a table of 1 kB.
-#[derive(Clone, Copy, Debug)]
-pub struct PortableBytes;
+impl ByteRoutines {
+    /// Those of any core: words, and a table of 1 kB.
+    pub const PORTABLE: Self = Self { crc32, copy_run };
+}
 
-impl ByteRoutines for PortableBytes {
-    #[inline]
-    fn crc32(bytes: &[u8]) -> u32 {
-        Crc32::new().update_fast(bytes).finish()
-    }
-
-    #[inline]
-    fn copy_run(target: &mut [u8], source: &[u8]) -> usize {
-        copy(target, source)
-    }
+/// The CRC-32 of `bytes`.
+#[inline]
+fn crc32(bytes: &[u8]) -> u32 {
+    Crc32::new().update_fast(bytes).finish()
 }
 
 /// Bytes behind the message inside a frame: sequence number and CRC.
@@ -57,11 +52,12 @@ pub fn encode<'a, M: Serialize>(
     sequence: u32,
     frame: &'a mut [u8],
 ) -> Option<&'a [u8]> {
-    encode_with::<PortableBytes, M>(message, sequence, frame)
+    encode_with(ByteRoutines::PORTABLE, message, sequence, frame)
 }
 
 /// [`encode`] with own routines for bytes.
-pub fn encode_with<'a, R: ByteRoutines, M: Serialize>(
+pub fn encode_with<'a, M: Serialize>(
+    routines: ByteRoutines,
     message: &M,
     sequence: u32,
     frame: &'a mut [u8],
@@ -70,16 +66,17 @@ pub fn encode_with<'a, R: ByteRoutines, M: Serialize>(
     // every run off its place, which makes copying quick.
     let least = frame.len() / LONGEST_RUN + 3;
     let roomy = least.saturating_add(LONGEST_RUN);
-    let (start, end) = match put::<R, M>(message, sequence, frame, roomy) {
+    let (start, end) = match put(routines, message, sequence, frame, roomy) {
         Some(end) => (roomy, end),
-        None => (least, put::<R, M>(message, sequence, frame, least)?),
+        None => (least, put(routines, message, sequence, frame, least)?),
     };
-    stuff::<R>(frame, start, end)
+    stuff(routines, frame, start, end)
 }
 
 /// Writes message, sequence number and CRC from `start` on; where they end.
 #[inline]
-fn put<R: ByteRoutines, M: Serialize>(
+fn put<M: Serialize>(
+    routines: ByteRoutines,
     message: &M,
     sequence: u32,
     frame: &mut [u8],
@@ -90,7 +87,7 @@ fn put<R: ByteRoutines, M: Serialize>(
     *plain.get_mut(used..)?.first_chunk_mut()? = sequence.to_le_bytes();
     let covered = used.checked_add(SEQUENCE_BYTES)?;
     let (body, rest) = plain.split_at_mut_checked(covered)?;
-    *rest.first_chunk_mut()? = R::crc32(body).to_le_bytes();
+    *rest.first_chunk_mut()? = (routines.crc32)(body).to_le_bytes();
     start.checked_add(used)?.checked_add(TRAILER_BYTES)
 }
 
@@ -99,11 +96,11 @@ const LONGEST_RUN: usize = 254;
 
 /// Stuffs `frame[start..end]` towards the front of `frame`, a zero before and a zero behind it.
 #[inline]
-fn stuff<R: ByteRoutines>(frame: &mut [u8], start: usize, end: usize) -> Option<&[u8]> {
+fn stuff(routines: ByteRoutines, frame: &mut [u8], start: usize, end: usize) -> Option<&[u8]> {
     *frame.first_mut()? = 0;
     let (mut read, mut write) = (start, 1usize);
     loop {
-        let length = move_run::<R>(frame.get_mut(..end)?, read, write.checked_add(1)?)?;
+        let length = move_run(routines, frame.get_mut(..end)?, read, write.checked_add(1)?)?;
         *frame.get_mut(write)? = length.wrapping_add(1) as u8;
         read = read.wrapping_add(length);
         write = write.wrapping_add(length).wrapping_add(1);
@@ -121,7 +118,7 @@ fn stuff<R: ByteRoutines>(frame: &mut [u8], start: usize, end: usize) -> Option<
 
 /// Moves the run that begins at `read` to `write` before it; how long it is.
 #[inline]
-fn move_run<R: ByteRoutines>(frame: &mut [u8], read: usize, write: usize) -> Option<usize> {
+fn move_run(routines: ByteRoutines, frame: &mut [u8], read: usize, write: usize) -> Option<usize> {
     // Zeros often come together.
     if frame.get(read) == Some(&0) {
         return Some(0);
@@ -132,7 +129,7 @@ fn move_run<R: ByteRoutines>(frame: &mut [u8], read: usize, write: usize) -> Opt
         let place = front.get_mut(write.wrapping_add(length)..)?;
         let longest = LONGEST_RUN.wrapping_sub(length);
         let source = back.get(..longest).unwrap_or(back);
-        let copied = R::copy_run(place, source);
+        let copied = (routines.copy_run)(place, source);
         length = length.wrapping_add(copied);
         // Where the gap is shorter than the run, it goes gap by gap.
         if copied < place.len() || copied == source.len() {
@@ -177,13 +174,14 @@ impl Decoder {
     /// Takes bytes up to the end of a frame: how many it took, all of them if the frame goes on, and what they led to.
     #[inline]
     pub fn feed(&mut self, bytes: &[u8], buffer: &mut [u8]) -> (usize, Progress) {
-        self.feed_with::<PortableBytes>(bytes, buffer)
+        self.feed_with(ByteRoutines::PORTABLE, bytes, buffer)
     }
 
     /// [`Decoder::feed`] with own routines for bytes.
     #[inline]
-    pub fn feed_with<R: ByteRoutines>(
+    pub fn feed_with(
         &mut self,
+        routines: ByteRoutines,
         bytes: &[u8],
         buffer: &mut [u8],
     ) -> (usize, Progress) {
@@ -194,7 +192,7 @@ impl Decoder {
                 let source = bytes.get(used..).unwrap_or_default();
                 let source = source.get(..usize::from(self.run)).unwrap_or(source);
                 let target = buffer.get_mut(self.length..).unwrap_or_default();
-                let copied = R::copy_run(target, source);
+                let copied = (routines.copy_run)(target, source);
                 self.run = self.run.wrapping_sub(copied as u8);
                 self.length = self.length.wrapping_add(copied);
                 used = used.wrapping_add(copied);
@@ -249,14 +247,14 @@ impl Decoder {
 /// Checks a complete frame: its sequence number and its message, still encoded. `None` if the CRC is wrong.
 #[inline]
 pub fn check(frame: &[u8]) -> Option<(u32, &[u8])> {
-    check_with::<PortableBytes>(frame)
+    check_with(ByteRoutines::PORTABLE, frame)
 }
 
 /// [`check`] with own routines for bytes.
 #[inline]
-pub fn check_with<R: ByteRoutines>(frame: &[u8]) -> Option<(u32, &[u8])> {
+pub fn check_with(routines: ByteRoutines, frame: &[u8]) -> Option<(u32, &[u8])> {
     let (covered, crc) = frame.split_last_chunk::<4>()?;
-    if R::crc32(covered) != u32::from_le_bytes(*crc) {
+    if (routines.crc32)(covered) != u32::from_le_bytes(*crc) {
         return None;
     }
     let (message, sequence) = covered.split_last_chunk::<4>()?;

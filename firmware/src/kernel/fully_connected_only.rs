@@ -2,6 +2,7 @@
 //! the image, and [`Engine::load`](crate::engine::Engine::load) refuses models that need it.
 
 use tinyhero_common::kernel::{FullyConnected, Kernels};
+use tinyhero_common::message::frame::ByteRoutines;
 use tinyhero_common::model::Operator;
 
 /// Only the fully connected layers of another set.
@@ -9,6 +10,10 @@ use tinyhero_common::model::Operator;
 pub struct FullyConnectedOnly<K>(pub K);
 
 impl<K: Kernels> Kernels for FullyConnectedOnly<K> {
+    fn byte_routines() -> Option<ByteRoutines> {
+        K::byte_routines()
+    }
+
     fn computes(operator: &Operator) -> bool {
         matches!(operator, Operator::FullyConnected { .. }) && K::computes(operator)
     }

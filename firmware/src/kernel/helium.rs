@@ -18,10 +18,10 @@ mod lines;
 mod link;
 mod unit;
 
-pub use link::VectorBytes;
 use tinyhero_common::kernel::{
     Add, Channels, Convolution, FullyConnected, Kernels, Pool, Portable,
 };
+use tinyhero_common::message::frame::ByteRoutines;
 use tinyhero_common::model::SampleType;
 
 /// The kernels for Helium. The core must have it: on any other the first kernel faults.
@@ -29,6 +29,10 @@ use tinyhero_common::model::SampleType;
 pub struct Helium;
 
 impl Kernels for Helium {
+    fn byte_routines() -> Option<ByteRoutines> {
+        Some(link::ROUTINES)
+    }
+
     fn quantize_input(
         &mut self,
         maps: &[u8],

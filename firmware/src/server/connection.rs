@@ -1,11 +1,10 @@
 //! Frames from and to the link.
 
 use embedded_io::{Read, Write};
-use tinyhero_common::message::frame::{self, Decoder, Progress};
+use tinyhero_common::message::frame::{self, ByteRoutines, Decoder, Progress};
 use tinyhero_common::message::{Refusal, Request, Response};
 
 use super::End;
-use crate::kernel::CoreBytes;
 
 /// Bytes taken from the link at once.
 const CHUNK_BYTES: usize = 512;
@@ -57,11 +56,13 @@ impl RequestFrame {
 pub(super) struct Connection<Link> {
     link: Link,
     decoder: Decoder,
+    /// `None` for the portable ones.
+    routines: Option<ByteRoutines>,
 }
 
 impl<Link: Read + Write> Connection<Link> {
-    pub(super) const fn new(link: Link) -> Self {
-        Self { link, decoder: Decoder::new() }
+    pub(super) const fn new(link: Link, routines: Option<ByteRoutines>) -> Self {
+        Self { link, decoder: Decoder::new(), routines }
     }
 
     /// Waits for the next frame whose checksum is right; of others it says that they came damaged, and the host asks again.
@@ -73,14 +74,15 @@ impl<Link: Read + Write> Connection<Link> {
             while let Some(bytes) = buffers.chunk.get(buffers.unread.clone())
                 && !bytes.is_empty()
             {
-                let (used, progress) = feed(&mut self.decoder, bytes, &mut buffers.received);
+                let (used, progress) =
+                    feed(self.routines, &mut self.decoder, bytes, &mut buffers.received);
                 buffers.unread.start = buffers.unread.start.wrapping_add(used);
                 let length = match progress {
                     Progress::More => continue,
                     Progress::Frame(length) => length,
                     Progress::Dropped => 0,
                 };
-                match buffers.received.get(..length).and_then(check) {
+                match buffers.received.get(..length).and_then(|frame| check(self.routines, frame)) {
                     Some(frame) => return Ok(frame),
                     None if self.send(&Response::Damaged, 0, &mut buffers.frame) => {}
                     None => return Err(End::Failed),
@@ -99,25 +101,32 @@ impl<Link: Read + Write> Connection<Link> {
 
     /// Sends a response, or a refusal if it does not fit a frame; false if the link broke.
     pub(super) fn send(&mut self, response: &Response<'_>, sequence: u32, room: &mut [u8]) -> bool {
-        match encode(response, sequence, room) {
+        match encode(self.routines, response, sequence, room) {
             Some(frame) => self.link.write_all(frame).is_ok(),
             None => false,
         }
     }
 }
 
-// The next three are not generic, so that they are compiled with this crate and its optimization level, as they touch every byte.
+// The next three are not generic, so that they are compiled with this crate and its optimization level, as they touch every byte; hence also
+// the portable routines are named here.
 
 /// See [`Decoder::feed_with`].
 #[inline(never)]
-fn feed(decoder: &mut Decoder, bytes: &[u8], received: &mut [u8]) -> (usize, Progress) {
-    decoder.feed_with::<CoreBytes>(bytes, received)
+fn feed(
+    routines: Option<ByteRoutines>,
+    decoder: &mut Decoder,
+    bytes: &[u8],
+    received: &mut [u8],
+) -> (usize, Progress) {
+    decoder.feed_with(routines.unwrap_or(ByteRoutines::PORTABLE), bytes, received)
 }
 
 /// The frame that has been received; `None` if its checksum is wrong.
 #[inline(never)]
-fn check(received: &[u8]) -> Option<RequestFrame> {
-    let (sequence, message) = frame::check_with::<CoreBytes>(received)?;
+fn check(routines: Option<ByteRoutines>, received: &[u8]) -> Option<RequestFrame> {
+    let (sequence, message) =
+        frame::check_with(routines.unwrap_or(ByteRoutines::PORTABLE), received)?;
     Some(RequestFrame { sequence, length: message.len() })
 }
 
@@ -125,12 +134,18 @@ fn check(received: &[u8]) -> Option<RequestFrame> {
 ///
 /// Not generic, so that it is compiled with this crate and its optimization level: at the boards' own the compiler does not
 /// see that postcard stays within its buffers, and a panic would be left in the image.
-fn encode<'r>(response: &Response<'_>, sequence: u32, room: &'r mut [u8]) -> Option<&'r [u8]> {
-    let length = match frame::encode_with::<CoreBytes, _>(response, sequence, room) {
+fn encode<'r>(
+    routines: Option<ByteRoutines>,
+    response: &Response<'_>,
+    sequence: u32,
+    room: &'r mut [u8],
+) -> Option<&'r [u8]> {
+    let routines = routines.unwrap_or(ByteRoutines::PORTABLE);
+    let length = match frame::encode_with(routines, response, sequence, room) {
         Some(frame) => frame.len(),
         None => {
             let refusal = Response::Refused(Refusal::TooLarge);
-            frame::encode_with::<CoreBytes, _>(&refusal, sequence, room)?.len()
+            frame::encode_with(routines, &refusal, sequence, room)?.len()
         }
     };
     room.get(..length)

@@ -10,7 +10,7 @@ const fn zeros_in(bytes: [u8; 4]) -> u32 {
 
 /// Copies up to the first zero, or as far as both go; how many bytes that were.
 #[inline]
-pub(super) fn copy(target: &mut [u8], source: &[u8]) -> usize {
+pub(super) fn copy_run(target: &mut [u8], source: &[u8]) -> usize {
     let mut copied = 0usize;
     for (place, two) in target.as_chunks_mut().0.iter_mut().zip(source.as_chunks().0) {
         let [b0, b1, b2, b3, b4, b5, b6, b7] = *two;

@@ -1,11 +1,14 @@
 //! Checking and copying what the link brings, sixteen bytes at a time.
 
 use tinyhero_common::checksum::Crc32;
-use tinyhero_common::message::frame::{ByteRoutines, PortableBytes};
+use tinyhero_common::message::frame::ByteRoutines;
 
 use super::unit;
 
 core::arch::global_asm!(include_str!("link.s"), options(raw));
+
+/// Both routines.
+pub(super) const ROUTINES: ByteRoutines = ByteRoutines { crc32, copy_run };
 
 /// Bytes that one round of the checksum takes in, a word in each lane.
 const BLOCK_BYTES: usize = 16;
@@ -43,8 +46,8 @@ unsafe extern "C" {
     fn tinyhero_helium_copy_run(target: *mut u8, source: *const u8, bytes: usize) -> usize;
 }
 
-/// The checksum; `None` if the bytes are too few for vectors to be of use.
-fn crc32(bytes: &[u8]) -> Option<u32> {
+/// The CRC-32; `None` if the bytes are too few for vectors to be of use.
+fn crc32_in_blocks(bytes: &[u8]) -> Option<u32> {
     // The last whole block is left: what the lanes hold goes into it.
     let blocks = (bytes.len() / BLOCK_BYTES).checked_sub(1)?;
     if blocks < LEAST_BLOCKS {
@@ -71,19 +74,15 @@ fn crc32(bytes: &[u8]) -> Option<u32> {
     Some(checksum.update_fast(tail).finish())
 }
 
-/// What the link does with every byte, in vectors.
-#[derive(Clone, Copy, Debug)]
-pub struct VectorBytes;
+/// The CRC-32 of `bytes`.
+fn crc32(bytes: &[u8]) -> u32 {
+    crc32_in_blocks(bytes).unwrap_or_else(|| (ByteRoutines::PORTABLE.crc32)(bytes))
+}
 
-impl ByteRoutines for VectorBytes {
-    fn crc32(bytes: &[u8]) -> u32 {
-        crc32(bytes).unwrap_or_else(|| PortableBytes::crc32(bytes))
-    }
-
-    fn copy_run(target: &mut [u8], source: &[u8]) -> usize {
-        unit::switch_on();
-        let bytes = target.len().min(source.len());
-        // SAFETY: the routine reads and writes at most `bytes` bytes, which both slices have; the last vector is predicated.
-        unsafe { tinyhero_helium_copy_run(target.as_mut_ptr(), source.as_ptr(), bytes) }
-    }
+/// Copies up to the first zero, or as far as both go; how many bytes that were.
+fn copy_run(target: &mut [u8], source: &[u8]) -> usize {
+    unit::switch_on();
+    let bytes = target.len().min(source.len());
+    // SAFETY: the routine reads and writes at most `bytes` bytes, which both slices have; the last vector is predicated.
+    unsafe { tinyhero_helium_copy_run(target.as_mut_ptr(), source.as_ptr(), bytes) }
 }
