@@ -10,23 +10,12 @@ use tinyhero_common::kernel::Kernels;
 use tinyhero_common::message::frame::ByteRoutines;
 use tinyhero_firmware::kernel::Helium;
 use tinyhero_firmware::semihosting;
+use tinyhero_tests::Generator;
 
 /// Longer than the longest run of a frame and than several vectors.
 const BYTES: usize = 300;
 const ALIGNMENTS: usize = 16;
 const ROOM: usize = BYTES + 2 * ALIGNMENTS;
-
-/// xorshift32 (Marsaglia, "Xorshift RNGs", 2003).
-struct Random(u32);
-
-impl Random {
-    fn next(&mut self) -> u32 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 17;
-        self.0 ^= self.0 << 5;
-        self.0
-    }
-}
 
 fn check(number: u32, holds: bool) {
     if !holds {
@@ -51,16 +40,16 @@ fn copies_alike(vectors: ByteRoutines, place: usize, room: usize, source: &[u8])
 #[cortex_m_rt::entry]
 fn main() -> ! {
     let Some(vectors) = Helium::byte_routines() else { semihosting::exit(6) };
-    let mut random = Random(0x7131);
+    let mut random = Generator::new(0x7131, 0);
     let mut memory = [0u8; ROOM];
     for length in 0..=BYTES {
-        memory.iter_mut().for_each(|byte| *byte = random.next() as u8);
+        memory.iter_mut().for_each(|byte| *byte = random.next_word() as u8);
         let start = length % ALIGNMENTS;
         let Some(bytes) = memory.get_mut(start..start + length) else { semihosting::exit(1) };
         check(4, (vectors.crc32)(bytes) == Crc32::of(bytes));
         // Without a zero, then with one at each place or, of long ones, some, and one behind it that must not count.
         bytes.iter_mut().for_each(|byte| *byte = (*byte).max(1));
-        let place = random.next() as usize % ALIGNMENTS;
+        let place = random.below(ALIGNMENTS as u32) as usize;
         copies_alike(vectors, place, length, bytes);
         copies_alike(vectors, place, length / 2, bytes);
         copies_alike(vectors, place, length + 1, bytes);

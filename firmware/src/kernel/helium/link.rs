@@ -62,14 +62,10 @@ fn crc32_in_blocks(bytes: &[u8]) -> Option<u32> {
     unsafe {
         tinyhero_helium_crc32(&raw mut state, bytes.as_ptr(), blocks, &raw const ADVANCE);
     }
-    let (words, tail) = rest.as_chunks::<4>();
+    let (last_block, tail) = rest.split_at_checked(BLOCK_BYTES)?;
     let mut checksum = Crc32::from_register(0);
-    let mut words = words.iter();
-    for (lane, word) in state.iter().zip(words.by_ref()) {
+    for (lane, word) in state.iter().zip(last_block.as_chunks::<4>().0) {
         checksum = Crc32::from_register(checksum.register() ^ lane).update_fast(word);
-    }
-    for word in words {
-        checksum = checksum.update_fast(word);
     }
     Some(checksum.update_fast(tail).finish())
 }
