@@ -6,12 +6,12 @@ use std::time::Instant;
 use object::{Object, ObjectSection, ObjectSegment, SectionKind};
 use serde::Serialize;
 use tinyhero_common::model::Model;
-use tinyhero_common::network::SelfTestInput;
 use tinyhero_common::packing::BitWidth;
 
 use crate::artifact;
 use crate::error::{Error, Result};
 use crate::inspect::{operator_name, parameter_bytes};
+use crate::integer;
 use crate::integer_network::IntegerNetwork;
 use crate::network::{NAMES, Network};
 use crate::quantizer::{Quantization, quantize};
@@ -135,8 +135,7 @@ pub fn measure<L: Link>(
             "see what differs with `tinyhero verify`",
         ));
     }
-    let seed = model.description().self_test.seed;
-    let input: Vec<u8> = SelfTestInput::new(seed).take(model.raw_input_bytes()).collect();
+    let input = integer::self_test_input(model);
     let layers = client.layers(&input)?;
     let output_bytes = model.output().shape.elements();
     let whole = client.run_without_digests(&input, input.len(), output_bytes, &mut |_| {})?;
@@ -202,8 +201,7 @@ pub fn measure<L: Link>(
 /// The board refuses the model or is lost.
 pub fn total(board: &Board, image: &Path, file: &[u8], model: &Model<'_>) -> Result<u64> {
     let mut client = verify::start(board, image, file)?;
-    let seed = model.description().self_test.seed;
-    let input: Vec<u8> = SelfTestInput::new(seed).take(model.raw_input_bytes()).collect();
+    let input = integer::self_test_input(model);
     let output_bytes = model.output().shape.elements();
     let run = client.run_without_digests(&input, input.len(), output_bytes, &mut |_| {})?;
     Ok(Emulator::instructions(board, run.count))

@@ -8,6 +8,7 @@ pub mod layout;
 mod parameters;
 
 use crate::error::{Error, Result};
+use crate::integer;
 use crate::integer_network::{IntegerLayer, IntegerNetwork, IntegerWeights};
 use crate::plan::{ArenaPlan, Problem, Step, plan_arena};
 use crate::target::board::Core;
@@ -16,7 +17,7 @@ use tinyhero_common::model::{
     ALIGNMENT, HEADER_BYTES, Header, Layout, LoadError, MAX_ARENA_BYTES, MAX_LAYERS, Model,
     Operator, Reason, SelfTest,
 };
-use tinyhero_common::network::{LayerDigests, SelfTestInput, run};
+use tinyhero_common::network::{LayerDigests, run};
 
 /// Seed of the self-test's input.
 pub const SELF_TEST_SEED: u32 = 0x4845_524F;
@@ -194,8 +195,7 @@ fn refusal_error(network: &IntegerNetwork, plan: &ArenaPlan, refusal: LoadError)
 
 /// The digest over all layers for the self-test's input.
 fn self_test_digest(model: &Model<'_>) -> Result<u32> {
-    let seed = model.description().self_test.seed;
-    let input: Vec<u8> = SelfTestInput::new(seed).take(model.raw_input_bytes()).collect();
+    let input = integer::self_test_input(model);
     let mut arena = vec![0; model.description().arena_bytes as usize];
     let mut digests = LayerDigests::default();
     run(model, &mut Portable, &mut digests, &input, &mut arena).map_err(|problem| {

@@ -8,7 +8,7 @@ use rayon::prelude::*;
 use tinyhero_common::checksum::Digest;
 use tinyhero_common::kernel::Portable;
 use tinyhero_common::model::{Layer, Model, SampleType};
-use tinyhero_common::network::{LayerDigests, Observer, run};
+use tinyhero_common::network::{LayerDigests, Observer, SelfTestInput, run};
 
 /// What one inference gave.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -39,6 +39,12 @@ pub fn raw_bytes(sample_type: SampleType, samples: &[i16]) -> Vec<u8> {
         SampleType::U8 => samples.iter().map(|value| value.to_le_bytes()[0]).collect(),
         SampleType::I16 => samples.iter().flat_map(|value| value.to_le_bytes()).collect(),
     }
+}
+
+/// The raw input that a model's self-test runs, as bytes.
+pub fn self_test_input(model: &Model<'_>) -> Vec<u8> {
+    let seed = model.description().self_test.seed;
+    SelfTestInput::new(seed).take(model.raw_input_bytes()).collect()
 }
 
 /// Runs every sample. `samples` holds raw values one sample after the other, each in height, width, channel order;

@@ -1,6 +1,7 @@
 //! Kernels for cores with a plain 32-bit multiply: Cortex-M0, M0+ and M3.
 //!
-//! They read weights in [`Layout::FieldQuads`] and hand every other layout to the portable kernels. Everything is computed on fields,
+//! They read weights in [`Layout::FieldQuads`](tinyhero_common::model::Layout::FieldQuads); any other layout, and memory that is not aligned as it is
+//! in an [`Engine`](crate::engine::Engine), goes to the portable kernels, which give the same bits. Everything is computed on fields,
 //! which are weights plus an offset, so `Σ w · x = Σ field · x − offset · Σ x`; the second sum is common to all channels of a pixel.
 //! The inner loops are assembly for either instruction set (`armv6m.rs`, `armv7m.rs`), behind functions that check every length.
 
@@ -24,7 +25,6 @@ use armv6m as core_loops;
 use armv7m as core_loops;
 
 use tinyhero_common::kernel::{Convolution, FullyConnected, Kernels, Portable};
-use tinyhero_common::model::Layout;
 
 /// The kernels for Cortex-M0, M0+ and M3.
 #[derive(Clone, Copy, Debug, Default)]
@@ -38,9 +38,7 @@ impl Kernels for Mul32 {
         scratch: &mut [i8],
         output: &mut [i8],
     ) {
-        if job.weights.layout == Layout::FieldQuads {
-            convolution_2d::convolution_2d(job, input, scratch, output);
-        } else {
+        if convolution_2d::convolution_2d(job, input, scratch, output).is_none() {
             Portable.convolution_2d(job, input, scratch, output);
         }
     }
@@ -52,9 +50,8 @@ impl Kernels for Mul32 {
         scratch: &mut [i8],
         output: &mut [i8],
     ) {
-        if job.weights.layout == Layout::FieldQuads {
-            depthwise_convolution_2d::depthwise_convolution_2d(job, input, scratch, output);
-        } else {
+        use depthwise_convolution_2d::depthwise_convolution_2d;
+        if depthwise_convolution_2d(job, input, scratch, output).is_none() {
             Portable.depthwise_convolution_2d(job, input, scratch, output);
         }
     }
@@ -66,9 +63,7 @@ impl Kernels for Mul32 {
         scratch: &mut [i8],
         output: &mut [i8],
     ) {
-        if job.weights.layout == Layout::FieldQuads {
-            fully_connected::fully_connected(job, input, scratch, output);
-        } else {
+        if fully_connected::fully_connected(job, input, scratch, output).is_none() {
             Portable.fully_connected(job, input, scratch, output);
         }
     }

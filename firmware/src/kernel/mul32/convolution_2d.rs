@@ -1,21 +1,23 @@
 //! Convolution over all input channels: two pixels and four channels at a time.
 
-use tinyhero_common::kernel::{Convolution, Kernels, Portable};
+use tinyhero_common::kernel::Convolution;
 
 use super::columns::Columns;
 use super::quads::Quads;
 use super::rescaled::{clamp, is_readable};
 use super::tile::{self, Layer};
 
+/// `None`, with the output undefined, if the layer's layout or memory is not what the loops take.
 #[inline(never)]
-pub fn convolution_2d(job: &Convolution<'_>, input: &[i8], scratch: &mut [i8], output: &mut [i8]) {
+pub fn convolution_2d(
+    job: &Convolution<'_>,
+    input: &[i8],
+    scratch: &mut [i8],
+    output: &mut [i8],
+) -> Option<()> {
     let channels = usize::from(job.output.channels);
-    let Some(quads) = Quads::new(&job.weights, channels) else {
-        return Portable.convolution_2d(job, input, scratch, output);
-    };
-    let Some(mut columns) = Columns::new(job, &quads, scratch) else {
-        return Portable.convolution_2d(job, input, scratch, output);
-    };
+    let quads = Quads::new(&job.weights, channels)?;
+    let mut columns = Columns::new(job, &quads, scratch)?;
     let readable = is_readable(job.channels, channels);
     let (table, zero_point, inner) = (job.channels, job.output_zero_point, quads.pair_loop());
     let layer = Layer { quads, table, channels, zero_point, inner };
@@ -32,10 +34,11 @@ pub fn convolution_2d(job: &Convolution<'_>, input: &[i8], scratch: &mut [i8], o
     for pair in output.chunks_mut((2 * channels).max(1)) {
         let first = next();
         let second = if pair.len() > channels { next() } else { first };
-        let Some((pointers, totals)) = columns.gather(input, first, second) else { return };
+        let (pointers, totals) = columns.gather(input, first, second)?;
         let corrections = totals.map(|total| total.wrapping_mul(quads.offset));
         // SAFETY: the columns are made of this layer's weights' measures, and nothing changes them before they are used.
         unsafe { tile::run(&layer, pointers, corrections, pair, readable) };
     }
     clamp(job.activation, output);
+    Some(())
 }

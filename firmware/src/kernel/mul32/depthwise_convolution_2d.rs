@@ -1,7 +1,7 @@
 //! Depthwise convolution: four channels at a time, row by row of the output.
 
+use tinyhero_common::kernel::Convolution;
 use tinyhero_common::kernel::scratch::QuadStrip;
-use tinyhero_common::kernel::{Convolution, Kernels, Portable};
 use tinyhero_common::requantize::{Rescale, requantize};
 
 use super::core_loops::strip::OFFSET;
@@ -30,19 +30,18 @@ impl<'a> Memory<'a> {
     }
 }
 
+/// `None`, with the output undefined, if the layer's layout or memory is not what the loops take.
 #[inline(never)]
 pub fn depthwise_convolution_2d(
     job: &Convolution<'_>,
     input: &[i8],
     scratch: &mut [i8],
     output: &mut [i8],
-) {
+) -> Option<()> {
     let depth = usize::from(job.output.channels);
     let measures = QuadStrip::new(job.window, job.output);
-    let parts = (Quads::new(&job.weights, depth), Memory::new(&measures, scratch));
-    let (Some(quads), Some(Memory { weights, sums, strip })) = parts else {
-        return Portable.depthwise_convolution_2d(job, input, scratch, output);
-    };
+    let quads = Quads::new(&job.weights, depth)?;
+    let Memory { weights, sums, strip } = Memory::new(&measures, scratch)?;
     let row = (usize::from(job.output.width) * depth).max(1);
     let taps = measures.taps.max(1);
     let readable = is_readable(job.channels, depth);
@@ -86,6 +85,7 @@ pub fn depthwise_convolution_2d(
         }
     }
     clamp(job.activation, output);
+    Some(())
 }
 
 /// Turns the fields of a quad's channel into weights, `left` bits to the left; returns their sum.

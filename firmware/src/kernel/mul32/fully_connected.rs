@@ -1,29 +1,26 @@
 //! Fully connected layer: four channels at a time.
 
-use tinyhero_common::kernel::{FullyConnected, Kernels, Portable};
+use tinyhero_common::kernel::FullyConnected;
 
 use super::columns::total;
 use super::quads::Quads;
 use super::rescaled::{clamp, is_readable};
 use super::tile::{self, Column, Layer};
 
+/// `None`, with the output undefined, if the layer's layout or memory is not what the loops take.
 #[inline(never)]
 pub fn fully_connected(
     job: &FullyConnected<'_>,
     input: &[i8],
     scratch: &mut [i8],
     output: &mut [i8],
-) {
-    let Some(quads) = Quads::new(&job.weights, output.len()) else {
-        return Portable.fully_connected(job, input, scratch, output);
-    };
+) -> Option<()> {
+    let quads = Quads::new(&job.weights, output.len())?;
     let column = if input.len() >= quads.depth {
         input
     } else {
         // The inner loops take whole groups; what lies behind the input is multiplied with empty fields.
-        let Some(column) = scratch.get_mut(..quads.depth) else {
-            return Portable.fully_connected(job, input, scratch, output);
-        };
+        let column = scratch.get_mut(..quads.depth)?;
         for (place, &value) in column.iter_mut().zip(input) {
             *place = value;
         }
@@ -40,4 +37,5 @@ pub fn fully_connected(
         tile::run(&layer, [column; 2], [correction; 2], output, readable);
     }
     clamp(job.activation, output);
+    Some(())
 }

@@ -3,6 +3,7 @@
 use core::arch::naked_asm;
 
 use tinyhero_common::kernel::PackedWeights;
+use tinyhero_common::model::Layout;
 use tinyhero_common::packing::channel_pairs::{depth_multiple, padded_depth};
 use tinyhero_common::packing::field_quads::{field_offset, quad_bytes};
 use tinyhero_common::packing::fields::field_bits;
@@ -41,9 +42,12 @@ pub struct Quads<'a> {
 }
 
 impl<'a> Quads<'a> {
-    /// The quads of a layer with that many channels; `None` if there are too few bytes, none at all, or they do not begin at a
-    /// whole word, none of which a validated model has.
+    /// The quads of a layer with that many channels. `None` if the layout is another, or if there are too few bytes, none at all, or
+    /// they do not begin at a whole word, which no validated model has.
     pub fn new(weights: &PackedWeights<'a>, channels: usize) -> Option<Self> {
+        if weights.layout != Layout::FieldQuads {
+            return None;
+        }
         let bit_width = weights.bit_width;
         let depth = padded_depth(bit_width, weights.row_length);
         let groups = match depth_multiple(bit_width) {
