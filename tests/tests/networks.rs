@@ -91,14 +91,14 @@ fn agrees(board: &Board, image: &std::path::Path, what: &str, file: &[u8], input
     true
 }
 
-/// Compares the models of one network on all boards. Those of `portable` widths with one scale per tensor are in the portable layout, which
-/// takes up to ten times the instructions.
+/// Compares the models of one network on all boards. Those of `portable_widths` with one scale per tensor are in the portable layout, which takes
+/// many times the instructions (`README.md` has `cnn`'s); the others are in the layout of each board's own kernels.
 fn every_width(
     name: &str,
     shape: SampleShape,
     classes: usize,
     inputs: &[i16],
-    portable: &[BitWidth],
+    portable_widths: &[BitWidth],
     on_microbit: fn(BitWidth) -> bool,
 ) {
     let boards = boards();
@@ -115,10 +115,9 @@ fn every_width(
             let network = quantize(&trained, calibration, &quantization).unwrap();
             let what =
                 format!("{name}, {} bit, per tensor: {per_tensor}, seed {SEED}", bit_width.bits());
-            // The others are in the layout of each board's own kernels.
-            let portable = per_tensor && portable.contains(&bit_width);
+            let is_portable = per_tensor && portable_widths.contains(&bit_width);
             let file = |board: &Board| {
-                let core = (!portable).then_some(board.core);
+                let core = (!is_portable).then_some(board.core);
                 export_for(&network, core).unwrap().bytes
             };
             let ran: Vec<String> = boards
@@ -153,9 +152,9 @@ fn lenet_is_identical_on_every_board_at_every_width() {
 #[test]
 fn resnet8_is_identical_on_every_board_with_room_at_every_width() {
     let shape = SampleShape::new(32, 32, 3);
-    // Fields that straddle bytes and fields that do not: all seven widths would take most of the whole test.
-    let portable = [BitWidth::Three, BitWidth::Eight];
-    every_width("resnet8", shape, 10, &images(shape), &portable, |_| false);
+    // Fields that straddle bytes and fields that do not; the largest network has most of the work, and the others have all widths.
+    let portable_widths = [BitWidth::Three, BitWidth::Eight];
+    every_width("resnet8", shape, 10, &images(shape), &portable_widths, |_| false);
 }
 
 #[test]
