@@ -192,6 +192,26 @@ fn an_m4_engine_without_start_up_stays_within_its_budget() {
 }
 
 #[test]
+fn a_boards_image_is_the_same_whatever_is_built_with_it() {
+    let setup = setup::ensure(&mut |_| {}).unwrap();
+    let contents = |boards: &[Board]| {
+        let images = firmware_image::build(boards, &setup, &mut |_| {}).unwrap();
+        images.iter().map(|path| std::fs::read(path).unwrap()).collect::<Vec<_>>()
+    };
+    let mut boards: Vec<Board> = images().iter().map(|(board, _)| board.clone()).collect();
+    let together = contents(&boards);
+    for (board, expected) in boards.iter().zip(&together) {
+        let alone = contents(std::slice::from_ref(board));
+        assert!(alone[0] == *expected, "{} built alone is another image", board.name);
+    }
+    boards.reverse();
+    let reversed = contents(&boards);
+    for ((board, found), expected) in boards.iter().zip(&reversed).zip(together.iter().rev()) {
+        assert!(found == expected, "{} depends on the order of the boards", board.name);
+    }
+}
+
+#[test]
 fn sizes_are_the_accepted_ones() {
     // Another compiler makes other sizes; the accepted ones are those of the toolchain's own.
     if setup::ensure(&mut |_| {}).unwrap().compiler != setup::Compiler::Toolchain {

@@ -1,5 +1,6 @@
 //! Builds the boards' images: one firmware a board, whatever model it will run, and the conformance suite.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
@@ -9,6 +10,7 @@ use object::{Object, ObjectSymbol};
 use super::board::{self, Board};
 use super::process;
 use super::setup::Setup;
+use crate::artifact;
 use crate::error::{Error, Result};
 
 /// Longest time for one build, which may compile the core library too.
@@ -66,8 +68,9 @@ pub fn path(board: &Board) -> Result<PathBuf> {
 
 /// Builds the firmware of `boards` where it is not up to date; returns the images in the same order.
 ///
-/// Boards of one compilation target that exist only in emulation are built together. Cargo decides what is up to date, and its lock lets any number of
-/// processes call this at once.
+/// A board's image depends on its own sources alone: only boards with the same dependencies and features are built in one call, since cargo
+/// gives the features of one to all that it builds together. Cargo decides what is up to date, and its lock lets any number of processes
+/// call this at once.
 ///
 /// # Errors
 /// The compiler refuses; the error holds its first complaint.
@@ -124,23 +127,30 @@ fn build_images(
 ) -> Result<Vec<PathBuf>> {
     let root = board::workspace_root()?;
     let folder = target_folder(&root);
-    // Boards in hardware are built alone: cargo would give the log and the vectors of one to all that are built with it.
-    let kind = |board: &Board| {
-        let alone = board.probe_rs_chip.is_some().then(|| board.name.clone());
-        (board.target.clone(), alone)
-    };
-    let mut kinds: Vec<_> = boards.iter().map(kind).collect();
-    kinds.sort_unstable();
-    kinds.dedup();
-    for wanted in kinds {
-        let together: Vec<&Board> = boards.iter().filter(|board| kind(board) == wanted).collect();
+    // Boards that cargo may build in one call, without changing each other's image.
+    let mut groups: BTreeMap<(&str, String), Vec<&Board>> = BTreeMap::new();
+    for board in boards {
+        let group = (board.target.as_str(), dependencies(&root, board)?);
+        groups.entry(group).or_default().push(board);
+    }
+    for ((target, _), together) in groups {
         let names: Vec<&str> = together.iter().map(|board| board.name.as_str()).collect();
         if together.iter().any(|board| !output_path(&folder, board, image).is_file()) {
             report(&format!("building {} of {}", image.title(), names.join(", ")));
         }
-        build_target(&root, &folder, &wanted.0, &names, image, setup)?;
+        build_target(&root, &folder, target, &names, image, setup)?;
     }
     Ok(boards.iter().map(|board| output_path(&folder, board, image)).collect())
+}
+
+/// A board's dependencies with their features, as text that is equal for equal ones.
+fn dependencies(root: &Path, board: &Board) -> Result<String> {
+    let path = root.join("boards").join(&board.name).join("Cargo.toml");
+    let manifest: toml::Table = artifact::read_text(&path)?.parse().map_err(|reason| {
+        Error::bad_input(path.display(), reason, "see the folders of the other boards")
+    })?;
+    let dependencies = manifest.get("dependencies").cloned();
+    Ok(dependencies.map_or_else(String::new, |table| table.to_string()))
 }
 
 fn build_target(
