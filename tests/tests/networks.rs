@@ -92,7 +92,7 @@ fn agrees(board: &Board, image: &std::path::Path, what: &str, file: &[u8], input
 }
 
 /// Compares the models of one network on all boards. Those of `portable_widths` with one scale per tensor are in the portable layout, which takes
-/// many times the instructions (`README.md` has `cnn`'s); the others are in the layout of each board's own kernels.
+/// many times the instructions (`docs/results.md` has `cnn`'s); the others are in the layout of each board's own kernels.
 fn every_width(
     name: &str,
     shape: SampleShape,
