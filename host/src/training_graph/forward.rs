@@ -69,13 +69,10 @@ pub(super) fn plain(operation: &Operation, x: &Tensor, summary: &NodeSummary) ->
             let positive = x.relu()?;
             positive.sub(&positive.affine(1.0, -6.0)?.relu()?)?
         }
-        Operation::GlobalAveragePool
-        | Operation::AveragePool2d { .. }
-        | Operation::MaxPool2d { .. } => match pool(operation, summary)? {
-            Some(pool) if matches!(operation, Operation::MaxPool2d { .. }) => max_pool(x, &pool)?,
-            Some(pool) => average_pool(x, &pool)?,
-            None => x.clone(),
-        },
+        Operation::MaxPool2d { .. } => max_pool(x, &pool(operation, summary)?)?,
+        Operation::GlobalAveragePool | Operation::AveragePool2d { .. } => {
+            average_pool(x, &pool(operation, summary)?)?
+        }
         Operation::Flatten => {
             let vector = x.flatten_from(1)?;
             let features = vector.dim(1)?;
@@ -123,19 +120,22 @@ pub(super) fn geometry(operation: &Operation, summary: &NodeSummary) -> Result<O
     }))
 }
 
-/// The shapes of a pooling; `None` for other operations.
-pub(super) fn pool(operation: &Operation, summary: &NodeSummary) -> Result<Option<Pool>> {
+/// The shapes of a pooling.
+///
+/// # Errors
+/// The operation is another one, or its window does not fit the image.
+pub(super) fn pool(operation: &Operation, summary: &NodeSummary) -> Result<Pool> {
     let input = [summary.input.height, summary.input.width];
     let channels = summary.input.channels;
-    Ok(match *operation {
-        Operation::GlobalAveragePool => Some(Pool::global(input, channels)),
+    match *operation {
+        Operation::GlobalAveragePool => Ok(Pool::global(input, channels)),
         Operation::AveragePool2d { kernel, stride, padding }
         | Operation::MaxPool2d { kernel, stride, padding } => {
             let window = window(summary, kernel, stride, padding)?;
-            Some(Pool { window, input, channels })
+            Ok(Pool { window, input, channels })
         }
-        _ => None,
-    })
+        _ => Err(Error::Tensor(format!("{operation:?} is not a pooling"))),
+    }
 }
 
 /// Mean softmax cross-entropy of logits (samples × classes) against classes (samples × 1).

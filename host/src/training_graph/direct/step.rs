@@ -101,15 +101,9 @@ pub fn steps(network: &Network, summaries: &[NodeSummary]) -> Result<(Vec<Step>,
                 }
             }
             Operation::Add => Kind::Sum(Limit::None),
-            Operation::MaxPool2d { .. } => match forward::pool(&node.operation, summary)? {
-                Some(pool) => Kind::MaxPool(pool),
-                None => continue,
-            },
+            Operation::MaxPool2d { .. } => Kind::MaxPool(forward::pool(&node.operation, summary)?),
             Operation::AveragePool2d { .. } | Operation::GlobalAveragePool => {
-                match forward::pool(&node.operation, summary)? {
-                    Some(pool) => Kind::AveragePool(pool),
-                    None => continue,
-                }
+                Kind::AveragePool(forward::pool(&node.operation, summary)?)
             }
             // The values lie in the right order already; softmax is left to the loss.
             Operation::Flatten | Operation::Softmax => {
