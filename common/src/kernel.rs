@@ -22,7 +22,7 @@ pub use packed_weights::PackedWeights;
 pub use softmax::power_of_two_fraction;
 
 use crate::message::frame::ByteRoutines;
-use crate::model::{AddRescale, Operator, SampleType, Shape, Window};
+use crate::model::{AddRescale, Layer, SampleType, Shape, Window};
 use crate::requantize::{ActivationRange, Rescale, requantize};
 
 /// What one output channel adds to its sum, and how the sum becomes int8.
@@ -153,9 +153,9 @@ pub struct Softmax {
 
 /// One implementation of every operator; the defaults are the portable kernels.
 pub trait Kernels {
-    /// Whether the set computes an operator at all. Sets that leave some out keep their code small; an engine refuses models that
+    /// Whether the set computes a layer at all. Sets that leave some out keep their code small; an engine refuses models that
     /// need what its set lacks.
-    fn computes(_operator: &Operator) -> bool {
+    fn computes(_layer: &Layer<'_>) -> bool {
         true
     }
 

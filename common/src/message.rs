@@ -14,7 +14,7 @@ use crate::model::LoadError;
 use crate::slot::Slot;
 
 /// Version of the messages. Any change to them obliges a new one.
-pub const PROTOCOL_VERSION: u16 = 2;
+pub const PROTOCOL_VERSION: u16 = 3;
 /// Most layers in one [`Response::Layers`].
 pub const LAYERS_PER_RESPONSE: usize = 32;
 /// Bytes of one layer's record in [`Response::Layers`].

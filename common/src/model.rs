@@ -152,17 +152,6 @@ impl Layout {
         Self::VectorPairs,
         Self::VectorRows,
     ];
-
-    /// Whether this build has the kernels that the layout is made for: the portable ones always, others with their cargo features. The portable
-    /// kernels read every layout in any case.
-    pub const fn has_kernels(self) -> bool {
-        match self {
-            Self::Rows => true,
-            Self::ChannelPairs | Self::ChannelQuads => cfg!(feature = "dsp"),
-            Self::FieldQuads => cfg!(feature = "mul32"),
-            Self::VectorPairs | Self::VectorRows => cfg!(feature = "helium"),
-        }
-    }
 }
 
 /// Packed weights and what belongs to each output channel.
@@ -387,9 +376,11 @@ pub struct Model<'a> {
 }
 
 impl<'a> Model<'a> {
-    /// Validates a whole model file, which must begin and end with the slice.
+    /// Validates a whole model file, which must begin and end with the slice. The answer is the same on every machine, whatever kernels it
+    /// has.
     ///
-    /// Flash regions are larger than the file in them: cut them to [`file_bytes`] first.
+    /// Flash regions are larger than the file in them: cut them to [`file_bytes`] first. Where the slice lies in memory does not matter here; the
+    /// kernels of a core read words, so its engine asks for alignment.
     ///
     /// # Errors
     /// [`LoadError`] says what is wrong and in which layer.
@@ -410,7 +401,8 @@ impl<'a> Model<'a> {
     /// Takes a model file at its word once its header and checksum are right. For a file that the exporter has written and nobody can have
     /// changed since, say one that is part of the application's image: the exporter has validated it.
     ///
-    /// With any other file, running the model reads and writes only what it is given, but it may compute anything, and take any time.
+    /// With any other file, running the model still reads nothing but the file, the input and the arena, and writes nothing but the arena. But
+    /// it may compute anything, or nothing, and take hours: the sizes of layers bound every loop, and nothing bounds the sizes.
     ///
     /// # Errors
     /// The header, the checksum or the description's beginning is wrong.

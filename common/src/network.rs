@@ -80,7 +80,8 @@ pub fn run<'a>(
     let quantization = description.input_quantization;
     let maps_bytes = usize::from(quantization.maps) * crate::kernel::InputMap::BYTES;
     let maps = section(model.parameters(), quantization.offset, maps_bytes);
-    if let Some(input) = arena.get_mut(range(description.input.region())) {
+    let input = arena.get_mut(range(description.input.region()));
+    if let (Some(maps), Some(input)) = (maps, input) {
         kernels.quantize_input(maps, quantization.sample_type, raw_input, input);
     }
     observer.begin();
@@ -110,40 +111,44 @@ const fn range(region: Region) -> core::ops::Range<usize> {
     start..start + region.bytes as usize
 }
 
-/// `bytes` bytes of the parameters from `offset` on; empty if they are not all there.
-pub(crate) fn section(parameters: &[u8], offset: u32, bytes: usize) -> &[u8] {
+/// `bytes` bytes of the parameters from `offset` on; `None` if they are not all there, which loading refuses.
+fn section(parameters: &[u8], offset: u32, bytes: usize) -> Option<&[u8]> {
     let start = offset as usize;
-    parameters.get(start..start.saturating_add(bytes)).unwrap_or(&[])
+    parameters.get(start..start.saturating_add(bytes))
 }
 
-/// The packed weights of a layer, and its channel table, found in the parameters. Empty where they do not fit, which
-/// loading refuses.
-pub(crate) fn weights_of<'a>(
+/// The packed weights of a layer, and its channel table, found in the parameters. `None` where they are not all there, which
+/// loading refuses; a layer of a model that was not validated is left out then.
+fn weights_of<'a>(
     parameters: &'a [u8],
     layer: &Layer<'_>,
     weights: Weights,
-) -> (PackedWeights<'a>, Option<Channels<'a>>) {
+) -> Option<(PackedWeights<'a>, Channels<'a>)> {
     let rows = usize::from(layer.output.shape.channels);
     let row_length = layer.row_length();
     let bytes = PackedWeights::bytes_for(weights.bit_width, weights.layout, rows, row_length);
     let packed = PackedWeights {
-        bytes: section(parameters, weights.offset, bytes),
+        bytes: section(parameters, weights.offset, bytes)?,
         bit_width: weights.bit_width,
         layout: weights.layout,
         row_length,
     };
-    let table = section(parameters, weights.channels, rows * Channels::BYTES);
-    (packed, Channels::new(table, rows))
+    let table = section(parameters, weights.channels, rows * Channels::BYTES)?;
+    Some((packed, Channels::new(table, rows)?))
 }
 
 /// Runs one layer of a validated model.
 fn run_layer<K: Kernels>(model: &Model<'_>, kernels: &mut K, layer: &Layer<'_>, arena: &mut [i8]) {
     // Such a layer is not loaded. Asked again, so that the compiler sees what is never run.
-    if !K::computes(&layer.operator) {
+    if !K::computes(layer) {
         return;
     }
     let input = range(layer.input.tensor.region());
     let output = range(layer.output.region());
+    // Only in a model that was not validated: its kernels would go round for nothing.
+    if output.is_empty() {
+        return;
+    }
     // An empty range counts as overlapping the range it lies in, so an absent scratch goes to the arena's end.
     let scratch = match layer.scratch.bytes {
         0 => arena.len()..arena.len(),
@@ -182,8 +187,7 @@ fn run_layer<K: Kernels>(model: &Model<'_>, kernels: &mut K, layer: &Layer<'_>, 
             }
         }
         Operator::FullyConnected { weights } => {
-            let (weights, channels) = weights_of(model.parameters(), layer, weights);
-            if let Some(channels) = channels {
+            if let Some((weights, channels)) = weights_of(model.parameters(), layer, weights) {
                 let job = FullyConnected {
                     weights,
                     channels,
@@ -214,13 +218,13 @@ fn convolution<'a>(
     window: Window,
     weights: Weights,
 ) -> Option<Convolution<'a>> {
-    let (weights, channels) = weights_of(model.parameters(), layer, weights);
+    let (weights, channels) = weights_of(model.parameters(), layer, weights)?;
     Some(Convolution {
         input: layer.input.tensor.shape,
         output: layer.output.shape,
         window,
         weights,
-        channels: channels?,
+        channels,
         input_zero_point: layer.input.tensor.zero_point,
         output_zero_point: layer.output.zero_point,
         activation: layer.activation,

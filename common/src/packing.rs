@@ -5,6 +5,9 @@
 //! output channel is one row: field `i` occupies bits `i·b .. (i+1)·b` of the row, least significant bit first; a row
 //! starts at a byte boundary and its unused last bits are zero. Eight weights always take exactly `b` bytes. Each other layout has a
 //! module of its own.
+//!
+//! One rule holds in all layouts: the bits that belong to no weight, which fill up bytes, rows and missing channels, are zero. Fast kernels
+//! rely on it, and [`Model::load`](crate::model::Model::load) checks it.
 
 pub mod channel_pairs;
 pub mod field_quads;

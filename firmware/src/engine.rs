@@ -27,10 +27,16 @@ impl<K: Kernels, const ARENA: usize> Engine<K, ARENA> {
         ARENA as u32
     }
 
+    /// Zeros the arena, so that nothing is left in it of the models that ran before.
+    pub fn clear_arena(&mut self) {
+        self.arena.0.fill(0);
+    }
+
     /// Validates the model file at the start of `region` and borrows it in place.
     ///
     /// # Errors
-    /// The region is blank, the file is damaged, its plan exceeds the arena, or the kernels leave out one of its operators.
+    /// The region is blank or does not begin at a multiple of 4 in memory, the file is damaged, its plan exceeds the arena, or the kernels
+    /// leave out one of its operators.
     // Large, and called from several places.
     #[inline(never)]
     pub fn load<'e, 'm>(&'e mut self, region: &'m [u8]) -> Result<LoadedModel<'e, 'm, K>, Refusal> {
@@ -41,6 +47,8 @@ impl<K: Kernels, const ARENA: usize> Engine<K, ARENA> {
     /// The same for a model that is part of the application and came from the exporter, which has validated it: header, checksum and
     /// operators are looked at, the rest is taken on trust. Saves 3.6 kB of flash where nothing else loads models.
     ///
+    /// [`Model::load_trusted`] says what a file may do that the exporter did not write.
+    ///
     /// # Errors
     /// As for [`Engine::load`], but for what only validation finds.
     pub fn load_trusted<'e, 'm>(
@@ -48,7 +56,7 @@ impl<K: Kernels, const ARENA: usize> Engine<K, ARENA> {
         region: &'m [u8],
     ) -> Result<LoadedModel<'e, 'm, K>, Refusal> {
         let model = Model::load_trusted(file_in(region)?)?;
-        if let Some(layer) = model.layers().position(|layer| !K::computes(&layer.operator)) {
+        if let Some(layer) = model.layers().position(|layer| !K::computes(&layer)) {
             return Err(Refusal::Model { reason: Reason::Operator, layer: Some(layer as u16) });
         }
         self.with_room_for(model)
@@ -66,8 +74,15 @@ impl<K: Kernels, const ARENA: usize> Engine<K, ARENA> {
     }
 }
 
+/// Where kernels read words in place: everything in a file begins at a multiple of this, if the file does.
+const FILE_ALIGNMENT: usize = 4;
+
 /// The model file at the start of a region of flash.
 fn file_in(region: &[u8]) -> Result<&[u8], Refusal> {
+    // Fast kernels would leave every layer to the portable ones, which take ten times as long, and some sets have none to leave it to.
+    if !region.as_ptr().addr().is_multiple_of(FILE_ALIGNMENT) {
+        return Err(Refusal::Model { reason: Reason::Alignment, layer: None });
+    }
     let blank = |value| region.iter().take(4).all(|&byte| byte == value);
     if blank(0x00) || blank(0xFF) {
         return Err(Refusal::NoModel);

@@ -16,11 +16,14 @@ mod board;
 mod case;
 mod differential;
 mod generator;
+#[cfg(target_os = "none")]
+mod guarded;
 mod mismatch;
 mod operator;
 mod samples;
 mod scalar;
 mod suite;
+mod trusted;
 
 #[cfg(target_os = "none")]
 pub use board::{run_fast_on_board, run_on_board};
@@ -29,6 +32,8 @@ pub use differential::{
     Difference, DifferentialCase, DifferentialMemory, FastKernel, differential_cases,
 };
 pub use generator::Generator;
+#[cfg(target_os = "none")]
+pub use guarded::{Guarded, run_trusted_on_board};
 pub use mismatch::{Mismatch, Subject};
 pub use operator::operator_cases;
 pub use samples::samples_cases;
@@ -36,3 +41,4 @@ pub use scalar::{
     argmax_cases, input_map_cases, packing_cases, requantize_cases, requantize_edges,
 };
 pub use suite::{Plan, Tally, run_all};
+pub use trusted::{ANSWER_WORDS, Answer, Task, Verdict};

@@ -36,6 +36,33 @@ impl PackedWeights<'_> {
         }
     }
 
+    /// Rows and weights of a row that there is room for: those of `rows` channels, and whole fields of padding.
+    pub(crate) const fn padded(&self, rows: usize) -> (usize, usize) {
+        match fields::unit(self.layout, self.bit_width, self.row_length) {
+            Some((unit_exponent, bytes)) => {
+                let fields = bytes.saturating_mul(8) >> fields::field_exponent(self.bit_width);
+                (rows.next_multiple_of(1 << unit_exponent), fields >> unit_exponent)
+            }
+            None => (rows, self.row_length),
+        }
+    }
+
+    /// What is unpacked where all bits are zero.
+    pub(crate) const fn empty(&self) -> i8 {
+        fields::empty(self.layout, self.bit_width)
+    }
+
+    /// Whether the bits behind the last weight of a row are zero, in the layouts whose rows are padded by less than a field.
+    pub(crate) fn ends_clear(&self, row: usize) -> bool {
+        let Self { bytes, bit_width, layout, row_length } = *self;
+        let used = row_length.wrapping_mul(bit_width.bits() as usize) % 8;
+        if used == 0 || !matches!(layout, Layout::Rows | Layout::ChannelQuads) {
+            return true;
+        }
+        let end = bit_width.row_bytes(row_length).saturating_mul(row.saturating_add(1));
+        bytes.get(end.wrapping_sub(1)).is_some_and(|&last| last >> used == 0)
+    }
+
     /// Packs whole rows into `packed`, which must hold [`PackedWeights::bytes_for`] zero bytes.
     ///
     /// `None`, with `packed` in an undefined state, if it is too short or a weight does not fit the width.

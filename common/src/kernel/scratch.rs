@@ -1,17 +1,26 @@
 //! Scratch memory that a layer's kernels get, by its operator and the layout of its weights.
 //!
-//! The exporter plans exactly this much and the loader insists on it, so a core that runs a layout of its own always finds the
-//! room that its fast kernel needs. The portable kernels need one unpacked row of a convolution, whatever the layout.
+//! The exporter plans exactly this much, so a core that runs a layout of its own finds the room that its fast kernel needs. The loader only
+//! insists on what the portable kernels need, [`portable_bytes`], so that whether a file is valid has one answer on every machine; a
+//! fast kernel that finds less than its room leaves the layer to them.
 
 pub mod vector;
 
-use crate::model::{Layout, Operator, Shape, Weights, Window};
+use crate::model::{Layer, Layout, Operator, Shape, Weights, Window};
 use crate::packing::{BitWidth, channel_pairs, vector_pairs};
 
 /// Scratch begins at a multiple of this in the arena, so that kernels may keep words in it.
 pub const ALIGNMENT: u32 = 4;
 
-/// Scratch bytes of a layer. In a layout whose kernels this build does not have, what the portable kernels need.
+/// Scratch bytes without which a layer cannot run: the portable kernels of convolutions unpack one row of weights.
+pub const fn portable_bytes(layer: &Layer<'_>) -> usize {
+    match layer.operator {
+        Operator::FullyConnected { .. } => 0,
+        _ => layer.row_length(),
+    }
+}
+
+/// Scratch bytes of a layer: what the kernels need that its layout is made for, and the portable ones.
 pub const fn bytes(operator: &Operator, input: Shape, output: Shape) -> usize {
     match operator {
         Operator::Convolution2d { window, weights } => {
@@ -21,7 +30,6 @@ pub const fn bytes(operator: &Operator, input: Shape, output: Shape) -> usize {
         Operator::DepthwiseConvolution2d { window, weights } => {
             larger(window.taps(), depthwise(*window, *weights, input, output))
         }
-        Operator::FullyConnected { weights } if !weights.layout.has_kernels() => 0,
         Operator::FullyConnected { weights } => match weights.layout {
             Layout::Rows | Layout::ChannelQuads | Layout::VectorRows => 0,
             Layout::VectorPairs => {
@@ -40,7 +48,6 @@ pub const fn bytes(operator: &Operator, input: Shape, output: Shape) -> usize {
 
 const fn convolution(window: Window, weights: Weights, input: Shape, output: Shape) -> usize {
     match weights.layout {
-        layout if !layout.has_kernels() => 0,
         Layout::Rows | Layout::ChannelQuads | Layout::VectorRows => 0,
         Layout::VectorPairs => vector::Strips::new(window, weights.bit_width, input, output).bytes,
         Layout::FieldQuads => {
@@ -55,7 +62,6 @@ const fn convolution(window: Window, weights: Weights, input: Shape, output: Sha
 
 const fn depthwise(window: Window, weights: Weights, input: Shape, output: Shape) -> usize {
     match weights.layout {
-        layout if !layout.has_kernels() => 0,
         Layout::ChannelQuads => match QuadColumns::new(window, input, output) {
             Some(columns) => columns.scratch_bytes(),
             None => 0,

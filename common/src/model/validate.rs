@@ -1,11 +1,11 @@
 //! Everything that is checked once, so that nothing has to be checked while a network runs.
 
 use super::{
-    AddRescale, Layer, MAX_ARENA_BYTES, MAX_LAYERS, MAX_NAME_BYTES, MAX_WORK, Model, Operand,
-    Operator, Region, Shape, Tensor, Weights, Window,
+    ALIGNMENT, AddRescale, Layer, MAX_ARENA_BYTES, MAX_LAYERS, MAX_NAME_BYTES, MAX_WORK, Model,
+    Operand, Operator, Region, Shape, Tensor, Weights, Window,
 };
-use crate::kernel::{InputMap, Kernels, PackedWeights, scratch};
-use crate::network::{section, weights_of};
+use crate::kernel::{Channels, InputMap, Kernels, PackedWeights, scratch};
+use crate::requantize::ActivationRange;
 
 /// Largest number of elements of a tensor.
 const MAX_ELEMENTS: usize = MAX_ARENA_BYTES as usize;
@@ -60,13 +60,13 @@ pub enum Reason {
     ArenaOverlap,
     /// The arena is larger than the limit, or than the layers need.
     ArenaSize,
-    /// Scratch memory is too small for the kernels of the layer's layout, or not aligned.
+    /// Scratch memory is too small for the portable kernels, or not aligned.
     Scratch,
-    /// Weights or tables leave the parameters or are not aligned.
+    /// Input maps, weights or tables leave the parameters, are not aligned, or do not follow one another.
     Parameters,
     /// A multiplier or shift is outside its range.
     Rescale,
-    /// An activation range has its ends the wrong way round.
+    /// An activation range has its ends the wrong way round, or a softmax has one.
     Activation,
     /// Some input could overflow the 32-bit accumulator.
     Accumulator,
@@ -78,6 +78,12 @@ pub enum Reason {
     Work,
     /// The kernels leave out the layer's operator.
     Operator,
+    /// Bits that belong to nothing are not zero: those between weights, maps and tables.
+    Padding,
+    /// A weight lies outside its bit width, for which some layouts have room.
+    Weight,
+    /// The file does not begin where a core can read words in place. An engine asks for it, [`Model::load`] does not.
+    Alignment,
 }
 
 impl Reason {
@@ -100,14 +106,23 @@ impl Reason {
             Self::ArenaOverlap => "a region is overwritten while it is still needed",
             Self::ArenaSize => "the arena is larger than the limit or than the layers need",
             Self::Scratch => "its scratch memory is too small or not aligned",
-            Self::Parameters => "weights or tables leave the parameters or are not aligned",
+            Self::Parameters => {
+                "weights or tables leave the parameters, are not aligned, or do not follow one another"
+            }
             Self::Rescale => "a multiplier or shift is outside its range",
-            Self::Activation => "an activation range has its ends the wrong way round",
+            Self::Activation => {
+                "an activation range has its ends the wrong way round, or a softmax has one"
+            }
             Self::Accumulator => "some input could overflow the 32-bit accumulator",
             Self::InputMap => "the input's affine maps do not fit the input or could overflow",
             Self::Quantization => "it changes a scale or zero point that it must keep",
             Self::Work => "one inference takes more work than the limit",
             Self::Operator => "the firmware leaves out its operator",
+            Self::Padding => "bits that belong to no weight, map or table are not zero",
+            Self::Weight => "a weight lies outside its bit width",
+            Self::Alignment => {
+                "it does not begin at a multiple of 4 in memory (put it into a static of `repr(align(16))`)"
+            }
         }
     }
 }
@@ -130,7 +145,8 @@ fn require(condition: bool, reason: Reason) -> Result<(), Reason> {
 
 /// Checks a model whose header and checksum are right.
 pub(super) fn validate<K: Kernels>(model: &Model<'_>) -> Result<(), LoadError> {
-    let mut used_arena = validate_input(model).map_err(LoadError::model)?;
+    let mut sections = Sections { parameters: model.parameters, end: 0 };
+    let mut used_arena = validate_input(model, &mut sections).map_err(LoadError::model)?;
     let mut work = 0u64;
     let mut previous = model.description.input;
     let mut layers = model.layers();
@@ -147,17 +163,44 @@ pub(super) fn validate<K: Kernels>(model: &Model<'_>) -> Result<(), LoadError> {
             return Err(at_layer(Reason::Work));
         }
         if let Some(weights) = layer.weights() {
-            validate_weights(model, &layer, weights).map_err(at_layer)?;
+            validate_weights(&mut sections, &layer, weights).map_err(at_layer)?;
         }
     }
     let nothing_left = layers.unread().is_empty();
     require(nothing_left, Reason::LayerCount).map_err(LoadError::model)?;
+    sections.skip_to(model.parameters.len()).map_err(LoadError::model)?;
     let exact = u64::from(model.description.arena_bytes) == used_arena;
     require(exact, Reason::ArenaSize).map_err(LoadError::model)
 }
 
+/// The parameters, taken section by section in the order in which the description names them. So every byte belongs to one section, or to
+/// none and is zero, and what validation takes is bounded by the file's length.
+struct Sections<'a> {
+    parameters: &'a [u8],
+    /// Where the last section ended.
+    end: usize,
+}
+
+impl<'a> Sections<'a> {
+    /// Goes on to `place`, over fewer zeros than the widest alignment asks for.
+    fn skip_to(&mut self, place: usize) -> Result<(), Reason> {
+        let gap = self.parameters.get(self.end..place).ok_or(Reason::Parameters)?;
+        require(gap.len() < ALIGNMENT, Reason::Parameters)?;
+        self.end = place;
+        require(gap.iter().all(|&byte| byte == 0), Reason::Padding)
+    }
+
+    /// Takes the next section.
+    fn next(&mut self, offset: u32, bytes: usize) -> Result<&'a [u8], Reason> {
+        require(offset.is_multiple_of(4), Reason::Parameters)?;
+        self.skip_to(offset as usize)?;
+        self.end = self.end.saturating_add(bytes);
+        self.parameters.get(offset as usize..self.end).ok_or(Reason::Parameters)
+    }
+}
+
 /// Checks what does not belong to a layer; returns where the input ends in the arena.
-fn validate_input(model: &Model<'_>) -> Result<u64, Reason> {
+fn validate_input(model: &Model<'_>, sections: &mut Sections<'_>) -> Result<u64, Reason> {
     let description = &model.description;
     let count = usize::from(description.layer_count);
     require((1..=MAX_LAYERS).contains(&count), Reason::LayerCount)?;
@@ -168,14 +211,13 @@ fn validate_input(model: &Model<'_>) -> Result<u64, Reason> {
     let channels = description.input.shape.channels;
     require(quantization.maps == 1 || quantization.maps == channels, Reason::InputMap)?;
     let bytes = usize::from(quantization.maps) * InputMap::BYTES;
-    let maps = section(model.parameters, quantization.offset, bytes);
-    require(maps.len() == bytes && quantization.offset.is_multiple_of(4), Reason::Parameters)?;
-    let valid = maps
-        .as_chunks::<{ InputMap::BYTES }>()
-        .0
-        .iter()
-        .all(|map| InputMap::from_bytes(*map).is_valid(quantization.sample_type));
-    require(valid, Reason::InputMap)?;
+    let maps = sections.next(quantization.offset, bytes)?;
+    for bytes in maps.as_chunks::<{ InputMap::BYTES }>().0 {
+        let map = InputMap::from_bytes(*bytes);
+        require(map.is_valid(quantization.sample_type), Reason::InputMap)?;
+        let [.., unused] = *bytes;
+        require(unused == 0, Reason::Padding)?;
+    }
     Ok(end)
 }
 
@@ -203,14 +245,14 @@ fn validate_layer<K: Kernels>(
     previous: Tensor,
 ) -> Result<u64, Reason> {
     // First of all, so that the compiler sees which operators never come further.
-    require(K::computes(&layer.operator), Reason::Operator)?;
+    require(K::computes(layer), Reason::Operator)?;
     let mut end = validate_tensor(model, layer.output)?;
     require(layer.activation.min <= layer.activation.max, Reason::Activation)?;
     if layer.scratch.bytes > 0 {
         end = end.max(validate_region(model, layer.scratch)?);
     }
     let scratch = layer.scratch.bytes as usize;
-    let needed = scratch::bytes(&layer.operator, layer.input.tensor.shape, layer.output.shape);
+    let needed = scratch::portable_bytes(layer);
     let aligned = layer.scratch.offset.is_multiple_of(scratch::ALIGNMENT) || scratch == 0;
     require(scratch >= needed && aligned, Reason::Scratch)?;
     validate_operand(model, index, layer.input, previous)?;
@@ -302,7 +344,9 @@ fn validate_operator(layer: &Layer<'_>) -> Result<(), Reason> {
             require(output.shape.channels <= MAX_SOFTMAX_CHANNELS, Reason::Shape)?;
             require(output.zero_point == i8::MIN, Reason::Quantization)?;
             let valid = (1..1 << 24).contains(&exponent_multiplier);
-            require(valid, Reason::Rescale)
+            require(valid, Reason::Rescale)?;
+            // Its kernels do not cut off.
+            require(layer.activation == ActivationRange::FULL, Reason::Activation)
         }
     }
 }
@@ -338,41 +382,61 @@ fn work_of(layer: &Layer<'_>) -> u64 {
 
 /// Checks weights and channel table, and proves that no input can overflow an accumulator:
 /// `Σ|w| · 128 + |bias| ≤` the limit of the channel's rescaling.
-fn validate_weights(model: &Model<'_>, layer: &Layer<'_>, weights: Weights) -> Result<(), Reason> {
-    let (packed, channels) = weights_of(model.parameters, layer, weights);
+fn validate_weights(
+    sections: &mut Sections<'_>,
+    layer: &Layer<'_>,
+    weights: Weights,
+) -> Result<(), Reason> {
+    let Weights { bit_width, layout, .. } = weights;
     let rows = usize::from(layer.output.shape.channels);
-    let bytes =
-        PackedWeights::bytes_for(weights.bit_width, weights.layout, rows, packed.row_length);
-    let aligned = weights.offset.is_multiple_of(4) && weights.channels.is_multiple_of(4);
-    require(aligned && packed.bytes.len() == bytes, Reason::Parameters)?;
-    let channels = channels.ok_or(Reason::Parameters)?;
-    for (row, channel) in channels.iter().enumerate() {
+    let row_length = layer.row_length();
+    let bytes = PackedWeights::bytes_for(bit_width, layout, rows, row_length);
+    let bytes = sections.next(weights.offset, bytes)?;
+    let packed = PackedWeights { bytes, bit_width, layout, row_length };
+    let table = sections.next(weights.channels, rows * Channels::BYTES)?;
+    let mut channels = Channels::new(table, rows).ok_or(Reason::Parameters)?.iter();
+    let (padded_rows, padded_length) = packed.padded(rows);
+    for row in 0..padded_rows {
+        let Some(channel) = channels.next() else {
+            row_magnitude(&packed, row, 0, padded_length)?;
+            continue;
+        };
         require(channel.rescale.is_valid(), Reason::Rescale)?;
-        let magnitude = row_magnitude(&packed, row).ok_or(Reason::Parameters)?;
+        let magnitude = row_magnitude(&packed, row, row_length, padded_length)?;
         let bound = magnitude * 128 + u64::from(channel.bias.unsigned_abs());
         require(bound <= u64::from(channel.rescale.accumulator_limit()), Reason::Accumulator)?;
     }
     Ok(())
 }
 
-/// `Σ|w|` of one packed row; `None` if a weight lies outside its width, for which some layouts have room.
-fn row_magnitude(packed: &PackedWeights<'_>, row: usize) -> Option<u64> {
+/// `Σ|w|` of the first `length` weights of a packed row; what stands behind them, up to `padded_length`, must be zero bits.
+fn row_magnitude(
+    packed: &PackedWeights<'_>,
+    row: usize,
+    length: usize,
+    padded_length: usize,
+) -> Result<u64, Reason> {
     const PIECE: usize = 4 * PackedWeights::PIECE;
     let (min, max) = (packed.bit_width.min(), packed.bit_width.max());
+    let empty = packed.empty();
     let mut magnitude = 0u64;
     let mut first = 0;
-    while first < packed.row_length {
+    while first < padded_length {
         let mut weights = [0i8; PIECE];
         packed.unpack(row, first, &mut weights);
         let mut sum = 0u32;
-        for &weight in weights.iter().take(packed.row_length - first) {
-            if i32::from(weight) < min || i32::from(weight) > max {
-                return None;
+        for (index, &weight) in (first..padded_length).zip(&weights) {
+            if index >= length {
+                require(weight == empty, Reason::Padding)?;
+            } else {
+                let weight = i32::from(weight);
+                require(weight >= min && weight <= max, Reason::Weight)?;
+                sum += weight.unsigned_abs();
             }
-            sum += u32::from(weight.unsigned_abs());
         }
         magnitude += u64::from(sum);
         first += PIECE;
     }
-    Some(magnitude)
+    require(packed.ends_clear(row), Reason::Padding)?;
+    Ok(magnitude)
 }

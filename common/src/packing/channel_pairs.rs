@@ -11,7 +11,7 @@
 //! and one instruction isolates a field of both lanes. Fields have 2, 4 or 8 bits, so 3-bit weights take 4 and those
 //! of 5, 6 and 7 bits take 8: the price of reading all widths at one speed. Fields of 8 bits hold the weight in two's complement,
 //! narrower ones `w + 2^(f−1)`. Rows are padded to a multiple of 4 weights (8 with 2-bit fields) and an odd last channel by an
-//! empty one; what stands in the padding is multiplied with zeros and thrown away.
+//! empty one, all with zero bits.
 
 use super::BitWidth;
 use super::fields::{field_bits, field_exponent};

@@ -50,6 +50,11 @@ const fn flipped(layout: Layout, bit_width: BitWidth) -> u8 {
     }
 }
 
+/// What is unpacked where all bits are zero.
+pub(crate) const fn empty(layout: Layout, bit_width: BitWidth) -> i8 {
+    flipped(layout, bit_width).cast_signed() >> (8 - field_bits(bit_width))
+}
+
 /// Packs whole rows into zero bytes; `None` if there are too few or a weight does not fit the width.
 pub fn pack(
     weights: &[i8],

@@ -15,7 +15,7 @@ mod fully_connected;
 mod pairs;
 
 use tinyhero_common::kernel::{Add, Convolution, FullyConnected, Kernels, Pool, Portable};
-use tinyhero_common::model::{Layout, Operator};
+use tinyhero_common::model::{Layer, Layout, Operator};
 
 core::arch::global_asm!(include_str!("dsp/pairs.s"), options(raw));
 core::arch::global_asm!(include_str!("dsp/depthwise.s"), options(raw));
@@ -79,14 +79,16 @@ impl Kernels for Dsp {
     }
 }
 
-/// Fully connected layers for the same cores, in the layout [`Layout::ChannelPairs`] alone: without the portable kernel and what unpacks its
+/// Fully connected layers for the same cores, in the layout [`Layout::ChannelPairs`] and with all the scratch memory of it alone: without the portable kernel and what unpacks its
 /// weights, the least that an application can be made of. Give models `quantize --core`.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct DspFullyConnected;
 
 impl Kernels for DspFullyConnected {
-    fn computes(operator: &Operator) -> bool {
-        matches!(operator, Operator::FullyConnected { weights } if weights.layout == Layout::ChannelPairs)
+    fn computes(layer: &Layer<'_>) -> bool {
+        let Operator::FullyConnected { weights } = layer.operator else { return false };
+        let column = fully_connected::scratch_bytes(weights.bit_width, layer.row_length());
+        weights.layout == Layout::ChannelPairs && layer.scratch.bytes as usize >= column
     }
 
     fn fully_connected(
@@ -96,7 +98,8 @@ impl Kernels for DspFullyConnected {
         scratch: &mut [i8],
         output: &mut [i8],
     ) {
-        // An engine's memory is aligned, and the layout is the one that `computes` admits: there is nothing that it would not take.
+        // An engine's memory is aligned, as are the model files that it takes, and layout and scratch memory are what `computes` admits:
+        // of a validated model there is nothing that it would not take.
         let _ = fully_connected::fully_connected(job, input, scratch, output);
     }
 }

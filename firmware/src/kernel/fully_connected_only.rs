@@ -3,7 +3,7 @@
 
 use tinyhero_common::kernel::{FullyConnected, Kernels};
 use tinyhero_common::message::frame::ByteRoutines;
-use tinyhero_common::model::Operator;
+use tinyhero_common::model::{Layer, Operator};
 
 /// Only the fully connected layers of another set.
 #[derive(Clone, Copy, Debug, Default)]
@@ -14,8 +14,8 @@ impl<K: Kernels> Kernels for FullyConnectedOnly<K> {
         K::byte_routines()
     }
 
-    fn computes(operator: &Operator) -> bool {
-        matches!(operator, Operator::FullyConnected { .. }) && K::computes(operator)
+    fn computes(layer: &Layer<'_>) -> bool {
+        matches!(layer.operator, Operator::FullyConnected { .. }) && K::computes(layer)
     }
 
     fn fully_connected(

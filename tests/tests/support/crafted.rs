@@ -1,6 +1,6 @@
 //! Model files made by hand: valid ones with every operator, to be damaged on purpose.
 
-use tinyhero_common::kernel::{InputMap, PackedWeights, scratch};
+use tinyhero_common::kernel::{Channels, InputMap, PackedWeights, scratch};
 use tinyhero_common::model::{
     AddRescale, Description, Header, InputQuantization, Layer, Layout, Operand, Operator, Region,
     SampleType, Scale, SelfTest, Shape, Tensor, Weights, Window,
@@ -89,15 +89,62 @@ impl Crafted {
         self.description.layer_count = self.layers.len() as u16;
     }
 
+    /// Puts the sections of the parameters into the order of the layers, each layer's own copy of them.
+    pub fn repack(&mut self) {
+        let old = std::mem::take(&mut self.parameters);
+        let take = |offset: u32, bytes: usize| {
+            let start = offset as usize;
+            old.get(start..start.saturating_add(bytes))
+        };
+        let quantization = &mut self.description.input_quantization;
+        let maps = usize::from(quantization.maps) * InputMap::BYTES;
+        if let Some(maps) = take(quantization.offset, maps) {
+            self.parameters.extend(maps);
+            quantization.offset = 0;
+        }
+        for layer in &mut self.layers {
+            let row_length = layer.row_length();
+            let rows = usize::from(layer.output.shape.channels);
+            let (Operator::Convolution2d { weights, .. }
+            | Operator::DepthwiseConvolution2d { weights, .. }
+            | Operator::FullyConnected { weights }) = &mut layer.operator
+            else {
+                continue;
+            };
+            let bytes =
+                PackedWeights::bytes_for(weights.bit_width, weights.layout, rows, row_length);
+            for (offset, bytes) in
+                [(&mut weights.offset, bytes), (&mut weights.channels, rows * Channels::BYTES)]
+            {
+                let Some(section) = take(*offset, bytes) else { continue };
+                self.parameters.resize(self.parameters.len().next_multiple_of(4), 0);
+                *offset = self.parameters.len() as u32;
+                self.parameters.extend(section);
+            }
+        }
+    }
+
     /// A random valid model of 1 to 7 layers.
     pub fn random(generator: &mut Generator) -> Self {
+        Self::random_in(generator, &Layout::ALL, None)
+    }
+
+    /// The same in some layouts, and with square windows of one size and no fewer channels in the input where `kernel` is given.
+    pub fn random_in(
+        generator: &mut Generator,
+        layouts: &'static [Layout],
+        kernel: Option<u8>,
+    ) -> Self {
+        let least_channels = kernel.map_or(1, |kernel| i32::from(kernel) + 1);
         let shape = Shape {
             height: generator.between(1, 7) as u16,
             width: generator.between(1, 7) as u16,
-            channels: generator.between(1, 6) as u16,
+            channels: generator.between(least_channels, 6) as u16,
         };
         let input = Tensor { shape, offset: 0, zero_point: generator.zero_point(), scale: SCALE };
         let mut builder = Builder::new(generator, input);
+        builder.layouts = layouts;
+        builder.kernel = kernel;
         for _ in 0..builder.generator.between(1, 7) {
             let before = builder.last();
             match builder.generator.below(8) {
@@ -121,7 +168,7 @@ impl Crafted {
         let shape = Shape { height: 6, width: 5, channels: 3 };
         let input = Tensor { shape, offset: 0, zero_point: -3, scale: SCALE };
         let mut builder = Builder::new(&mut generator, input);
-        builder.layout = Some(Layout::Rows);
+        builder.layouts = &[Layout::Rows];
         builder.window = Some(Window {
             kernel_height: 3,
             kernel_width: 3,
@@ -147,7 +194,8 @@ struct Builder<'a> {
     model: Crafted,
     end: u32,
     window: Option<Window>,
-    layout: Option<Layout>,
+    layouts: &'static [Layout],
+    kernel: Option<u8>,
 }
 
 impl<'a> Builder<'a> {
@@ -172,7 +220,7 @@ impl<'a> Builder<'a> {
         };
         let end = input.region().bytes;
         let model = Crafted { description, layers: Vec::new(), parameters };
-        Self { generator, model, end, window: None, layout: None }
+        Self { generator, model, end, window: None, layouts: &Layout::ALL, kernel: None }
     }
 
     fn finish(mut self) -> Crafted {
@@ -215,7 +263,7 @@ impl<'a> Builder<'a> {
 
     fn sliding(&mut self, input: Shape) -> (Window, Shape) {
         let mut axis = |extent: u16| {
-            let kernel = self.generator.between(1, 4);
+            let kernel = self.kernel.map_or_else(|| self.generator.between(1, 4), i32::from);
             let stride = self.generator.between(1, 3);
             let padding = self.generator.between(0, kernel - 1);
             let most = (i32::from(extent) + padding - 1) / stride + 1;
@@ -241,7 +289,7 @@ impl<'a> Builder<'a> {
         let bit_width = self.generator.pick(BitWidth::Two, &BitWidth::ALL);
         let parameters = &mut self.model.parameters;
         let offset = parameters.len() as u32;
-        let layout = self.layout.unwrap_or_else(|| self.generator.pick(Layout::Rows, &Layout::ALL));
+        let layout = self.generator.pick(self.layouts[0], &self.layouts[1..]);
         let weights: Vec<i8> = (0..rows * row_length)
             .map(|_| self.generator.between(bit_width.min(), bit_width.max()) as i8)
             .collect();

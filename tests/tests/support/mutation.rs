@@ -40,6 +40,9 @@ pub fn mutated_file(seed: u32, number: u32) -> Vec<u8> {
             if generator.chance(12) {
                 model.relink();
             }
+            if generator.chance(8) {
+                model.repack();
+            }
             model.file()
         }
     }

@@ -171,7 +171,9 @@ impl Quad<'_, '_> {
             pairs_done = next;
             let table = tables.get(top % 4)?;
             let start = y * width * depth + self.first;
-            let row = output.get_mut(start..start + (width - 1) * depth + CHANNELS)?;
+            // The loop computes a pixel before it looks for the end, which an empty row does not have.
+            let last = width.checked_sub(1)?;
+            let row = output.get_mut(start..start + last * depth + CHANNELS)?;
             let out = row.as_mut_ptr();
             let end = out.wrapping_add(width * depth);
             let pixels = Pixels { output: out, step: depth, back, end };

@@ -1,11 +1,17 @@
 //! Fully connected layers: the input becomes a column of lanes once, then every pair of outputs is one pass over it.
 
 use tinyhero_common::kernel::FullyConnected;
+use tinyhero_common::packing::BitWidth;
 use tinyhero_common::packing::channel_pairs::padded_depth;
 
 use super::expand::expand_one;
 use super::pairs::Pairs;
 use super::scratch_words;
+
+/// Scratch bytes for the column of a row of inputs.
+pub(super) const fn scratch_bytes(bit_width: BitWidth, inputs: usize) -> usize {
+    padded_depth(bit_width, inputs).saturating_mul(2)
+}
 
 /// `None`, with the output undefined, if the layer's layout or memory is not what the loops take.
 pub(super) fn fully_connected(

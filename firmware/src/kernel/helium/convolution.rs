@@ -174,8 +174,8 @@ impl<'a, 'j> Layer<'a, 'j> {
         let channels = usize::from(job.output.channels);
         let pair_bytes = pair_bytes(weights.bit_width, weights.row_length);
         let fits = weights.layout == Layout::VectorPairs
-            && strips.depth <= LONGEST_ROW
-            && weights.bytes.len() == pair_bytes * channels.div_ceil(2)
+            && (1..=LONGEST_ROW).contains(&strips.depth)
+            && weights.bytes.len() == pair_bytes.checked_mul(channels.div_ceil(2))?
             && output == job.output.elements()
             && channels > 0;
         if !fits {

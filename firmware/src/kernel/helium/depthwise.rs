@@ -136,7 +136,7 @@ impl<'a, 'j> Layer<'a, 'j> {
         let row_bytes = row_bytes(weights.bit_width, weights.row_length);
         let kernel_width = usize::from(job.window.kernel_width);
         let fits = weights.layout == Layout::VectorRows
-            && weights.bytes.len() == row_bytes * channels
+            && weights.bytes.len() == row_bytes.checked_mul(channels)?
             && weights.row_length == job.window.taps()
             && output == job.output.elements()
             && channels == usize::from(job.output.channels)

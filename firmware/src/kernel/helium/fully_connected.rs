@@ -52,10 +52,9 @@ pub(super) fn fully_connected(
     let pair_bytes = pair_bytes(weights.bit_width, weights.row_length);
     let channels = output.len();
     let fits = weights.layout == Layout::VectorPairs
-        && depth <= LONGEST_ROW
+        && (1..=LONGEST_ROW).contains(&depth)
         && input.len() == weights.row_length
-        && weights.bytes.len() == pair_bytes * channels.div_ceil(2)
-        && depth > 0
+        && weights.bytes.len() == pair_bytes.checked_mul(channels.div_ceil(2))?
         && channels > 0;
     if !fits {
         return None;
