@@ -12,6 +12,9 @@ mod memory;
 #[cfg(all(target_arch = "arm", feature = "mul32"))]
 mod mul32;
 
+#[cfg(any(feature = "helium", all(target_arch = "arm", any(feature = "dsp", feature = "mul32"))))]
+mod offsets;
+
 #[cfg(all(target_arch = "arm", feature = "dsp"))]
 pub use dsp::{Dsp, DspFullyConnected};
 pub use fully_connected_only::FullyConnectedOnly;

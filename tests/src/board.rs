@@ -7,6 +7,7 @@ use tinyhero_firmware::semihosting::{exit, print, print_hexadecimal};
 
 use crate::case::Workspace;
 use crate::differential::{DifferentialMemory, FastKernel, differential_cases};
+use crate::layer::{BOARD_LAYERS, LayerMemory, WITHOUT_WEIGHTS, layer_cases};
 use crate::suite::{Plan, run_all};
 
 /// Larger jobs of each fast kernel.
@@ -55,6 +56,31 @@ pub fn run_fast_on_board<K: Kernels>(
     }
     print_line(c"differential", &[cases, elements]);
     run_on_board(kernels, workspace)
+}
+
+/// Runs single layers of any size: [`BOARD_LAYERS`] of each of a board's fast kernels, and of each operator that needs none of them.
+/// Prints the line `layers` with the numbers of layers and of elements and returns; or prints `layer` and the words of
+/// [`LayerMismatch::to_words`](crate::LayerMismatch::to_words), and ends the emulator with status 1.
+pub fn run_layers_on_board<K: Kernels>(
+    kernels: &mut K,
+    memory: &mut LayerMemory,
+    fast: &[FastKernel],
+) {
+    let (mut layers, mut elements) = (0, 0);
+    let (seed, count) = (Plan::BOARD.seed, BOARD_LAYERS);
+    for &kernel in fast.iter().chain(&WITHOUT_WEIGHTS) {
+        match layer_cases(kernels, memory, kernel, seed, 0, count) {
+            Ok(compared) => {
+                layers += count;
+                elements += compared;
+            }
+            Err(mismatch) => {
+                print_line(c"layer", &mismatch.to_words());
+                exit(MISMATCH_EXIT_STATUS)
+            }
+        }
+    }
+    print_line(c"layers", &[layers, elements]);
 }
 
 fn print_line(title: &CStr, numbers: &[u32]) {

@@ -7,7 +7,8 @@
 //! `docs/arithmetic.md` and shares no code with the kernels under test. Every case is made from a seed and its number alone, so a
 //! board reports a [`Mismatch`] in six words and the host prints the failing call from them.
 //!
-//! Nothing here panics, allocates or uses a float, because boards link it; a [`Workspace`] of 7.5 kB is all the memory it needs.
+//! Nothing here panics, allocates or uses a float, because boards link it; a [`Workspace`] of 7.5 kB is all the memory it needs. Boards with
+//! megabytes run [`layer_cases`] too, single layers over the whole range that the loader accepts.
 
 pub mod definition;
 
@@ -18,6 +19,7 @@ mod differential;
 mod generator;
 #[cfg(target_os = "none")]
 mod guarded;
+mod layer;
 mod mismatch;
 mod operator;
 mod samples;
@@ -26,7 +28,7 @@ mod suite;
 mod trusted;
 
 #[cfg(target_os = "none")]
-pub use board::{run_fast_on_board, run_on_board};
+pub use board::{run_fast_on_board, run_layers_on_board, run_on_board};
 pub use case::{OperatorCase, Workspace};
 pub use differential::{
     Difference, DifferentialCase, DifferentialMemory, FastKernel, differential_cases,
@@ -34,6 +36,9 @@ pub use differential::{
 pub use generator::Generator;
 #[cfg(target_os = "none")]
 pub use guarded::{Guarded, run_trusted_on_board};
+pub use layer::{
+    BOARD_LAYERS, IN_ROWS, LayerMemory, LayerMismatch, WITHOUT_WEIGHTS, layer_case, layer_cases,
+};
 pub use mismatch::{Mismatch, Subject};
 pub use operator::operator_cases;
 pub use samples::samples_cases;

@@ -111,21 +111,24 @@ impl Mismatch {
         let [expected, got] = [expected.cast_signed(), got.cast_signed()];
         Some(Self { subject, seed, case, element, expected, got })
     }
+
+    /// Prints what is wrong, up to the call that did it.
+    pub(crate) fn print_fault(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { element, expected, got, .. } = *self;
+        if element == Self::GUARD {
+            write!(formatter, "a byte outside the output was written, {expected} became {got}, by ")
+        } else {
+            write!(formatter, "element {element} is {got}, defined {expected}, in ")
+        }
+    }
 }
 
 /// Prints the failing call: the case is made again from the seed and its number. For the host; boards send the words.
 impl fmt::Display for Mismatch {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { subject, seed, case, element, expected, got } = *self;
+        let Self { subject, seed, case, .. } = *self;
         write!(formatter, "{subject:?}, seed {seed}, case {case}: ")?;
-        if element == Self::GUARD {
-            write!(
-                formatter,
-                "a byte outside the output was written, {expected} became {got}, by "
-            )?;
-        } else {
-            write!(formatter, "element {element} is {got}, defined {expected}, in ")?;
-        }
+        self.print_fault(formatter)?;
         match subject {
             Subject::RequantizeEdges => write!(formatter, "{:?}", scalar::edge(case)),
             Subject::Requantize => {
@@ -140,7 +143,7 @@ impl fmt::Display for Mismatch {
             operator => {
                 let mut workspace = Workspace::new();
                 let case = workspace.prepare(operator, seed, case);
-                workspace.print(&case, formatter)
+                workspace.memory().print(&case, formatter)
             }
         }
     }

@@ -4,6 +4,7 @@ use tinyhero_common::kernel::{
     Add, Channel, Channels, Convolution, FullyConnected, Kernels, PackedWeights, Pool, Softmax,
 };
 
+use crate::case::memory::Memory;
 use crate::case::{OperatorCase, Workspace};
 use crate::definition::{self, Image, Place, Terms};
 use crate::mismatch::{Mismatch, Subject};
@@ -33,34 +34,57 @@ pub fn operator_cases<K: Kernels>(
     let mut elements = 0u32;
     for number in first..first.saturating_add(count) {
         let case = workspace.prepare(subject, seed, number);
-        run_case(kernels, workspace, &case);
-        let mismatch = |element, expected, got: i8| {
-            let [expected, got] = [expected as i32, i32::from(got)];
-            Mismatch { subject, seed, case: number, element, expected, got }
-        };
-        if let Some(got) = workspace.guard_damage(&case) {
-            return Err(mismatch(Mismatch::GUARD, i64::from(case.filler), got));
-        }
-        let depth = usize::from(case.input.channels);
-        let mut terms = Terms::of(&[], 1);
-        for (index, &got) in workspace.output(&case).iter().enumerate() {
-            if subject == Subject::Softmax && index.checked_rem(depth).unwrap_or(0) == 0 {
-                let pixel = workspace.input(&case).get(index..index + depth).unwrap_or(&[]);
-                terms = Terms::of(pixel, case.exponent_multiplier);
-            }
-            let expected = defined(workspace, &case, terms, index);
-            if expected != i64::from(got) {
-                return Err(mismatch(index as u32, expected, got));
-            }
-        }
-        elements = elements.saturating_add(case.output.elements() as u32);
+        elements = elements.saturating_add(
+            compare(kernels, &mut workspace.memory(), &case)
+                .map_err(|fault| fault.mismatch(subject, seed, number))?,
+        );
     }
     Ok(elements)
 }
 
+/// The first thing that is wrong after a call.
+pub(crate) struct Fault {
+    element: u32,
+    expected: i32,
+    got: i8,
+}
+
+impl Fault {
+    /// As a mismatch of the case that was called.
+    pub const fn mismatch(&self, subject: Subject, seed: u32, case: u32) -> Mismatch {
+        let Self { element, expected, got } = *self;
+        Mismatch { subject, seed, case, element, expected, got: got as i32 }
+    }
+}
+
+/// Runs one prepared case. Returns the number of elements compared.
+pub(crate) fn compare<K: Kernels>(
+    kernels: &mut K,
+    memory: &mut Memory<'_>,
+    case: &OperatorCase,
+) -> Result<u32, Fault> {
+    run_case(kernels, memory, case);
+    if let Some(got) = memory.guard_damage(case) {
+        return Err(Fault { element: Mismatch::GUARD, expected: case.filler.into(), got });
+    }
+    let depth = usize::from(case.input.channels);
+    let mut terms = Terms::of(&[], 1);
+    for (index, &got) in memory.output(case).iter().enumerate() {
+        if case.subject == Subject::Softmax && index.checked_rem(depth).unwrap_or(0) == 0 {
+            let pixel = memory.input(case).get(index..index + depth).unwrap_or(&[]);
+            terms = Terms::of(pixel, case.exponent_multiplier);
+        }
+        let expected = defined(memory, case, terms, index);
+        if expected != i64::from(got) {
+            return Err(Fault { element: index as u32, expected: expected as i32, got });
+        }
+    }
+    Ok(case.output.elements() as u32)
+}
+
 /// Element `index` of the output by definition. `terms` are those of its pixel, for softmax.
-fn defined(workspace: &Workspace, case: &OperatorCase, terms: Terms, index: usize) -> i64 {
-    let input = workspace.input(case);
+fn defined(memory: &Memory<'_>, case: &OperatorCase, terms: Terms, index: usize) -> i64 {
+    let input = memory.input(case);
     let place = Place::of(index, case.output);
     let row = usize::try_from(place.channel).unwrap_or(0);
     let image = Image {
@@ -70,20 +94,20 @@ fn defined(workspace: &Workspace, case: &OperatorCase, terms: Terms, index: usiz
         window: case.window,
     };
     let weighted = |sum: i64| {
-        let channel = channel(workspace.channels(case), usize::from(case.output.channels), row);
+        let channel = channel(memory.channels(case), usize::from(case.output.channels), row);
         let sum = sum.wrapping_add(i64::from(channel.bias));
         definition::requantize(sum, channel.rescale, case.output_zero_point, case.activation)
     };
     let value = input.get(index).copied().unwrap_or(0);
     match case.subject {
         Subject::Convolution2d => {
-            weighted(definition::convolution(image, workspace.row(case, row), place))
+            weighted(definition::convolution(image, memory.row(case, row), place))
         }
         Subject::DepthwiseConvolution2d => {
-            weighted(definition::depthwise(image, workspace.row(case, row), place))
+            weighted(definition::depthwise(image, memory.row(case, row), place))
         }
         Subject::FullyConnected => {
-            weighted(definition::fully_connected(workspace.row(case, row), input))
+            weighted(definition::fully_connected(memory.row(case, row), input))
         }
         Subject::AveragePool2d => {
             let sum = definition::average(image, place);
@@ -91,7 +115,7 @@ fn defined(workspace: &Workspace, case: &OperatorCase, terms: Terms, index: usiz
         }
         Subject::MaxPool2d => definition::clamp(definition::maximum(image, place), case.activation),
         Subject::Add | Subject::AddInPlace => {
-            let other = workspace.other(case).get(index).copied().unwrap_or(0);
+            let other = memory.other(case).get(index).copied().unwrap_or(0);
             definition::add(&addition(case), value, other)
         }
         _ => terms.probability(value),
@@ -122,8 +146,8 @@ const fn addition(case: &OperatorCase) -> Add {
 }
 
 /// Calls the kernel under test.
-fn run_case<K: Kernels>(kernels: &mut K, workspace: &mut Workspace, case: &OperatorCase) {
-    let call = workspace.call(case);
+fn run_case<K: Kernels>(kernels: &mut K, memory: &mut Memory<'_>, case: &OperatorCase) {
+    let call = memory.call(case);
     let (input, scratch, output) = (call.input, call.scratch, call.output);
     let weights = PackedWeights {
         bytes: call.packed,

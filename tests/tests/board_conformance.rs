@@ -8,7 +8,9 @@ use tinyhero::export::layout::KernelFamily;
 use tinyhero::target::board::{self, Board};
 use tinyhero::target::qemu::{Ended, run_to_end};
 use tinyhero::target::{firmware_image, setup};
-use tinyhero_tests::{Difference, FastKernel, Mismatch, Plan};
+use tinyhero_tests::{
+    BOARD_LAYERS, Difference, FastKernel, LayerMismatch, Mismatch, Plan, WITHOUT_WEIGHTS,
+};
 
 /// Longest time that one board may take: about a minute on an idle machine.
 const LIMIT: Duration = Duration::from_secs(900);
@@ -16,6 +18,8 @@ const LIMIT: Duration = Duration::from_secs(900);
 const LEAST_DIFFERENTIAL: u32 = 10_000;
 /// RAM that the larger jobs need; the microbit has less, and another board of its core runs them.
 const LEAST_RAM: u32 = 128 * 1024;
+/// The boards that run single layers of any size: one of each kernel set, and of each instruction set that one has loops for.
+const WITH_LAYERS: [&str; 4] = ["mps2-an386", "mps2-an385", STAND_IN, "mps3-an547"];
 /// The board that runs ARMv6-M code on a larger core.
 const STAND_IN: &str = "mps2-an385-v6m";
 /// What `semihosting.rs` ends the emulator with after a fault.
@@ -39,6 +43,9 @@ fn judge(board: &Board, ended: &Ended) -> Result<[u32; 3], String> {
     if let Some(difference) = numbers(ended, "difference").and_then(Difference::from_words) {
         return Err(format!("{}: {difference}", board.name));
     }
+    if let Some(mismatch) = numbers(ended, "layer ").and_then(LayerMismatch::from_words) {
+        return Err(format!("{}: {mismatch}", board.name));
+    }
     match numbers(ended, "tally") {
         Some(tally) if ended.status == Some(0) => Ok(tally),
         _ => Err(format!("{}: no tally, {ended:?}", board.name)),
@@ -51,6 +58,9 @@ fn every_board_computes_what_is_defined() {
     let setup = setup::ensure(&mut report).unwrap();
     let boards = board::emulated().unwrap();
     assert!(boards.len() >= 7);
+    for name in WITH_LAYERS {
+        assert!(boards.iter().any(|board| board.name == name), "no board {name} any more");
+    }
     let images = firmware_image::build_conformance(&boards, &setup, &mut report).unwrap();
     let run = |(board, image): (&Board, &std::path::PathBuf)| {
         let begin = Instant::now();
@@ -72,6 +82,14 @@ fn every_board_computes_what_is_defined() {
             eprintln!("{}: {cases} larger jobs, {compared} elements", board.name);
             if cases < LEAST_DIFFERENTIAL * fast.len() as u32 || compared == 0 {
                 return Err(format!("{}: too few larger jobs, {ended:?}", board.name));
+            }
+        }
+        if WITH_LAYERS.contains(&board.name.as_str()) {
+            let [layers, compared] = numbers(&ended, "layers").unwrap_or_default();
+            eprintln!("{}: {layers} layers of any size, {compared} elements", board.name);
+            let kernels = (fast.len() + WITHOUT_WEIGHTS.len()) as u32;
+            if layers != BOARD_LAYERS * kernels || compared == 0 {
+                return Err(format!("{}: too few layers of any size, {ended:?}", board.name));
             }
         }
         // The exhaustive edges come on top of the random cases.
@@ -100,6 +118,10 @@ fn a_mismatch_that_a_board_prints_names_the_call() {
     let error = judge(board, &ended(1, printed)).unwrap_err();
     assert!(error.contains("Convolution2d in ChannelPairs, seed 1, case 2"), "{error}");
     assert!(error.contains("element 3 is -1, portable 7, in "), "{error}");
+    let printed = "layer 0x4 0x6 0x1 0x2 0x3 0x7 0xffffffff\n";
+    let error = judge(board, &ended(1, printed)).unwrap_err();
+    assert!(error.contains("layer of DepthwiseConvolution2d in "), "{error}");
+    assert!(error.contains("seed 1, case 2: element 3 is -1, defined 7, in "), "{error}");
     assert!(judge(board, &ended(0, "")).is_err());
     assert!(judge(board, &ended(70, "tally 0x1 0x2 0x3\n")).is_err());
     assert_eq!(judge(board, &ended(0, "tally 0x1 0x2 0x3\n")), Ok([1, 2, 3]));

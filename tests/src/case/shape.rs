@@ -24,6 +24,21 @@ const PIXEL: Window = Window {
 impl OperatorCase {
     /// The constants of a case.
     pub(super) fn new(generator: &mut Generator, subject: Subject) -> Self {
+        let mut case = Self::without_shape(generator, subject, SCRATCH);
+        case.choose_shapes(generator);
+        case.choose_layout(generator);
+        if generator.chance(8) {
+            case.scratch_bytes = case.least_scratch();
+        }
+        case
+    }
+
+    /// All that does not depend on the shapes, which are one pixel yet.
+    pub(crate) fn without_shape(
+        generator: &mut Generator,
+        subject: Subject,
+        scratch_bytes: usize,
+    ) -> Self {
         let bit_width = generator.pick(BitWidth::Two, &BitWidth::ALL);
         let mut case = Self {
             subject,
@@ -40,7 +55,7 @@ impl OperatorCase {
             rescale: generator.rescale(),
             add_rescale: add_rescale(generator),
             exponent_multiplier: exponent_multiplier(generator),
-            scratch_bytes: SCRATCH,
+            scratch_bytes,
             misalignment: [0; 4],
             filler: generator.activation(),
         };
@@ -48,11 +63,6 @@ impl OperatorCase {
             for distance in &mut case.misalignment {
                 *distance = generator.below(8) as usize;
             }
-        }
-        case.choose_shapes(generator);
-        case.choose_layout(generator);
-        if generator.chance(8) {
-            case.scratch_bytes = case.least_scratch();
         }
         case
     }
@@ -65,8 +75,12 @@ impl OperatorCase {
                 self.layout = Layout::Rows;
             }
         }
+        self.align_scratch();
+    }
+
+    /// Scratch memory begins at a word, the contract of every layout but the portable one.
+    pub(crate) fn align_scratch(&mut self) {
         if self.layout != Layout::Rows {
-            // The contract of every layout but the portable one.
             let [_, _, _, distance] = &mut self.misalignment;
             *distance &= !(scratch::ALIGNMENT as usize - 1);
         }
@@ -174,7 +188,7 @@ impl OperatorCase {
     }
 
     /// What the contract promises a kernel.
-    const fn least_scratch(&self) -> usize {
+    pub(crate) const fn least_scratch(&self) -> usize {
         let weights =
             Weights { bit_width: self.bit_width, layout: self.layout, offset: 0, channels: 0 };
         let window = self.window;
@@ -187,22 +201,22 @@ impl OperatorCase {
         scratch::bytes(&operator, self.input, self.output)
     }
 
-    pub(super) const fn input_range(&self) -> Range<usize> {
+    pub(crate) const fn input_range(&self) -> Range<usize> {
         let [start, _, _, _] = self.misalignment;
         start..start + self.input.elements()
     }
 
-    pub(super) const fn other_range(&self) -> Range<usize> {
+    pub(crate) const fn other_range(&self) -> Range<usize> {
         let [_, start, _, _] = self.misalignment;
         start..start + self.input.elements()
     }
 
-    pub(super) const fn output_range(&self) -> Range<usize> {
+    pub(crate) const fn output_range(&self) -> Range<usize> {
         let [_, _, distance, _] = self.misalignment;
         MARGIN + distance..MARGIN + distance + self.output.elements()
     }
 
-    pub(super) const fn scratch_range(&self) -> Range<usize> {
+    pub(crate) const fn scratch_range(&self) -> Range<usize> {
         let [_, _, _, distance] = self.misalignment;
         MARGIN + distance..MARGIN + distance + self.scratch_bytes
     }
@@ -223,7 +237,7 @@ fn image(generator: &mut Generator, most_channels: u32) -> Shape {
 }
 
 /// A rescaling near `1 / taps`.
-fn mean(generator: &mut Generator, taps: u32) -> Rescale {
+pub(crate) fn mean(generator: &mut Generator, taps: u32) -> Rescale {
     let bits = 32 - taps.leading_zeros() as i32;
     let shift = bits - 2 + generator.between(0, 2);
     Rescale { multiplier: generator.multiplier(), shift: shift as i8 }

@@ -5,12 +5,15 @@
 //! fall on lanes in one of two ways, by its parity. The pairs lie alternately in the first and the second place of a column. That makes
 //! four tables of weights, and all an output pixel ever does is 24 dual multiplies down one of them.
 
+use core::mem::offset_of;
+
 use tinyhero_common::kernel::scratch::QuadColumns;
 use tinyhero_common::kernel::{Convolution, Kernels, Portable};
 use tinyhero_common::model::Layout;
 use tinyhero_common::requantize::ActivationRange;
 
 use super::scratch_words;
+use crate::kernel::offsets::assert_words;
 
 /// Channels that are computed together.
 const CHANNELS: usize = 4;
@@ -44,6 +47,14 @@ struct Table {
 }
 
 const _: () = assert!(size_of::<Table>() == 4 * QuadColumns::TABLE_WORDS);
+// The routine walks through the table from one field to the next.
+const _: () = assert!(
+    offset_of!(Table, biases) == 0
+        && offset_of!(Table, weights) == 4 * CHANNELS
+        && offset_of!(Table, multipliers) == 4 * (CHANNELS + 3 * COLUMN_WORDS)
+        && offset_of!(Table, addends) == 4 * (CHANNELS + 3 * COLUMN_WORDS + 2)
+        && offset_of!(Table, shifts) == 4 * (2 * CHANNELS + 3 * COLUMN_WORDS + 2)
+);
 
 /// Where an output row goes.
 #[repr(C)]
@@ -53,6 +64,8 @@ struct Pixels {
     back: usize,
     end: *const i8,
 }
+
+assert_words!(Pixels: output, step, back, end);
 
 /// `None`, with the output undefined, if the layer's layout, window or memory is not what the loops take.
 pub(super) fn depthwise_convolution_2d(

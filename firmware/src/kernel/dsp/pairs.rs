@@ -1,5 +1,6 @@
 //! The inner loops for [`ChannelPairs`](tinyhero_common::model::Layout::ChannelPairs): their symbols, their job, and the checks before each call.
 
+use core::mem::offset_of;
 use core::ops::Range;
 
 use tinyhero_common::kernel::{Channels, PackedWeights};
@@ -9,8 +10,9 @@ use tinyhero_common::packing::fields::field_bits;
 use tinyhero_common::requantize::{ActivationRange, Rescale, requantize};
 
 use super::words;
+use crate::kernel::offsets::{assert_offsets, assert_words};
 
-/// What an assembly routine reads; `pairs.s` has the offsets.
+/// What an assembly routine reads.
 #[repr(C)]
 struct Job {
     columns: *const u32,
@@ -31,6 +33,24 @@ struct Job {
     mask: usize,
     second_entry: usize,
 }
+
+assert_offsets!("pairs.s", Job, ".Lpairs_":
+    "biases" = biases,
+    "multipliers" = multipliers,
+    "doubled_zero_point" = doubled_zero_point,
+    "output" = output,
+    "partials_in" = partials_in,
+    "partials_out" = partials_out,
+    "weights" = weights,
+    "skip" = skip,
+    "end" = end,
+    "pairs" = pairs,
+    "mask" = mask,
+    "second_entry" = second_entry,
+);
+// Three corrections stand between the first two.
+assert_words!(Job: columns, corrections);
+const _: () = assert!(offset_of!(Job, biases) == offset_of!(Job, corrections) + 12);
 
 // SAFETY: the symbols are those of `pairs.s`. Only `th_dsp_tile` and `th_dsp_row` are called; of the others, places inside those two
 // where a loop begins and ends, only the addresses are taken.
@@ -213,12 +233,13 @@ impl<'a> Pairs<'a> {
         }
         let rows = self.shifts.len();
         let whole = rows.div_ceil(2);
-        let from = if partials.resumes { partials.sums.as_ptr() } else { core::ptr::null() };
         if partials.resumes || !partials.ends {
             partials.sums.get(..whole.checked_mul(6)?)?;
         }
+        // One pointer to read and to write through: a second one of the same slice would end what the first may do.
+        let to = partials.sums.as_mut_ptr();
+        let from = if partials.resumes { to.cast_const() } else { core::ptr::null() };
         if !partials.ends {
-            let to = partials.sums.as_mut_ptr();
             let pairs = if partials.resumes { whole } else { rows / 2 };
             self.run_tile(columns, segment, corrections, 0..pairs, from, to, None)?;
             // The odd last channel's bias has no partner to be loaded with.

@@ -6,14 +6,25 @@
    th_dsp_row: one pixel by two output channels, the sums in r0 and r1.
      r2..r5 fields   r6 column   r7 weights   r8..r11 lanes   r12 one channel's lanes   lr mask, or the column's end
 
-   Offsets of `Job`: 0 columns, 4 8 12 corrections, 16 biases, 20 multipliers, 24 shifts, 28 doubled zero point + 1, 32 output,
-   36 distance of pixels in the output, 40 partial sums to begin with, 44 partial sums to leave (0: requantize instead, 1: with shifts that may be
-   less than 1), 48 weights, 52 weight bytes to
-   skip after a pair, 56 end of the columns, 60 where to enter the loop, 64 number of pairs, 68 lr in the loop, 72 second entry. */
+   Partial sums to leave: 0 means to requantize instead, 1 the same with shifts that may be less than 1. */
 
     .syntax unified
     .cpu cortex-m4
     .thumb
+
+/* Where the fields of `Job` are; neighbours are loaded together. `pairs.rs` holds the struct to it. */
+    .equ .Lpairs_biases, 16
+    .equ .Lpairs_multipliers, 20
+    .equ .Lpairs_doubled_zero_point, 28
+    .equ .Lpairs_output, 32
+    .equ .Lpairs_partials_in, 40
+    .equ .Lpairs_partials_out, 44
+    .equ .Lpairs_weights, 48
+    .equ .Lpairs_skip, 52
+    .equ .Lpairs_end, 56
+    .equ .Lpairs_pairs, 64
+    .equ .Lpairs_mask, 68
+    .equ .Lpairs_second_entry, 72
 
 /* What a step of the tile does with the lanes of one channel: two multiply-accumulates for each of three pixels. */
 .macro th_dsp_even lanes
@@ -60,20 +71,20 @@ th_dsp_tile:
     push    {r4, r5, r6, r7, r8, r9, r10, r11, lr}
     sub     sp, sp, #20
     str     r0, [sp]
-    ldrd    r1, r2, [r0, #56]
-    ldr     r3, [r0, #64]
+    ldrd    r1, r2, [r0, #.Lpairs_end]
+    ldr     r3, [r0, #.Lpairs_pairs]
     strd    r1, r2, [sp, #4]
     str     r3, [sp, #12]
-    ldr     r7, [r0, #48]
+    ldr     r7, [r0, #.Lpairs_weights]
 
 .Lth_dsp_tile_pair:
     ldr     r12, [sp]
-    ldr     lr, [r12, #68]
-    ldr     r0, [r12, #40]
+    ldr     lr, [r12, #.Lpairs_mask]
+    ldr     r0, [r12, #.Lpairs_partials_in]
     ldmia   r12, {r6, r8, r9, r10, r11}
     cbnz    r0, .Lth_dsp_tile_resume
     ldrd    r2, r5, [r11], #8
-    str     r11, [r12, #16]
+    str     r11, [r12, #.Lpairs_biases]
     sub     r0, r2, r8
     sub     r1, r2, r9
     sub     r2, r2, r10
@@ -84,7 +95,7 @@ th_dsp_tile:
 .Lth_dsp_tile_resume:
     mov     r11, r0
     ldmia   r11!, {r0, r1, r2, r3, r4, r5}
-    str     r11, [r12, #40]
+    str     r11, [r12, #.Lpairs_partials_in]
     sub     r0, r0, r8
     sub     r1, r1, r9
     sub     r2, r2, r10
@@ -153,14 +164,14 @@ th_dsp_tile_two_end:
 
 .Lth_dsp_tile_done:
     ldr     r12, [sp]
-    ldr     r8, [r12, #44]
+    ldr     r8, [r12, #.Lpairs_partials_out]
     cmp     r8, #0
     bne     .Lth_dsp_tile_leave
-    ldrd    r9, r10, [r12, #20]
-    ldr     lr, [r12, #28]
+    ldrd    r9, r10, [r12, #.Lpairs_multipliers]
+    ldr     lr, [r12, #.Lpairs_doubled_zero_point]
     ldr     r6, [r9], #4
     ldrh    r8, [r10], #2
-    strd    r9, r10, [r12, #20]
+    strd    r9, r10, [r12, #.Lpairs_multipliers]
     lsr     r11, r8, #8
 .Lth_dsp_tile_scaled:
     lsl     r9, lr, r8
@@ -185,16 +196,16 @@ th_dsp_tile_two_end:
     ssat    r3, #8, r3
     ssat    r4, #8, r4
     ssat    r5, #8, r5
-    ldrd    r8, r9, [r12, #32]
+    ldrd    r8, r9, [r12, #.Lpairs_output]
     bfi     r0, r3, #8, #8
     bfi     r1, r4, #8, #8
     bfi     r2, r5, #8, #8
     strh    r1, [r8, r9]
     strh    r2, [r8, r9, lsl #1]
     strh    r0, [r8], #2
-    str     r8, [r12, #32]
+    str     r8, [r12, #.Lpairs_output]
 .Lth_dsp_tile_next:
-    ldr     r0, [r12, #52]
+    ldr     r0, [r12, #.Lpairs_skip]
     ldr     r1, [sp, #12]
     add     r7, r7, r0
     subs    r1, r1, #1
@@ -204,7 +215,7 @@ th_dsp_tile_two_end:
     pop     {r4, r5, r6, r7, r8, r9, r10, r11, pc}
 /* Shifts that are not to the right: the sums go left first, and the shift becomes 1. */
 .Lth_dsp_tile_scale:
-    ldrd    r9, r10, [r12, #20]
+    ldrd    r9, r10, [r12, #.Lpairs_multipliers]
     ldrsb   r8, [r10]
     ldrsb   r11, [r10, #1]
     th_dsp_gain r8, r6
@@ -215,16 +226,16 @@ th_dsp_tile_two_end:
     lsl     r3, r3, r6
     lsl     r4, r4, r6
     lsl     r5, r5, r6
-    ldr     lr, [r12, #28]
+    ldr     lr, [r12, #.Lpairs_doubled_zero_point]
     ldr     r6, [r9], #4
     add     r10, r10, #2
-    strd    r9, r10, [r12, #20]
+    strd    r9, r10, [r12, #.Lpairs_multipliers]
     b       .Lth_dsp_tile_scaled
 .Lth_dsp_tile_leave:
     cmp     r8, #1
     beq     .Lth_dsp_tile_scale
     stmia   r8!, {r0, r1, r2, r3, r4, r5}
-    str     r8, [r12, #44]
+    str     r8, [r12, #.Lpairs_partials_out]
     b       .Lth_dsp_tile_next
     .size th_dsp_tile, . - th_dsp_tile
 
@@ -251,21 +262,21 @@ th_dsp_row:
     push    {r4, r5, r6, r7, r8, r9, r10, r11, lr}
     sub     sp, sp, #20
     str     r0, [sp]
-    ldrd    r1, r2, [r0, #56]
-    ldr     r3, [r0, #64]
-    ldr     r4, [r0, #72]
+    ldrd    r1, r2, [r0, #.Lpairs_end]
+    ldr     r3, [r0, #.Lpairs_pairs]
+    ldr     r4, [r0, #.Lpairs_second_entry]
     strd    r1, r2, [sp, #4]
     strd    r3, r4, [sp, #12]
-    ldr     r7, [r0, #48]
+    ldr     r7, [r0, #.Lpairs_weights]
 
 .Lth_dsp_row_pair:
     ldr     r12, [sp]
     ldrd    r6, r8, [r12]
-    ldr     r11, [r12, #16]
-    ldr     lr, [r12, #68]
+    ldr     r11, [r12, #.Lpairs_biases]
+    ldr     lr, [r12, #.Lpairs_mask]
     ldr     r5, [sp, #4]
     ldrd    r0, r1, [r11], #8
-    str     r11, [r12, #16]
+    str     r11, [r12, #.Lpairs_biases]
     sub     r0, r0, r8
     sub     r1, r1, r8
     ldr     pc, [sp, #8]
@@ -355,14 +366,14 @@ th_dsp_row_two_end:
 
 .Lth_dsp_row_done:
     ldr     r12, [sp]
-    ldr     r8, [r12, #44]
+    ldr     r8, [r12, #.Lpairs_partials_out]
     cmp     r8, #0
     bne     .Lth_dsp_row_leave
-    ldrd    r9, r10, [r12, #20]
-    ldr     lr, [r12, #28]
+    ldrd    r9, r10, [r12, #.Lpairs_multipliers]
+    ldr     lr, [r12, #.Lpairs_doubled_zero_point]
     ldr     r6, [r9], #4
     ldrh    r8, [r10], #2
-    strd    r9, r10, [r12, #20]
+    strd    r9, r10, [r12, #.Lpairs_multipliers]
     lsr     r11, r8, #8
 .Lth_dsp_row_scaled:
     lsl     r9, lr, r8
@@ -371,14 +382,14 @@ th_dsp_row_two_end:
     asr     r10, r10, #1
     smlawb  r0, r0, r6, r9
     smlawt  r1, r1, r6, r10
-    ldr     r9, [r12, #32]
+    ldr     r9, [r12, #.Lpairs_output]
     asr     r0, r0, r8
     asr     r1, r1, r11
     ssat    r0, #8, r0
     ssat    r1, #8, r1
     bfi     r0, r1, #8, #8
     strh    r0, [r9], #2
-    str     r9, [r12, #32]
+    str     r9, [r12, #.Lpairs_output]
 .Lth_dsp_row_next:
     ldr     r1, [sp, #12]
     subs    r1, r1, #1
@@ -387,23 +398,23 @@ th_dsp_row_two_end:
     add     sp, sp, #20
     pop     {r4, r5, r6, r7, r8, r9, r10, r11, pc}
 .Lth_dsp_row_scale:
-    ldrd    r9, r10, [r12, #20]
+    ldrd    r9, r10, [r12, #.Lpairs_multipliers]
     ldrsb   r8, [r10]
     ldrsb   r11, [r10, #1]
     th_dsp_gain r8, r6
     lsl     r0, r0, r6
     th_dsp_gain r11, r6
     lsl     r1, r1, r6
-    ldr     lr, [r12, #28]
+    ldr     lr, [r12, #.Lpairs_doubled_zero_point]
     ldr     r6, [r9], #4
     add     r10, r10, #2
-    strd    r9, r10, [r12, #20]
+    strd    r9, r10, [r12, #.Lpairs_multipliers]
     b       .Lth_dsp_row_scaled
 .Lth_dsp_row_leave:
     cmp     r8, #1
     beq     .Lth_dsp_row_scale
     stmia   r8!, {r0, r1}
-    str     r8, [r12, #44]
+    str     r8, [r12, #.Lpairs_partials_out]
     b       .Lth_dsp_row_next
     .size th_dsp_row, . - th_dsp_row
 

@@ -2,6 +2,8 @@
 
 use tinyhero_common::kernel::Add;
 
+use crate::kernel::offsets::assert_words;
+
 core::arch::global_asm!(include_str!("add.s"), options(raw));
 
 /// `output[i] = clamp((input[i] · multiplier + other[i] · other_multiplier + constant) >> shift, rounded)` for `elements` elements.
@@ -18,6 +20,11 @@ struct Job {
     activation_min: i32,
     activation_max: i32,
 }
+
+assert_words!(
+    Job: input, other, output, elements, multiplier, other_multiplier, constant, left,
+    activation_min, activation_max
+);
 
 // SAFETY: `add.s` defines these routines with these arguments; each call says why it keeps to what they ask.
 unsafe extern "C" {

@@ -2,6 +2,8 @@
 
 use tinyhero_common::kernel::Pool;
 
+use crate::kernel::offsets::{assert_offsets, assert_words};
+
 core::arch::global_asm!(include_str!("average_pool.s"), options(raw));
 
 /// One output pixel: `rows` rows of `columns` input pixels from `input` on. The routine counts in it.
@@ -25,6 +27,21 @@ struct Job {
     activation_min: i32,
     activation_max: i32,
 }
+
+assert_offsets!(
+    "average_pool.s", Job, ".Lpool_job_":
+    "channels" = channels,
+    "rows" = rows,
+    "columns" = columns,
+    "step" = step,
+    "gap" = gap,
+    "constant" = constant,
+    "activation_min" = activation_min,
+);
+assert_words!(
+    Job: input, output, channels, rows, columns, step, gap, constant, multiplier, left, right,
+    zero_point, activation_min, activation_max
+);
 
 // SAFETY: `average_pool.s` defines these routines with these arguments; each call says why it keeps to what they ask.
 unsafe extern "C" {

@@ -3,6 +3,15 @@
     .thumb
     .cpu cortex-m55
 
+@ Where the fields of `Job` are; neighbours are loaded together. `average_pool.rs` holds the struct to it.
+    .equ .Lpool_job_channels, 8
+    .equ .Lpool_job_rows, 12
+    .equ .Lpool_job_columns, 16
+    .equ .Lpool_job_step, 20
+    .equ .Lpool_job_gap, 24
+    .equ .Lpool_job_constant, 28
+    .equ .Lpool_job_activation_min, 48
+
 @ Four sums become outputs. r5: constant, r6: multiplier, r8: left shift, r9: right shift, negative; r10: zero point; q6, q7: the clamp.
 .macro tinyhero_pool_requantize sums
     vadd.i32 \sums, \sums, r5
@@ -22,16 +31,14 @@
 tinyhero_helium_average_pool:
     push {r4-r11, lr}
     vpush {d8-d15}
-    @ 0: input; 4: output; 8: channels; 12: rows; 16: columns; 20: step of pixels; 24: gap of rows; 28: constant; 32: multiplier;
-    @ 36: left shift; 40: right shift; 44: zero point; 48, 52: clamp.
-    ldrd r1, r2, [r0, #48]
+    ldrd r1, r2, [r0, #.Lpool_job_activation_min]
     vdup.32 q6, r1
     vdup.32 q7, r2
-    add r1, r0, #28
+    add r1, r0, #.Lpool_job_constant
     ldm.w r1, {r5, r6, r8, r9, r10}
-    ldr r4, [r0, #20]
-    ldr r11, [r0, #24]
-    ldr r7, [r0, #8]
+    ldr r4, [r0, #.Lpool_job_step]
+    ldr r11, [r0, #.Lpool_job_gap]
+    ldr r7, [r0, #.Lpool_job_channels]
     subs r7, #16
     blt .Lpool_few
 .Lpool_many:
@@ -40,9 +47,9 @@ tinyhero_helium_average_pool:
     vmov.i32 q2, #0
     vmov.i32 q3, #0
     ldr r1, [r0]
-    ldr r2, [r0, #12]
+    ldr r2, [r0, #.Lpool_job_rows]
 1:
-    ldr r3, [r0, #16]
+    ldr r3, [r0, #.Lpool_job_columns]
     dls lr, r3
 2:
     vldrb.s32 q4, [r1]
@@ -78,9 +85,9 @@ tinyhero_helium_average_pool:
     vctp.32 r7
     vmov.i32 q0, #0
     ldr r1, [r0]
-    ldr r2, [r0, #12]
+    ldr r2, [r0, #.Lpool_job_rows]
 4:
-    ldr r3, [r0, #16]
+    ldr r3, [r0, #.Lpool_job_columns]
     dls lr, r3
 5:
     vpst

@@ -9,6 +9,8 @@
 //! shifts. Where some shift of the layer is below 1 a second set of routines first moves the sums left, as the equation says. It then adds
 //! the zero point and clamps in 16-bit lanes, of which two channels of four pixels make eight.
 
+use core::mem::offset_of;
+
 use tinyhero_common::kernel::Convolution;
 use tinyhero_common::kernel::scratch::vector::{QUAD, Strips};
 use tinyhero_common::model::Layout;
@@ -17,6 +19,7 @@ use tinyhero_common::packing::vector_pairs::{pair_bytes, unit};
 
 use super::Table;
 use super::lines::{copy_lines, fill};
+use crate::kernel::offsets::{assert_offsets, assert_words, equ};
 
 core::arch::global_asm!(include_str!("convolution.s"), options(raw));
 
@@ -47,6 +50,33 @@ struct Job {
     mask: u32,
     lanes: [u32; 4],
 }
+
+assert_offsets!(
+    "convolution.s", Job, ".Lconvolution_":
+    "delta" = delta,
+    "units" = units,
+    "weights" = weights,
+    "pair_bytes" = pair_bytes,
+    "biases" = table.biases,
+    "multipliers" = table.multipliers,
+    "shifts" = table.shifts,
+    "pairs" = pairs,
+    "output" = output,
+    "output_step" = output_step,
+    "output_span" = output_span,
+    "zero_point" = zero_point,
+    "activation_max" = activation_max,
+    "lanes" = lanes,
+);
+// The pixels and the three offsets are loaded two by two.
+assert_words!(Job: pixels, offsets);
+const _: () = assert!(
+    equ(include_str!("convolution.s"), ".Lconvolution_second_offset")
+        == offset_of!(Job, offsets) + size_of::<usize>()
+        && offset_of!(Job, delta) == offset_of!(Job, offsets) + 3 * size_of::<usize>()
+        && offset_of!(Job, activation_min) == offset_of!(Job, zero_point) + 4
+        && offset_of!(Job, mask) == offset_of!(Job, activation_max) + 4
+);
 
 // SAFETY: `convolution.s` defines these routines with these arguments; each call says why it keeps to what they ask.
 unsafe extern "C" {

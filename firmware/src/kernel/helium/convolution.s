@@ -3,6 +3,32 @@
     .thumb
     .cpu cortex-m55
 
+@ Where the fields of `Job` are; neighbours are loaded together. `convolution.rs` holds the struct to it.
+    .equ .Lconvolution_second_offset, 8
+    .equ .Lconvolution_delta, 16
+    .equ .Lconvolution_units, 20
+    .equ .Lconvolution_weights, 24
+    .equ .Lconvolution_pair_bytes, 28
+    .equ .Lconvolution_biases, 32
+    .equ .Lconvolution_multipliers, 36
+    .equ .Lconvolution_shifts, 40
+    .equ .Lconvolution_pairs, 44
+    .equ .Lconvolution_output, 48
+    .equ .Lconvolution_output_step, 52
+    .equ .Lconvolution_output_span, 56
+    .equ .Lconvolution_zero_point, 60
+    .equ .Lconvolution_activation_max, 68
+    .equ .Lconvolution_lanes, 76
+
+@ Stops the build unless there are `bytes` bytes between two labels, on which the way into a loop counts: a section that holds nothing gets as
+@ many bytes as are too many, and then as many as are too few, of which neither can be below 0.
+.macro tinyhero_same_length_convolution first, last, bytes
+    .pushsection .tinyhero.lengths, "", %progbits
+    .space (\last - \first) - (\bytes)
+    .space (\bytes) - (\last - \first)
+    .popsection
+.endm
+
 @ One vector of weights of both channels: the even channel's in q0, the odd one's in q1.
 .macro tinyhero_weights_8
     vldrb.u8 q0, [r9], #16
@@ -83,19 +109,19 @@
     @ sp + 0: biases; 8: multipliers; 16, 24: shifts; 20, 28: output and its end; 32: step of the output; 36: step of the pixels;
     @ 40: weights; 44: rounds of the loop; 48: where the loop is entered; 52: job; 56: left shifts.
     str r0, [sp, #52]
-    ldrd r2, r3, [r0, #60]
+    ldrd r2, r3, [r0, #.Lconvolution_zero_point]
     vdup.16 q4, r2
     vdup.16 q5, r3
-    ldrd r2, r3, [r0, #68]
+    ldrd r2, r3, [r0, #.Lconvolution_activation_max]
     vdup.16 q6, r2
     vmsr p0, r3
-    add r2, r0, #76
+    add r2, r0, #.Lconvolution_lanes
     vldrw.u32 q7, [r2]
-    ldr r2, [r0, #52]
-    ldr r3, [r0, #16]
+    ldr r2, [r0, #.Lconvolution_output_step]
+    ldr r3, [r0, #.Lconvolution_delta]
     strd r2, r3, [sp, #32]
     @ The first unit stands alone; the loop does the others and is entered where its first round has the right number left.
-    ldr r2, [r0, #20]
+    ldr r2, [r0, #.Lconvolution_units]
     subs r2, #1
     adr r4, .Lfinish_\name
     beq 1f
@@ -109,27 +135,27 @@
     adds r2, #(\unroll - 1)
     movs r3, #\unroll
     udiv r3, r2, r3
-    ldr r2, [r0, #24]
+    ldr r2, [r0, #.Lconvolution_weights]
     strd r2, r3, [sp, #40]
     str r4, [sp, #48]
 .Lpair_\name:
     ldr r0, [sp, #52]
-    ldr r1, [r0, #32]
+    ldr r1, [r0, #.Lconvolution_biases]
     ldr r2, [r1], #4
     ldr r3, [r1], #4
-    str r1, [r0, #32]
-    ldr r1, [r0, #36]
+    str r1, [r0, #.Lconvolution_biases]
+    ldr r1, [r0, #.Lconvolution_multipliers]
     ldrh r4, [r1], #2
     ldrh r5, [r1], #2
-    str r1, [r0, #36]
+    str r1, [r0, #.Lconvolution_multipliers]
     lsls r4, r4, #15
     lsls r5, r5, #15
     strd r2, r3, [sp]
     strd r4, r5, [sp, #8]
-    ldr r1, [r0, #40]
+    ldr r1, [r0, #.Lconvolution_shifts]
     ldrsb r2, [r1], #1
     ldrsb r3, [r1], #1
-    str r1, [r0, #40]
+    str r1, [r0, #.Lconvolution_shifts]
 .if \preshift
     rsb r4, r2, #1
     bic r4, r4, r4, asr #31
@@ -143,15 +169,15 @@
     rsbs r3, r3, #0
     str r2, [sp, #16]
     str r3, [sp, #24]
-    ldr r2, [r0, #48]
-    ldr r3, [r0, #56]
+    ldr r2, [r0, #.Lconvolution_output]
+    ldr r3, [r0, #.Lconvolution_output_span]
     str r2, [sp, #20]
     add r3, r3, r2
     str r3, [sp, #28]
     adds r2, #2
-    str r2, [r0, #48]
+    str r2, [r0, #.Lconvolution_output]
     ldrd r1, r3, [r0]
-    ldrd r5, r7, [r0, #8]
+    ldrd r5, r7, [r0, #.Lconvolution_second_offset]
     add r3, r3, r1
     add r5, r5, r1
     add r7, r7, r1
@@ -163,6 +189,8 @@
 .rept \unroll
     tinyhero_unit \bits, 0
 .endr
+.Lrounds_\name:
+    tinyhero_same_length_convolution .Lloop_\name, .Lrounds_\name, (\unroll * \unit_bytes)
     subs.w r11, r11, #1
     bne.w .Lloop_\name
 .Lfinish_\name:
@@ -202,12 +230,12 @@
     bne.w .Lquad_\name
     ldr r0, [sp, #52]
     ldr r1, [sp, #40]
-    ldr r2, [r0, #28]
-    ldr r3, [r0, #44]
+    ldr r2, [r0, #.Lconvolution_pair_bytes]
+    ldr r3, [r0, #.Lconvolution_pairs]
     add r1, r1, r2
     str r1, [sp, #40]
     subs r3, #1
-    str r3, [r0, #44]
+    str r3, [r0, #.Lconvolution_pairs]
     bne.w .Lpair_\name
     add sp, #68
     vpop {d8-d15}

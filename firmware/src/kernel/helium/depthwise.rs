@@ -9,6 +9,7 @@
 //! rows are taken as runs of bytes.
 
 use core::array;
+use core::mem::offset_of;
 
 use tinyhero_common::kernel::Convolution;
 use tinyhero_common::kernel::scratch::vector::{
@@ -20,6 +21,7 @@ use tinyhero_common::packing::vector_pairs::LANES;
 use tinyhero_common::packing::vector_rows::{place, row_bytes};
 
 use super::Table;
+use crate::kernel::offsets::{assert_offsets, assert_words};
 
 core::arch::global_asm!(include_str!("depthwise.s"), options(raw));
 
@@ -41,6 +43,18 @@ struct Transpose {
     /// How far sources that move are to be moved on at the end.
     advance: usize,
 }
+
+assert_offsets!("depthwise.s", Transpose, ".Ltranspose_": "sources" = sources, "advance" = advance);
+// All but the last are loaded at once.
+assert_words!(Transpose: destination, sources);
+const _: () = assert!(
+    offset_of!(Transpose, steps) == 16
+        && offset_of!(Transpose, vectors) == 28
+        && offset_of!(Transpose, tail) == 32
+        && offset_of!(Transpose, left) == 36
+        && offset_of!(Transpose, right) == 40
+        && offset_of!(Transpose, zero_point) == 44
+);
 
 /// `octets` times eight pixels of `channels` channels. The routine counts in it.
 #[repr(C)]
@@ -68,6 +82,26 @@ struct Job {
     bytes: [u8; LANES],
     up: [u8; LANES],
 }
+
+assert_offsets!(
+    "depthwise.s", Job, ".Ldepthwise_":
+    "channels" = channels,
+    "addresses" = addresses,
+    "octets" = octets,
+    "zero_point" = zero_point,
+    "activation_min" = activation_min,
+    "mask" = mask,
+    "columns" = columns,
+);
+assert_words!(
+    Job: weights, table.biases, table.multipliers, table.shifts, output, channels, row_bytes, down,
+    addresses, offsets, octets, zero_point, activation_min, activation_max, mask, columns
+);
+// Vectors that are loaded one behind the other.
+const _: () = assert!(
+    offset_of!(Job, bytes) == offset_of!(Job, columns) + 16
+        && offset_of!(Job, up) == offset_of!(Job, bytes) + 16
+);
 
 // SAFETY: `depthwise.s` defines these routines with these arguments; each call says why it keeps to what they ask.
 unsafe extern "C" {
@@ -234,10 +268,15 @@ impl<'a, 'j> Layer<'a, 'j> {
         if tables.octets * OCTET > self.blocks.pixels {
             return None;
         }
+        // All lines by one pointer: whole vectors go into the beginning of the next line, and a slice of that would end what this one may
+        // do. The addresses of the pixels are taken of it too.
+        let (lines, end) = (transposed.as_mut_ptr(), transposed.len());
+        lines.expose_provenance();
         let mut rows = heapless::Vec::<Transpose, OCTET>::new();
         for number in 0..tables.rows {
-            let line = transposed.get_mut(number * self.blocks.line..)?;
-            rows.push(self.transpose(y + number, x, tables.columns, line)?).ok()?;
+            let start = number * self.blocks.line;
+            let (line, room) = (lines.wrapping_add(start), end.checked_sub(start)?);
+            rows.push(self.transpose(y + number, x, tables.columns, line, room)?).ok()?;
         }
         let mut job = Job {
             weights: self.job.weights.bytes.as_ptr(),
@@ -296,8 +335,16 @@ impl<'a, 'j> Layer<'a, 'j> {
         })
     }
 
-    /// What the windows of the first group of `columns` output pixels from `(y, x)` on read.
-    fn transpose(&self, y: usize, x: usize, columns: usize, line: &mut [i8]) -> Option<Transpose> {
+    /// What the windows of the first group of `columns` output pixels from `(y, x)` on read, into a line with `room` bytes up to the end of
+    /// the transposed rows.
+    fn transpose(
+        &self,
+        y: usize,
+        x: usize,
+        columns: usize,
+        line: *mut i8,
+        room: usize,
+    ) -> Option<Transpose> {
         let window = self.job.window;
         let [top, left] = [window.padding_top, window.padding_left].map(usize::from);
         let (height, width) =
@@ -335,11 +382,11 @@ impl<'a, 'j> Layer<'a, 'j> {
         let [before, inside, after] =
             [before, inside, wanted - end].map(|columns| columns * pixel_bytes);
         let written = before + inside + after;
-        if written > self.blocks.line || line.len() < written + Blocks::SPARE {
+        if written > self.blocks.line || room < written + Blocks::SPARE {
             return None;
         }
         Some(Transpose {
-            destination: line.as_mut_ptr(),
+            destination: line,
             sources,
             steps,
             vectors,

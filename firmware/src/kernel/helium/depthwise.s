@@ -3,6 +3,17 @@
     .thumb
     .cpu cortex-m55
 
+@ Where the fields of `Transpose` and of `Job` are; neighbours are loaded together. `depthwise.rs` holds the structs to it.
+    .equ .Ltranspose_sources, 4
+    .equ .Ltranspose_advance, 48
+    .equ .Ldepthwise_channels, 20
+    .equ .Ldepthwise_addresses, 32
+    .equ .Ldepthwise_octets, 40
+    .equ .Ldepthwise_zero_point, 44
+    .equ .Ldepthwise_activation_min, 48
+    .equ .Ldepthwise_mask, 56
+    .equ .Ldepthwise_columns, 60
+
 @ Interleaves three lines byte by byte into words, the fourth byte of which holds nothing of use, between columns of padding.
     .section .text.tinyhero_helium_transpose, "ax", %progbits
     .p2align 2
@@ -57,8 +68,8 @@ tinyhero_helium_transpose:
 7:
     @ Sources that move move on to the next group of channels.
     pop {r0}
-    ldr r1, [r0, #48]
-    adds r0, #4
+    ldr r1, [r0, #.Ltranspose_advance]
+    adds r0, #.Ltranspose_sources
     ldm r0, {r2, r3, r4}
     cmp r5, #0
     it ne
@@ -96,14 +107,14 @@ tinyhero_helium_transpose:
     @ sp + 0: bias; 4: multiplier; 8: shift, negative; 12: zero point; 16: left shift; 20: job.
     @ q2, q3: bytes and shifts of the lanes; q4, q5: the clamp; q6: weights; q7: where the words of a window are.
     str r0, [sp, #20]
-    ldr r1, [r0, #44]
+    ldr r1, [r0, #.Ldepthwise_zero_point]
     str r1, [sp, #12]
-    ldrd r1, r2, [r0, #48]
+    ldrd r1, r2, [r0, #.Ldepthwise_activation_min]
     vdup.16 q4, r1
     vdup.16 q5, r2
-    ldr r1, [r0, #56]
+    ldr r1, [r0, #.Ldepthwise_mask]
     vmsr p0, r1
-    add r1, r0, #60
+    add r1, r0, #.Ldepthwise_columns
     vldrw.u32 q7, [r1], #16
     vldrb.u8 q2, [r1], #16
     vldrb.u8 q3, [r1]
@@ -132,8 +143,8 @@ tinyhero_helium_transpose:
     adds r5, #1
     subs r6, #1
     stm.w r0, {r1-r6}
-    ldrd r5, r7, [r0, #32]
-    ldr r11, [r0, #40]
+    ldrd r5, r7, [r0, #.Ldepthwise_addresses]
+    ldr r11, [r0, #.Ldepthwise_octets]
 .Loctet_\name:
     tinyhero_window_pair r0, r2
     tinyhero_window_pair r4, r6
@@ -170,7 +181,7 @@ tinyhero_helium_transpose:
     movs r0, #4
     vadd.i32 q7, q7, r0
     ldr r0, [sp, #20]
-    ldr r1, [r0, #20]
+    ldr r1, [r0, #.Ldepthwise_channels]
     cmp r1, #0
     bne.w .Lchannel_\name
     add sp, #28

@@ -10,6 +10,7 @@ use tinyhero_common::packing::vector_pairs::{padded_depth, pair_bytes, unit};
 
 use super::Table;
 use super::lines::{copy_lines, fill};
+use crate::kernel::offsets::{assert_offsets, assert_words};
 
 core::arch::global_asm!(include_str!("fully_connected.s"), options(raw));
 
@@ -32,6 +33,22 @@ struct Job {
     /// How far to move the sums of even and odd channels with 4-bit weights.
     left: [i32; 4],
 }
+
+assert_offsets!(
+    "fully_connected.s", Job, ".Lfully_connected_":
+    "units" = units,
+    "weights" = weights,
+    "biases" = table.biases,
+    "shifts" = table.shifts,
+    "channels" = channels,
+    "zero_point" = zero_point,
+    "activation_min" = activation_min,
+    "left" = left,
+);
+assert_words!(
+    Job: input, units, weights, pair_bytes, table.biases, table.multipliers, table.shifts, output,
+    channels, zero_point, activation_min, activation_max, left
+);
 
 // SAFETY: `fully_connected.s` defines these routines with these arguments; each call says why it keeps to what they ask.
 unsafe extern "C" {

@@ -4,6 +4,25 @@
     .thumb
     .cpu cortex-m55
 
+@ Where the fields of `Job` are; neighbours are loaded together. `fully_connected.rs` holds the struct to it.
+    .equ .Lfully_connected_units, 4
+    .equ .Lfully_connected_weights, 8
+    .equ .Lfully_connected_biases, 16
+    .equ .Lfully_connected_shifts, 24
+    .equ .Lfully_connected_channels, 32
+    .equ .Lfully_connected_zero_point, 36
+    .equ .Lfully_connected_activation_min, 40
+    .equ .Lfully_connected_left, 48
+
+@ Stops the build unless there are `bytes` bytes between two labels, on which the way into a loop counts: a section that holds nothing gets as
+@ many bytes as are too many, and then as many as are too few, of which neither can be below 0.
+.macro tinyhero_same_length_fully_connected first, last, bytes
+    .pushsection .tinyhero.lengths, "", %progbits
+    .space (\last - \first) - (\bytes)
+    .space (\bytes) - (\last - \first)
+    .popsection
+.endm
+
 @ The weights of a pair in q2 and q3; four bits leave the even channel's 16-fold.
 .macro tinyhero_pair_8 pointer, multiply, even, odd
     vldrb.u8 q2, [\pointer], #16
@@ -86,12 +105,12 @@
     @ sp + 0: job; 4: rounds of the loop; 8: where it is entered; 12: output channels that are left.
     str r0, [sp]
     vmov.i32 q4, #0
-    ldrd r2, r3, [r0, #40]
+    ldrd r2, r3, [r0, #.Lfully_connected_activation_min]
     vdup.32 q5, r2
     vdup.32 q6, r3
     vmov.i32 q7, #1
     @ The first unit stands alone; the loop does the others and is entered where its first round has the right number left.
-    ldr r2, [r0, #4]
+    ldr r2, [r0, #.Lfully_connected_units]
     subs r2, #1
     adr r4, .Lfinish_\name
     beq 1f
@@ -106,12 +125,12 @@
     movs r3, #\unroll
     udiv r3, r2, r3
     strd r3, r4, [sp, #4]
-    ldr r2, [r0, #32]
+    ldr r2, [r0, #.Lfully_connected_channels]
     str r2, [sp, #12]
 .Lblock_\name:
     @ Pairs that do not exist repeat the last one.
     ldr r0, [sp]
-    ldrd r3, r4, [r0, #8]
+    ldrd r3, r4, [r0, #.Lfully_connected_weights]
     ldr r2, [sp, #12]
     mov r5, r3
     cmp r2, #3
@@ -126,7 +145,7 @@
     it ge
     addge r9, r9, r4
     add r4, r4, r9
-    str r4, [r0, #8]
+    str r4, [r0, #.Lfully_connected_weights]
     ldr r1, [r0]
     ldr r11, [sp, #4]
     tinyhero_row_unit \bits, vmlav.s8
@@ -135,6 +154,8 @@
 .rept \unroll
     tinyhero_row_unit \bits, vmlava.s8
 .endr
+.Lrounds_\name:
+    tinyhero_same_length_fully_connected .Lloop_\name, .Lrounds_\name, (\unroll * \unit_bytes)
     subs.w r11, r11, #1
     bne.w .Lloop_\name
 .Lfinish_\name:
@@ -144,14 +165,14 @@
     vmov d3, r12, lr
     ldr r0, [sp]
 .if \bits == 4
-    add r1, r0, #48
+    add r1, r0, #.Lfully_connected_left
     vldrw.u32 q2, [r1]
     vshl.s32 q0, q0, q2
     vshl.s32 q1, q1, q2
 .endif
-    ldrd r4, r5, [r0, #16]
-    ldrd r6, r7, [r0, #24]
-    ldr r8, [r0, #36]
+    ldrd r4, r5, [r0, #.Lfully_connected_biases]
+    ldrd r6, r7, [r0, #.Lfully_connected_shifts]
+    ldr r8, [r0, #.Lfully_connected_zero_point]
     ldr r2, [sp, #12]
     vctp.32 r2
     tinyhero_row_outputs q0
@@ -159,8 +180,8 @@
     ble 2f
     vctp.32 r2
     tinyhero_row_outputs q1
-    strd r4, r5, [r0, #16]
-    strd r6, r7, [r0, #24]
+    strd r4, r5, [r0, #.Lfully_connected_biases]
+    strd r6, r7, [r0, #.Lfully_connected_shifts]
     subs r2, #4
     str r2, [sp, #12]
     bgt.w .Lblock_\name

@@ -3,6 +3,8 @@
 use tinyhero_common::kernel::InputMap;
 use tinyhero_common::model::SampleType;
 
+use crate::kernel::offsets::assert_words;
+
 core::arch::global_asm!(include_str!("input.s"), options(raw));
 
 /// `samples` samples, each `step` samples after the one before, and the outputs as far apart in bytes.
@@ -19,6 +21,8 @@ struct Job {
     min: i32,
     max: i32,
 }
+
+assert_words!(Job: raw, output, samples, step, multiplier, offset, left, min, max);
 
 // SAFETY: `input.s` defines these routines with these arguments; each call says why it keeps to what they ask.
 unsafe extern "C" {

@@ -5,8 +5,12 @@
 //! magnitude, and the addend lies in `−2^30 ..= 2^30 − 2^22` for every `s ≤ 23`. With smaller shifts the sum is moved to the left
 //! first. Activation ranges that are not the whole of int8 are left to a pass of their own; few layers have them.
 
+use core::mem::offset_of;
+
 use tinyhero_common::kernel::{Channel, Channels};
 use tinyhero_common::requantize::ActivationRange;
+
+use crate::kernel::offsets::assert_words;
 
 /// `2 · zero_point + 1`.
 pub fn twice_and_one(zero_point: i8) -> i32 {
@@ -39,6 +43,8 @@ pub struct Rescaled {
     /// `s`, at least 1.
     shift: i32,
 }
+
+assert_words!(Rescaled: bias, multiplier, addend, shift);
 
 impl Rescaled {
     /// For a channel whose sums are `left_shift` bits further left than the true ones, and then exceed them by `excess`.
@@ -75,3 +81,11 @@ pub struct Destination {
     /// `twice_and_one` of the zero point.
     pub twice_and_one: i32,
 }
+
+// The inner loops move on five pointers at once.
+const _: () = assert!(
+    offset_of!(Destination, outputs) == 0
+        && offset_of!(Destination, biases) == 8
+        && offset_of!(Destination, multipliers) == 12
+        && offset_of!(Destination, shifts) == 16
+);

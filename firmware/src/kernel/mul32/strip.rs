@@ -10,6 +10,7 @@ use tinyhero_common::kernel::scratch::QuadStrip;
 use super::core_loops::strip;
 use super::quads::QUAD;
 use super::rescaled::Rescaled;
+use crate::kernel::offsets::assert_words;
 
 /// What the strip adds to every byte of a word.
 const OFFSETS: i32 = i32::from_le_bytes([strip::OFFSET as u8; 4]);
@@ -20,18 +21,21 @@ const NINE: usize = 9;
 /// What the inner loop works on.
 #[repr(C)]
 pub struct StripRow {
-    strip: *const u8,
-    weights: *const i32,
-    rescaled: *const Rescaled,
-    output: *mut i8,
-    sums: *mut i32,
-    count: usize,
+    pub strip: *const u8,
+    pub weights: *const i32,
+    pub rescaled: *const Rescaled,
+    pub output: *mut i8,
+    pub sums: *mut i32,
+    pub count: usize,
     /// Bytes from one window to the next.
-    step: usize,
+    pub step: usize,
     /// Bytes from one output to the next.
-    distance: usize,
-    lanes: usize,
+    pub distance: usize,
+    pub lanes: usize,
 }
+
+// The first two are loaded at once.
+assert_words!(StripRow: strip, weights);
 
 /// The strip of a layer.
 pub struct Strip<'a> {

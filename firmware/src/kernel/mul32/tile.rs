@@ -1,6 +1,7 @@
 //! Two pixels, all channels: the loop over quads that calls the inner loops.
 
 use core::arch::naked_asm;
+use core::mem::offset_of;
 
 use tinyhero_common::kernel::Channels;
 use tinyhero_common::requantize::{ActivationRange, requantize};
@@ -8,6 +9,7 @@ use tinyhero_common::requantize::{ActivationRange, requantize};
 use super::core_loops::rescale;
 use super::quads::{PAIR_SUMS, PairLoop, QUAD, Quads};
 use super::rescaled::{Destination, twice_and_one};
+use crate::kernel::offsets::assert_words;
 
 /// What `run_quads` works on.
 #[repr(C)]
@@ -20,6 +22,13 @@ struct Tile {
     count: usize,
     destination: Destination,
 }
+
+// What an inner loop takes is loaded at once.
+assert_words!(Tile: columns);
+const _: () =
+    assert!(offset_of!(Tile, weights) == 8 && offset_of!(Tile, groups) == 12 && LOADED == 16);
+/// Bytes of a tile's beginning that are loaded at once.
+const LOADED: usize = offset_of!(Tile, groups) + size_of::<usize>();
 
 /// A column that the inner loops can read: `depth` activations (ARMv7-M), or as many words (ARMv6-M).
 #[derive(Clone, Copy)]
@@ -125,20 +134,25 @@ unsafe extern "C" fn run_quads(pair_loop: PairLoop, tile: &mut Tile) {
         "ldmia r4!, {{r0-r3}}",
         "blx r5",
         "mov r0, r4",
-        "adds r0, #8",
+        "adds r0, #{to_destination}",
         "mov r1, r6",
         "bl {rescale}",
-        "subs r4, #16",
-        "ldr r0, [r4, #8]",
-        "ldr r1, [r4, #16]",
+        "subs r4, #{loaded}",
+        "ldr r0, [r4, #{weights}]",
+        "ldr r1, [r4, #{quad_bytes}]",
         "adds r0, r0, r1",
-        "str r0, [r4, #8]",
-        "ldr r0, [r4, #20]",
+        "str r0, [r4, #{weights}]",
+        "ldr r0, [r4, #{count}]",
         "subs r0, #1",
-        "str r0, [r4, #20]",
+        "str r0, [r4, #{count}]",
         "bne 1b",
         "add sp, #36",
         "pop {{r4-r7, pc}}",
         rescale = sym rescale::pair,
+        loaded = const LOADED,
+        to_destination = const offset_of!(Tile, destination) - LOADED,
+        weights = const offset_of!(Tile, weights),
+        quad_bytes = const offset_of!(Tile, quad_bytes),
+        count = const offset_of!(Tile, count),
     )
 }

@@ -1,6 +1,7 @@
 //! From sums to activations.
 
 use core::arch::naked_asm;
+use core::mem::offset_of;
 
 use crate::kernel::mul32::quads::PAIR_SUMS;
 use crate::kernel::mul32::rescaled::Destination;
@@ -53,9 +54,9 @@ macro_rules! finish_sum {
 macro_rules! finish_channel {
     ($lane:literal, $bias:literal, $multiplier:literal, $first:literal, $second:literal) => {
         concat!(
-            "ldr r2, [r0, #8]\n",
+            "ldr r2, [r0, #{biases}]\n",
             "ldr r2, [r2, #", $bias, "]\n",
-            "ldr r7, [r0, #16]\n",
+            "ldr r7, [r0, #{shifts}]\n",
             "ldrb r7, [r7, #", $lane, "]\n",
             "sxtb r7, r7\n",
             "cmp r7, #1\n",
@@ -63,13 +64,13 @@ macro_rules! finish_channel {
             "movs r6, #", $first, "\n",
             "bl 2f\n",
             "3:\n",
-            "ldr r5, [r0, #12]\n",
+            "ldr r5, [r0, #{multipliers}]\n",
             "ldrh r5, [r5, #", $multiplier, "]\n",
-            "ldr r6, [r0, #28]\n",
+            "ldr r6, [r0, #{twice_and_one}]\n",
             "lsls r6, r7\n",
             "asrs r6, r6, #1\n",
-            finish_sum!($first, "20", "0", $lane),
-            finish_sum!($second, "24", "4", $lane),
+            finish_sum!($first, "{first_correction}", "{first_output}", $lane),
+            finish_sum!($second, "{second_correction}", "{second_output}", $lane),
         )
     };
 }
@@ -101,14 +102,14 @@ pub unsafe extern "C" fn pair(destination: &mut Destination, sums: &mut [i32; PA
         "adds r6, r1, r6",
         "rsbs r7, r7, #0",
         "adds r7, #1",
-        "ldr r5, [r0, #20]",
+        "ldr r5, [r0, #{first_correction}]",
         "subs r5, r2, r5",
         "ldr r4, [r6, #0]",
         "adds r4, r4, r5",
         "lsls r4, r7",
         "subs r4, r4, r5",
         "str r4, [r6, #0]",
-        "ldr r5, [r0, #24]",
+        "ldr r5, [r0, #{second_correction}]",
         "subs r5, r2, r5",
         "ldr r4, [r6, #8]",
         "adds r4, r4, r5",
@@ -117,5 +118,13 @@ pub unsafe extern "C" fn pair(destination: &mut Destination, sums: &mut [i32; PA
         "str r4, [r6, #8]",
         "movs r7, #1",
         "bx lr",
+        first_correction = const offset_of!(Destination, corrections),
+        second_correction = const offset_of!(Destination, corrections) + 4,
+        twice_and_one = const offset_of!(Destination, twice_and_one),
+        first_output = const offset_of!(Destination, outputs),
+        second_output = const offset_of!(Destination, outputs) + 4,
+        biases = const offset_of!(Destination, biases),
+        multipliers = const offset_of!(Destination, multipliers),
+        shifts = const offset_of!(Destination, shifts),
     )
 }

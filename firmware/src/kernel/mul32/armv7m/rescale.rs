@@ -1,6 +1,7 @@
 //! From sums to activations.
 
 use core::arch::naked_asm;
+use core::mem::offset_of;
 
 use crate::kernel::mul32::quads::PAIR_SUMS;
 use crate::kernel::mul32::rescaled::Destination;
@@ -39,8 +40,8 @@ macro_rules! finish_channel {
             "lsl r11, r11, #16\n",
             "lsl lr, r9, r12\n",
             "asr lr, lr, #1\n",
-            finish_sum!($first, "20", "r2"),
-            finish_sum!($second, "24", "r3"),
+            finish_sum!($first, "{first_correction}", "r2"),
+            finish_sum!($second, "{second_correction}", "r3"),
         )
     };
 }
@@ -54,7 +55,7 @@ pub unsafe extern "C" fn pair(destination: &mut Destination, sums: &mut [i32; PA
     naked_asm!(
         "push {{r4-r11, lr}}",
         "ldm r0, {{r2-r6}}",
-        "ldr r9, [r0, #28]",
+        "ldr r9, [r0, #{twice_and_one}]",
         finish_channel!("0", "8"),
         finish_channel!("4", "12"),
         finish_channel!("16", "24"),
@@ -65,14 +66,14 @@ pub unsafe extern "C" fn pair(destination: &mut Destination, sums: &mut [i32; PA
         // that sum once bias and correction are applied.
         "2:",
         "rsb r12, r12, #1",
-        "ldr r11, [r0, #20]",
+        "ldr r11, [r0, #{first_correction}]",
         "sub r11, r10, r11",
         "ldr r7, [r8]",
         "add r7, r7, r11",
         "lsl r7, r7, r12",
         "sub r7, r7, r11",
         "str r7, [r8]",
-        "ldr r11, [r0, #24]",
+        "ldr r11, [r0, #{second_correction}]",
         "sub r11, r10, r11",
         "ldr r7, [r8, #8]",
         "add r7, r7, r11",
@@ -81,5 +82,8 @@ pub unsafe extern "C" fn pair(destination: &mut Destination, sums: &mut [i32; PA
         "str r7, [r8, #8]",
         "mov r12, #1",
         "bx lr",
+        first_correction = const offset_of!(Destination, corrections),
+        second_correction = const offset_of!(Destination, corrections) + 4,
+        twice_and_one = const offset_of!(Destination, twice_and_one),
     )
 }

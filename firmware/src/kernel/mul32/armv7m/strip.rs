@@ -1,6 +1,7 @@
 //! Inner loops of depthwise convolution.
 
 use core::arch::naked_asm;
+use core::mem::offset_of;
 
 use crate::kernel::mul32::strip::StripRow;
 
@@ -15,15 +16,15 @@ pub const OFFSET: i32 = 0;
 #[unsafe(naked)]
 pub unsafe extern "C" fn row(arguments: &mut StripRow) {
     naked_asm!(
-        "ldr r1, [r0, #24]",
+        "ldr r1, [r0, #{step}]",
         "push {{r0, r1, r4-r11, lr}}",
         "1:",
         "ldr lr, [sp]",
         "ldm lr, {{r0, r1}}",
-        "ldr r3, [lr, #16]",
-        "ldr r2, [lr, #20]",
+        "ldr r3, [lr, #{sums}]",
+        "ldr r2, [lr, #{count}]",
         "ldm r1!, {{r4-r12}}",
-        "str r1, [lr, #4]",
+        "str r1, [lr, #{weights}]",
         "add r1, r0, #1",
         "str r1, [lr]",
         "2:",
@@ -51,15 +52,15 @@ pub unsafe extern "C" fn row(arguments: &mut StripRow) {
         "subs r2, r2, #1",
         "bne 2b",
         "ldr lr, [sp]",
-        "ldr r12, [lr, #8]",
+        "ldr r12, [lr, #{rescaled}]",
         "ldm r12!, {{r4-r7}}",
-        "str r12, [lr, #8]",
-        "ldr r2, [lr, #12]",
+        "str r12, [lr, #{rescaled}]",
+        "ldr r2, [lr, #{output}]",
         "add r8, r2, #1",
-        "str r8, [lr, #12]",
-        "ldr r0, [lr, #16]",
-        "ldr r1, [lr, #20]",
-        "ldr r3, [lr, #28]",
+        "str r8, [lr, #{output}]",
+        "ldr r0, [lr, #{sums}]",
+        "ldr r1, [lr, #{count}]",
+        "ldr r3, [lr, #{distance}]",
         "3:",
         "ldr r8, [r0], #4",
         "add r8, r8, r4",
@@ -71,11 +72,19 @@ pub unsafe extern "C" fn row(arguments: &mut StripRow) {
         "add r2, r2, r3",
         "subs r1, r1, #1",
         "bne 3b",
-        "ldr r0, [lr, #32]",
+        "ldr r0, [lr, #{lanes}]",
         "subs r0, r0, #1",
-        "str r0, [lr, #32]",
+        "str r0, [lr, #{lanes}]",
         "bne 1b",
         "pop {{r0, r1, r4-r11, pc}}",
+        weights = const offset_of!(StripRow, weights),
+        rescaled = const offset_of!(StripRow, rescaled),
+        output = const offset_of!(StripRow, output),
+        sums = const offset_of!(StripRow, sums),
+        count = const offset_of!(StripRow, count),
+        step = const offset_of!(StripRow, step),
+        distance = const offset_of!(StripRow, distance),
+        lanes = const offset_of!(StripRow, lanes),
     )
 }
 
