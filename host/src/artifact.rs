@@ -1,6 +1,7 @@
 //! Files that the program leaves behind: written beside their final name, then renamed, so that nothing is ever half-overwritten.
 
 use crate::error::{Error, Result};
+use crate::leftovers;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
@@ -11,11 +12,7 @@ pub fn write_atomically(path: &Path, bytes: &[u8]) -> Result<()> {
     let folder = folder_of(path);
     create_folder(&folder)?;
     let error = |reason: std::io::Error| Error::writing(path, &reason);
-    let mut file = tempfile::Builder::new()
-        .prefix(".partial-")
-        .suffix(".tmp")
-        .tempfile_in(&folder)
-        .map_err(error)?;
+    let (mut file, _note) = leftovers::temporary_file(&folder).map_err(error)?;
     file.write_all(bytes).map_err(error)?;
     // Without this a power loss could leave the new name with old or no contents.
     file.as_file().sync_all().map_err(error)?;

@@ -154,7 +154,7 @@ pub fn run(options: &Options) -> Result<()> {
             return Err(Error::bad_input("compare", "has no folder", "give --out or --resume"));
         }
     };
-    let stages = Stages { options, folder, output, interrupted: interrupt::flag()? };
+    let stages = Stages { options, folder, output, interrupted: interrupt::flag() };
     if let Some(only) = &options.only {
         return stages.only(&sweep, only);
     }

@@ -20,6 +20,7 @@ use crate::artifact;
 use crate::error::{Error, Result};
 use crate::export::{export, export_for};
 use crate::integer::evaluate;
+use crate::leftovers::TemporaryFolder;
 use crate::quantizer::Quantization;
 use crate::report::plot::{Plot, Series};
 use crate::report::table::{Table, grouped, percent};
@@ -103,9 +104,7 @@ pub fn run(options: &Options) -> Result<()> {
 
     // A run that is interrupted leaves an earlier demo as it was.
     artifact::create_folder(&options.out)?;
-    let work = tempfile::Builder::new()
-        .prefix(".demo-")
-        .tempdir_in(&options.out)
+    let work = TemporaryFolder::new(&options.out, ".demo-")
         .map_err(|reason| Error::writing(&options.out, &reason))?;
     output.line("2. training `cnn` on the UCI digits with SGD and with HERO, side by side");
     let trained =
