@@ -171,7 +171,7 @@ pub fn run(options: &Options) -> Result<()> {
     let comparison = Comparison::new(&sweep, &results);
     comparison.save(folder, &results, &heading(&sweep)?)?;
     save_plots(&comparison, folder)?;
-    output.line(comparison.markdown());
+    output.text(&comparison.markdown());
     output.line(format_args!(
         "{} runs; compare.md, compare.csv, differences.csv, runs.csv and plots are in {}",
         results.len(),

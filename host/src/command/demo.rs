@@ -112,7 +112,7 @@ pub fn run(options: &Options) -> Result<()> {
 
     output.line("3. accuracy on the 1,797 test digits, integers as deployed");
     let accuracies = accuracy_table(&trained);
-    output.line(&accuracies);
+    output.table(&accuracies);
 
     let Some(hero) = trained.iter().find(|trained| trained.kind == OptimizerKind::Hero) else {
         return Err(Error::check_failed("demo", "HERO was not trained", "please report this"));
@@ -134,7 +134,7 @@ pub fn run(options: &Options) -> Result<()> {
     let file = |board: &Board| laid_out.get(&board.core).unwrap_or(&hero.model).as_slice();
     let boards = on_boards(&session, &file, &model, &test, &host, output)?;
     let verification = table(&boards);
-    output.line(&verification);
+    output.table(&verification);
 
     for trained in &trained {
         let from = work.path().join(trained.kind.name());

@@ -10,6 +10,7 @@ use std::os::fd::AsFd;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
 use nix::fcntl::OFlag;
@@ -377,6 +378,7 @@ fn command(board: &Board, image: &Path) -> Result<Command> {
         .args(["-machine", &emulation.machine])
         .args(["-nographic", "-monitor", "none"])
         .args(["-semihosting-config", "enable=on,target=native"])
+        .args(sandbox())
         .arg("-kernel")
         .arg(&image)
         .args(&emulation.arguments);
@@ -385,6 +387,22 @@ fn command(board: &Board, image: &Path) -> Result<Command> {
         command.args(["-device", &offer]);
     }
     Ok(command)
+}
+
+/// Options by which the emulator can start no other program, where it has them (on Linux).
+///
+/// Semihosting would start any that the firmware asks for, and the firmware runs models from strangers. None is known to reach that;
+/// this way none could.
+fn sandbox() -> &'static [&'static str] {
+    const OPTIONS: [&str; 2] =
+        ["-sandbox", "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny"];
+    static KNOWN: OnceLock<bool> = OnceLock::new();
+    let known = KNOWN.get_or_init(|| {
+        let mut question = Command::new(super::setup::EMULATOR);
+        let answer = process::run(question.args(OPTIONS).arg("-version"), Duration::from_secs(20));
+        answer.is_ok_and(|finished| finished.status.success())
+    });
+    if *known { &OPTIONS } else { &[] }
 }
 
 /// Opens the pipe to the board as soon as the board has opened its end.

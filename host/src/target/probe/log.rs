@@ -6,6 +6,7 @@ use defmt_decoder::{DecodeError, Table};
 
 use crate::artifact;
 use crate::error::{Error, Result};
+use crate::report::plain;
 
 /// Ends each frame: defmt's encoding keeps zero for that.
 const FRAME_END: u8 = 0;
@@ -44,7 +45,7 @@ impl Log {
         decoder.received(&complete);
         loop {
             match decoder.decode() {
-                Ok(frame) => (self.show)(&frame.display(false).to_string()),
+                Ok(frame) => (self.show)(&plain::line(&frame.display(false).to_string())),
                 Err(DecodeError::UnexpectedEof) => return,
                 Err(DecodeError::Malformed) => {}
             }
