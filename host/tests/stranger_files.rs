@@ -192,10 +192,10 @@ fn network_files_are_bounded_in_layers_sums_and_nesting() {
         (layer("operation = \"relu\"").repeat(1001), "1001 layers, more than 1000"),
         ((layer(wide) + &layer(one)).repeat(20), "more than 67108864"),
         (layer(huge), "does not fit"),
-        (format!("x = {}1", "[".repeat(200_000)), "line 2"),
-        (format!("{}x = 1", "x.".repeat(200_000)), "line 2"),
-        (format!("[{}x]\ny = 1", "x.".repeat(200_000)), "line 2"),
-        (format!("x = {}", "{ y = ".repeat(100_000)), "line 2"),
+        (format!("x = {}1", "[".repeat(200_000)), ".toml, line"),
+        (format!("{}x = 1", "x.".repeat(200_000)), ".toml, line"),
+        (format!("[{}x]\ny = 1", "x.".repeat(200_000)), ".toml, line"),
+        (format!("x = {}", "{ y = ".repeat(100_000)), ".toml, line"),
         ("#".repeat(2 << 20), "more than the 1048576"),
     ];
     for (layers, words) in cases {
@@ -260,8 +260,10 @@ fn assert_plain(output: &Output) {
 fn names_from_files_do_nothing_to_a_terminal() {
     let folder = tempfile::tempdir().unwrap();
     let classes = ["\u{1b}[31mred\u{7}", "\u{202e}der\u{9b}2J"];
-    let rows: String =
-        (0..100).map(|row| format!("{},{},{}\n", row % 7, row % 5, classes[row % 2])).collect();
+    // What begins with controls is no text; they come later.
+    let harmless = "0,1,plain\n".repeat(1000);
+    let rows = (0..100).map(|row| format!("{},{},{}\n", row % 7, row % 5, classes[row % 2]));
+    let rows = harmless + &rows.collect::<String>();
     let data = write(folder.path(), "\u{1b}]0;owned\u{7}.csv", rows);
     let data = data.to_str().unwrap();
     let text = "name = \"\\u001b[2J\"\n[[layer]]\nname = \"\\u001b[8mhidden\\nforged | row\"\n\

@@ -150,6 +150,6 @@ fn sizes_beyond_any_board_saturate_and_do_not_wrap() {
         may_overwrite: false,
     };
     let problem = Problem { input_bytes: u32::MAX - 1, steps: (0..9).map(step).collect() };
-    let planned = plan(&problem);
+    let planned = plan_arena(&problem);
     assert_eq!((planned.arena_bytes, planned.lower_bound), (u32::MAX, u32::MAX));
 }
