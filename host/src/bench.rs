@@ -137,6 +137,14 @@ pub fn measure<L: Link>(
     }
     let input = integer::self_test_input(model);
     let layers = client.layers(&input)?;
+    let expected = model.layers().count();
+    if layers.layers.len() != expected {
+        return Err(Error::check_failed(
+            &board.name,
+            format_args!("{} layers reported of {expected}", layers.layers.len()),
+            "build host and firmware from the same sources",
+        ));
+    }
     let output_bytes = model.output().shape.elements();
     let whole = client.run_without_digests(&input, input.len(), output_bytes, &mut |_| {})?;
     let count_of = |ticks: u64| counts.of(board, ticks);

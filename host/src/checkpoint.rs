@@ -37,6 +37,8 @@ pub struct Checkpoint {
     pub momentum: Vec<Tensor>,
 }
 
+/// Most bytes of a file: twice the weights of the largest network, with room to spare.
+const MOST_BYTES: u64 = 1 << 30;
 /// The only metadata key, so that the file's bytes do not depend on a map's order.
 const POSITION_KEY: &str = "position";
 
@@ -94,7 +96,7 @@ impl Checkpoint {
     /// # Errors
     /// The file cannot be read, is no checkpoint, or belongs to another network.
     pub fn read(path: &Path, network: &Network) -> Result<Self> {
-        let bytes = artifact::read(path)?;
+        let bytes = artifact::read_at_most(path, MOST_BYTES)?;
         let advice = "train again with another --out";
         let broken = |reason: &dyn std::fmt::Display| {
             Error::bad_input(path.display(), format_args!("is no checkpoint: {reason}"), advice)

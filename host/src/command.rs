@@ -60,6 +60,7 @@ impl CommandLine {
     /// # Errors
     /// One line for the user; [`crate::Error::exit_code`] has the exit code.
     pub fn run(&self) -> Result<()> {
+        interrupt::install()?;
         match &self.command {
             Command::Demo(options) => demo::run(options),
             Command::Setup(options) => setup::run(options),

@@ -63,7 +63,8 @@ impl SampleShape {
 
     /// Values in one sample.
     pub const fn elements(self) -> usize {
-        self.height * self.width * self.channels
+        // A shape from a file may be absurd; it is refused where its size is looked at.
+        self.height.saturating_mul(self.width).saturating_mul(self.channels)
     }
 }
 
@@ -170,7 +171,8 @@ impl Dataset {
     /// * `digits-1797`: the test rows alone, split 1077/360/360 (training/validation/test) by `seed`.
     /// * A folder or file: IDX, CIFAR-10 binary, or CSV with the label in the last column; gz or not; recognised by
     ///   content. Names holding `train` or `data_batch` are training data, `test` or `t10k` test data. One file alone is
-    ///   split 80/20 by `seed`. `PATH:HxWxC` gives the rows of a CSV a shape; without it they are 1x1xN.
+    ///   split 80/20 by `seed`. `PATH:HxWxC` gives the rows of a CSV a shape; without it they are 1x1xN. At most 512 MiB are read,
+    ///   unpacked, of at most 1,000 files.
     ///
     /// # Errors
     /// One line that names the file and, where there is one, the row.

@@ -1,7 +1,11 @@
 //! The errors a user meets: one line that says what is wrong, where, and what to do.
 
+use crate::report::plain::plain;
 use std::fmt::Display;
 use std::path::Path;
+
+/// Most characters of a part of a message.
+const LONGEST: usize = 1000;
 
 /// Result of every fallible function of this crate.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -109,22 +113,18 @@ impl From<candle_core::Error> for Error {
     fn from(error: candle_core::Error) -> Self {
         // candle appends a backtrace on further lines when one is enabled.
         let text = error.to_string();
-        Self::Tensor(text.lines().next().unwrap_or("unknown reason").to_string())
+        Self::Tensor(one_line(text.lines().next().unwrap_or("unknown reason")))
     }
 }
 
-/// Joins the lines of a message, so that an error stays one line whatever it quotes.
+/// Makes one line of a message, harmless to a terminal and not endless, whatever it quotes.
 fn one_line(text: impl Display) -> String {
-    let text = text.to_string();
-    if text.contains(['\n', '\r']) {
-        text.split(['\n', '\r'])
-            .map(str::trim)
-            .filter(|line| !line.is_empty())
-            .collect::<Vec<_>>()
-            .join(" ")
-    } else {
-        text
+    let mut line = plain(&text.to_string());
+    if let Some((end, _)) = line.char_indices().nth(LONGEST) {
+        line.truncate(end);
+        line.push('…');
     }
+    line
 }
 
 #[cfg(test)]
@@ -137,6 +137,9 @@ mod tests {
         assert_eq!(error.to_string(), "file name: two lines; do this");
         assert_eq!(error.exit_code(), 2);
         assert_eq!(Error::check_failed("a", "b", "c").exit_code(), 1);
+        let error = Error::check_failed("a\u{1b}[2J", "\u{202e}b", "x".repeat(5000)).to_string();
+        assert!(error.starts_with("a�[2J: �b; xxx") && error.ends_with("x…"), "{error}");
+        assert!(error.chars().count() < 1100, "{error}");
     }
 
     #[test]

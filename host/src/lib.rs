@@ -16,6 +16,7 @@ pub mod flash;
 pub mod inspect;
 pub mod integer;
 pub mod integer_network;
+pub mod leftovers;
 pub mod network;
 pub mod optimizer;
 pub mod plan;

@@ -2,5 +2,6 @@
 
 pub mod heat_map;
 pub mod json;
+pub mod plain;
 pub mod plot;
 pub mod table;

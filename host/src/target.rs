@@ -3,6 +3,8 @@
 pub mod board;
 pub mod client;
 pub mod firmware_image;
+#[cfg(unix)]
+mod guard;
 pub mod link;
 #[cfg(feature = "probe")]
 pub mod probe;

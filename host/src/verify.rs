@@ -182,8 +182,14 @@ pub fn compare<L: Link>(
 pub fn start(board: &Board, image: &Path, file: &[u8]) -> Result<Client<Emulator>> {
     let start = Start { model: Some(file), count_instructions: true };
     let client = Client::connect(Emulator::start(board, image, &start)?, INFERENCE_LIMIT)?;
+    let expected = Model::load(file).map(|model| model.digest()).ok();
     match client.information().model {
-        Ok(_) => Ok(client),
+        Ok(digest) if Some(digest) == expected => Ok(client),
+        Ok(digest) => Err(Error::check_failed(
+            &board.name,
+            format_args!("the board has found another model, {digest:08x}"),
+            "try again; if it stays so, please report it",
+        )),
         Err(refusal) => Err(Error::bad_input(
             &board.name,
             refusal,

@@ -187,7 +187,7 @@ fn show(bench: &Bench, earlier: &Earlier, output: &Output) {
         }
         table.row(row);
     }
-    output.line(table);
+    output.table(&table);
     let flash = &bench.flash;
     output.line(format_args!(
         "flash: {} bytes of firmware ({} of instructions, {} of constants), {} bytes of model ({} of parameters, {} of \

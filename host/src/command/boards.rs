@@ -72,7 +72,7 @@ pub fn run(options: &Options) -> Result<()> {
             row.description.clone(),
         ]);
     }
-    options.output.line(table);
+    options.output.table(&table);
     options.output.json(&rows)
 }
 

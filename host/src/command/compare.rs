@@ -154,7 +154,7 @@ pub fn run(options: &Options) -> Result<()> {
             return Err(Error::bad_input("compare", "has no folder", "give --out or --resume"));
         }
     };
-    let stages = Stages { options, folder, output, interrupted: interrupt::flag()? };
+    let stages = Stages { options, folder, output, interrupted: interrupt::flag() };
     if let Some(only) = &options.only {
         return stages.only(&sweep, only);
     }
@@ -171,7 +171,7 @@ pub fn run(options: &Options) -> Result<()> {
     let comparison = Comparison::new(&sweep, &results);
     comparison.save(folder, &results, &heading(&sweep)?)?;
     save_plots(&comparison, folder)?;
-    output.line(comparison.markdown());
+    output.text(&comparison.markdown());
     output.line(format_args!(
         "{} runs; compare.md, compare.csv, differences.csv, runs.csv and plots are in {}",
         results.len(),

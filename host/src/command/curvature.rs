@@ -72,7 +72,7 @@ pub fn run(options: &Options) -> Result<()> {
         ..Precision::default()
     };
     let mut curvatures = measure(&mut loss, &precision)?;
-    output.line(table(&curvatures));
+    output.table(&table(&curvatures));
     let layers = curvatures.split_off(1.min(curvatures.len()));
     let surface = match options.surface {
         0 => None,

@@ -92,7 +92,7 @@ fn list(output: &Output) -> Result<()> {
             grouped(dataset.test.len() as u64),
         ]);
     }
-    output.line(table);
+    output.table(&table);
     output.line("Anything else is a path: MNIST IDX, CIFAR-10 binary or CSV files, gz or not, recognised by content.");
     output.json(&opened.iter().map(Summary::of).collect::<Vec<_>>())
 }
@@ -128,6 +128,6 @@ fn show(data: &str, output: &Output) -> Result<()> {
         all(&summary.validation),
         all(&summary.test),
     ]);
-    output.line(table);
+    output.table(&table);
     output.json(&summary)
 }

@@ -20,6 +20,7 @@ use crate::artifact;
 use crate::error::{Error, Result};
 use crate::export::{export, export_for};
 use crate::integer::evaluate;
+use crate::leftovers::TemporaryFolder;
 use crate::quantizer::Quantization;
 use crate::report::plot::{Plot, Series};
 use crate::report::table::{Table, grouped, percent};
@@ -103,9 +104,7 @@ pub fn run(options: &Options) -> Result<()> {
 
     // A run that is interrupted leaves an earlier demo as it was.
     artifact::create_folder(&options.out)?;
-    let work = tempfile::Builder::new()
-        .prefix(".demo-")
-        .tempdir_in(&options.out)
+    let work = TemporaryFolder::new(&options.out, ".demo-")
         .map_err(|reason| Error::writing(&options.out, &reason))?;
     output.line("2. training `cnn` on the UCI digits with SGD and with HERO, side by side");
     let trained =
@@ -113,7 +112,7 @@ pub fn run(options: &Options) -> Result<()> {
 
     output.line("3. accuracy on the 1,797 test digits, integers as deployed");
     let accuracies = accuracy_table(&trained);
-    output.line(&accuracies);
+    output.table(&accuracies);
 
     let Some(hero) = trained.iter().find(|trained| trained.kind == OptimizerKind::Hero) else {
         return Err(Error::check_failed("demo", "HERO was not trained", "please report this"));
@@ -135,7 +134,7 @@ pub fn run(options: &Options) -> Result<()> {
     let file = |board: &Board| laid_out.get(&board.core).unwrap_or(&hero.model).as_slice();
     let boards = on_boards(&session, &file, &model, &test, &host, output)?;
     let verification = table(&boards);
-    output.line(&verification);
+    output.table(&verification);
 
     for trained in &trained {
         let from = work.path().join(trained.kind.name());

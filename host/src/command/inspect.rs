@@ -64,6 +64,6 @@ pub fn run(options: &Options) -> Result<()> {
             grouped(u64::from(layer.scratch)),
         ]);
     }
-    output.line(table);
+    output.table(&table);
     output.json(&inspection)
 }

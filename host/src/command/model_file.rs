@@ -7,12 +7,15 @@ use tinyhero_common::model::Model;
 use crate::artifact;
 use crate::error::{Error, Result};
 
+/// Most bytes of a model file, many times what any board has room for.
+const MOST_BYTES: u64 = 1 << 26;
+
 /// The bytes of a model file that loads.
 ///
 /// # Errors
 /// The file cannot be read, or it is refused; the error has the reason.
 pub fn read(path: &Path) -> Result<Vec<u8>> {
-    let bytes = artifact::read(path)?;
+    let bytes = artifact::read_at_most(path, MOST_BYTES)?;
     load(path, &bytes)?;
     Ok(bytes)
 }

@@ -8,7 +8,8 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde::Serialize;
 
 use crate::error::Result;
-use crate::report::json;
+use crate::report::table::Table;
+use crate::report::{json, plain};
 
 /// The option that every command has.
 #[derive(Clone, Debug, Default, clap::Args)]
@@ -19,8 +20,25 @@ pub struct Output {
 }
 
 impl Output {
-    /// Prints a line for people: on standard output, or on standard error if the JSON goes there.
+    /// Prints a line for people: on standard output, or on standard error if the JSON goes there. Names that it holds do nothing to
+    /// a terminal.
     pub fn line(&self, line: impl std::fmt::Display) {
+        self.print(&plain::line(&line.to_string()));
+    }
+
+    /// Prints a table for people.
+    pub fn table(&self, table: &Table) {
+        self.print(&table.to_string());
+    }
+
+    /// Prints several lines for people.
+    pub fn text(&self, text: &str) {
+        for line in text.lines() {
+            self.line(line);
+        }
+    }
+
+    fn print(&self, line: &str) {
         if json::to_standard_output(self.json.as_deref()) {
             eprintln!("{line}");
         } else {
@@ -44,7 +62,7 @@ impl Output {
         ) {
             bar.set_style(style.progress_chars("=> "));
         }
-        bar.set_prefix(what.to_string());
+        bar.set_prefix(plain::line(what));
         bar.enable_steady_tick(Duration::from_millis(200));
         bar
     }

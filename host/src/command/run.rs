@@ -1,7 +1,6 @@
 //! `run`: one inference on a board.
 
-use std::fs::File;
-use std::io::BufReader;
+use std::io::Cursor;
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
@@ -40,6 +39,9 @@ pub struct Options {
     #[command(flatten)]
     output: Output,
 }
+
+/// Most bytes of a picture, packed and unpacked.
+const MOST_PNG_BYTES: u64 = 1 << 26;
 
 #[derive(Debug, Serialize)]
 struct Report {
@@ -81,7 +83,7 @@ pub fn run(options: &Options) -> Result<()> {
         for (label, score) in labels.iter().zip(&report.scores) {
             table.row([label.clone(), format!("{score:.4}")]);
         }
-        output.line(table);
+        output.table(&table);
         output.line(format_args!(
             "label: {}{}",
             report.label_name.as_deref().unwrap_or("?"),
@@ -163,17 +165,21 @@ fn read_input(input: &str, model: &Model<'_>) -> Result<(Vec<i16>, Option<u16>)>
 }
 
 fn read_raw(path: &Path, model: &Model<'_>) -> Result<Vec<i16>> {
-    let bytes = artifact::read(path)?;
-    if bytes.len() != model.raw_input_bytes() {
-        return Err(Error::bad_input(
+    let expected = model.raw_input_bytes();
+    let length = std::fs::metadata(path).map_err(|reason| Error::reading(path, &reason))?.len();
+    let another_length = |length: u64| {
+        Error::bad_input(
             path.display(),
-            format_args!(
-                "has {} bytes where the model reads {}",
-                bytes.len(),
-                model.raw_input_bytes()
-            ),
+            format_args!("has {length} bytes where the model reads {expected}"),
             "give one raw sample: height, width, channel order, i16 little-endian",
-        ));
+        )
+    };
+    if length != expected as u64 {
+        return Err(another_length(length));
+    }
+    let bytes = artifact::read_at_most(path, length)?;
+    if bytes.len() != expected {
+        return Err(another_length(bytes.len() as u64));
     }
     Ok(match model.description().input_quantization.sample_type {
         SampleType::U8 => bytes.iter().map(|&byte| i16::from(byte)).collect(),
@@ -184,7 +190,7 @@ fn read_raw(path: &Path, model: &Model<'_>) -> Result<Vec<i16>> {
 }
 
 fn read_png(path: &Path, model: &Model<'_>) -> Result<Vec<i16>> {
-    let file = File::open(path).map_err(|reason| Error::reading(path, &reason))?;
+    let file = artifact::read_at_most(path, MOST_PNG_BYTES)?;
     let refused = |reason: &dyn std::fmt::Display| {
         Error::bad_input(
             path.display(),
@@ -192,23 +198,26 @@ fn read_png(path: &Path, model: &Model<'_>) -> Result<Vec<i16>> {
             "give another picture",
         )
     };
-    let mut decoder = png::Decoder::new(BufReader::new(file));
+    let limits = png::Limits { bytes: MOST_PNG_BYTES as usize };
+    let mut decoder = png::Decoder::new_with_limits(Cursor::new(file), limits);
     decoder.set_transformations(png::Transformations::normalize_to_color8());
     let mut reader = decoder.read_info().map_err(|reason| refused(&reason))?;
-    let size = reader.output_buffer_size().ok_or_else(|| refused(&"it is too large"))?;
-    let mut pixels = vec![0; size];
-    let info = reader.next_frame(&mut pixels).map_err(|reason| refused(&reason))?;
+    // By its header, before there is room for its pixels.
     let shape = model.description().input.shape;
-    let channels = info.color_type.samples();
+    let channels = reader.output_color_type().0.samples();
     let colours = if channels > 2 { 3 } else { 1 };
+    let (width, height) = reader.info().size();
     let expected = (u32::from(shape.width), u32::from(shape.height), usize::from(shape.channels));
-    if (info.width, info.height, colours) != expected {
+    if (width, height, colours) != expected {
         return Err(Error::bad_input(
             path.display(),
-            format_args!("is {}x{} with {colours} colours", info.width, info.height),
+            format_args!("is {width}x{height} with {colours} colours"),
             format_args!("give {}x{} with {} colours", expected.0, expected.1, expected.2),
         ));
     }
+    let size = reader.output_buffer_size().ok_or_else(|| refused(&"it is too large"))?;
+    let mut pixels = vec![0; size];
+    let info = reader.next_frame(&mut pixels).map_err(|reason| refused(&reason))?;
     let pixels = pixels[..info.buffer_size()].chunks_exact(channels);
     Ok(pixels.flat_map(|pixel| pixel[..colours].iter().map(|&value| i16::from(value))).collect())
 }

@@ -169,7 +169,7 @@ pub fn run(options: &Options) -> Result<()> {
             return Err(Error::bad_input("train", "has nothing to train", advice));
         }
     };
-    let interrupted = interrupt::flag()?;
+    let interrupted = interrupt::flag();
     output.line(format_args!(
         "training {} on {} with {}, seed {}",
         run.options().network,

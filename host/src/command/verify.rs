@@ -55,7 +55,7 @@ pub fn run(options: &Options) -> Result<()> {
         false => file.clone(),
     };
     let reports = run_on(options, &board_file, &model, &test, &host)?;
-    output.line(table(&reports));
+    output.table(&table(&reports));
     for report in &reports {
         if let Some(line) = difference(report) {
             output.line(line);

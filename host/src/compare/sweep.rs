@@ -111,7 +111,7 @@ impl Sweep {
     /// # Errors
     /// The file cannot be read or holds something unknown.
     pub fn read(path: &Path) -> Result<Self> {
-        toml::from_str(&artifact::read_text(path)?).map_err(|reason| {
+        toml::from_str(&artifact::read_toml(path)?).map_err(|reason| {
             Error::bad_input(path.display(), reason, "correct this line (docs/comparison.md)")
         })
     }

@@ -6,9 +6,22 @@
 use super::source::Source;
 use super::{SampleType, Split};
 use crate::error::{Error, Result};
+use std::collections::HashMap;
 
-/// Labels at or above this are taken for a mistake (a wrong last column).
+/// Labels at or above this, and more names than this, are taken for a mistake (a wrong last column).
 const CLASS_LIMIT: usize = 1000;
+/// Longest class name in bytes.
+const LONGEST_NAME: usize = 256;
+/// Longest line in bytes.
+const LONGEST_LINE: usize = 1 << 20;
+/// Most features of a row.
+const MOST_FEATURES: usize = 1 << 16;
+/// Most rows of a file.
+const MOST_ROWS: usize = 1 << 24;
+/// Most feature values of a file, all rows together.
+const MOST_VALUES: usize = 1 << 27;
+/// Characters of a field that an error quotes.
+const MOST_QUOTED: usize = 40;
 
 /// What the integers of a scaled column mean: `value = offset + step * raw`.
 #[derive(Clone, Copy, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
@@ -27,13 +40,17 @@ pub struct Table {
     values: Vec<f64>,
     labels: Vec<Label>,
     /// Line of each row in the file, 1-based.
-    lines: Vec<u64>,
+    lines: Vec<u32>,
+    /// The names that labels are, in the order in which they come, and the place of each.
+    names: Vec<String>,
+    places: HashMap<String, u16>,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Label {
     Number(u16),
-    Name(String),
+    /// Place in [`Table::names`].
+    Name(u16),
 }
 
 /// Several tables as integers.
@@ -50,6 +67,7 @@ pub struct Converted {
 
 /// Reads the rows of `source`; every row must have the same number of columns.
 pub fn parse(source: &Source) -> Result<Table> {
+    check_lines(source)?;
     let mut reader = ::csv::ReaderBuilder::new()
         .has_headers(false)
         .flexible(true)
@@ -61,6 +79,8 @@ pub fn parse(source: &Source) -> Result<Table> {
         values: Vec::new(),
         labels: Vec::new(),
         lines: Vec::new(),
+        names: Vec::new(),
+        places: HashMap::new(),
     };
     let mut columns = None;
     for (row, record) in reader.records().enumerate() {
@@ -83,6 +103,16 @@ pub fn parse(source: &Source) -> Result<Table> {
                 "correct the row",
             ));
         }
+        let too_large = |problem: String| table.error(line, &problem, "give fewer or smaller rows");
+        if features > MOST_FEATURES {
+            return Err(too_large(format!("has {features} feature columns, over {MOST_FEATURES}")));
+        }
+        if table.labels.len() == MOST_ROWS {
+            return Err(too_large(format!("is beyond the {MOST_ROWS} rows that are read")));
+        }
+        if table.values.len() + features > MOST_VALUES {
+            return Err(too_large(format!("is beyond the {MOST_VALUES} values that are read")));
+        }
         table.width = features;
         let numbers: std::result::Result<Vec<f64>, usize> = record
             .iter()
@@ -97,14 +127,14 @@ pub fn parse(source: &Source) -> Result<Table> {
             // The first row may be a header.
             Err(_) if row == 0 => continue,
             Err(column) => {
-                let problem =
-                    format!("column {} holds '{}', not a number", column + 1, &record[column]);
+                let field = quoted(&record[column]);
+                let problem = format!("column {} holds {field}, not a number", column + 1);
                 return Err(table.error(line, &problem, "correct the value"));
             }
         }
         let label = table.label(&record[features], line)?;
         table.labels.push(label);
-        table.lines.push(line);
+        table.lines.push(u32::try_from(line).unwrap_or(u32::MAX));
     }
     if table.labels.is_empty() {
         return Err(Error::bad_input(&source.name, "holds no row", "give a CSV file with samples"));
@@ -146,7 +176,7 @@ pub fn convert(tables: Vec<Table>) -> Result<Converted> {
             ));
         }
     }
-    let class_names = class_names(&tables)?;
+    let classes = classes(&tables)?;
     let (low, high) = tables
         .iter()
         .flat_map(|table| &table.values)
@@ -163,10 +193,10 @@ pub fn convert(tables: Vec<Table>) -> Result<Converted> {
         .iter()
         .map(|table| Split {
             samples: table.integers(column_maps.as_deref()),
-            labels: table.labels.iter().map(|label| label.number(&class_names)).collect(),
+            labels: table.labels.iter().map(|label| table.class(*label, &classes)).collect(),
         })
         .collect();
-    Ok(Converted { splits, class_names, sample_type, column_maps })
+    Ok(Converted { splits, class_names: classes.names, sample_type, column_maps })
 }
 
 impl Table {
@@ -174,23 +204,54 @@ impl Table {
         Error::bad_input(format_args!("{}, line {line}", self.name), problem, advice)
     }
 
-    fn label(&self, field: &str, line: u64) -> Result<Label> {
+    fn label(&mut self, field: &str, line: u64) -> Result<Label> {
         match field.parse::<f64>() {
             Err(_) if field.is_empty() => {
                 Err(self.error(line, "has no label in its last column", "add the label"))
             }
-            Err(_) => Ok(Label::Name(field.to_string())),
+            Err(_) => self.named(field, line),
             Ok(number) if number.fract() == 0.0 && number >= 0.0 && number < CLASS_LIMIT as f64 => {
                 Ok(Label::Number(number as u16))
             }
             Ok(_) => Err(self.error(
                 line,
                 &format!(
-                    "label '{field}' in the last column is not a class 0..{}",
+                    "label {} in the last column is not a class 0..{}",
+                    quoted(field),
                     CLASS_LIMIT - 1
                 ),
                 "put the class into the last column",
             )),
+        }
+    }
+
+    /// A label that is a name, of which there may be so many.
+    fn named(&mut self, name: &str, line: u64) -> Result<Label> {
+        if let Some(&place) = self.places.get(name) {
+            return Ok(Label::Name(place));
+        }
+        let advice = "put the class into the last column";
+        if name.len() > LONGEST_NAME {
+            let problem = format!("has a class name of {} bytes, over {LONGEST_NAME}", name.len());
+            return Err(self.error(line, &problem, advice));
+        }
+        if self.names.len() == CLASS_LIMIT {
+            return Err(self.error(line, &format!("has more than {CLASS_LIMIT} classes"), advice));
+        }
+        let place = self.names.len() as u16;
+        self.names.push(name.to_string());
+        self.places.insert(name.to_string(), place);
+        Ok(Label::Name(place))
+    }
+
+    /// The class that a label stands for.
+    fn class(&self, label: Label, classes: &Classes) -> u16 {
+        match label {
+            Label::Number(number) => number,
+            Label::Name(place) => {
+                let name = self.names.get(usize::from(place));
+                name.and_then(|name| classes.of_name.get(name)).copied().unwrap_or(0)
+            }
         }
     }
 
@@ -208,15 +269,53 @@ impl Table {
     }
 }
 
-impl Label {
-    fn number(&self, class_names: &[String]) -> u16 {
-        match self {
-            Label::Number(number) => *number,
-            Label::Name(name) => {
-                class_names.iter().position(|other| other == name).unwrap_or(0) as u16
-            }
+/// A field in quotation marks, or its beginning.
+fn quoted(field: &str) -> String {
+    let start: String = field.chars().take(MOST_QUOTED).collect();
+    let more = if start.len() < field.len() { "…" } else { "" };
+    format!("'{start}{more}'")
+}
+
+/// Looks at the lines before any becomes a row in memory: none is overlong, and each is a row of its own.
+fn check_lines(source: &Source) -> Result<()> {
+    let mut number = 1;
+    let at = |number: u64| format!("{}, line {number}", source.name);
+    for line in source.bytes.split_inclusive(|byte| matches!(byte, b'\n' | b'\r')) {
+        if line.len() > LONGEST_LINE {
+            let problem = format!("is longer than {LONGEST_LINE} bytes");
+            return Err(Error::bad_input(at(number), problem, "end each row with a line feed"));
         }
+        if leaves_a_quotation_open(line) {
+            let problem = "has a quotation mark without its second one";
+            return Err(Error::bad_input(at(number), problem, "close it in the same line"));
+        }
+        number += u64::from(line.ends_with(b"\n"));
     }
+    Ok(())
+}
+
+/// Whether a quoted field goes on in the next line.
+fn leaves_a_quotation_open(line: &[u8]) -> bool {
+    if !line.contains(&b'"') {
+        return false;
+    }
+    let (mut quoted, mut closed, mut at_start) = (false, false, true);
+    for &byte in line {
+        match byte {
+            b'"' if quoted => (quoted, closed) = (false, true),
+            // A doubled one stands for itself, and one within a bare field too.
+            b'"' => (quoted, closed) = (at_start || closed, false),
+            _ => closed = false,
+        }
+        at_start = byte == b',' && !quoted;
+    }
+    quoted
+}
+
+/// The classes of several tables.
+struct Classes {
+    names: Vec<String>,
+    of_name: HashMap<String, u16>,
 }
 
 /// The smallest to the largest value of each column spread over -32767..=32767.
@@ -235,51 +334,46 @@ fn measure_columns(table: &Table) -> Vec<ColumnMap> {
 }
 
 /// Numbers give classes 0..=largest of the first table; names give one class each, in alphabetical order.
-fn class_names(tables: &[Table]) -> Result<Vec<String>> {
-    let named = matches!(tables[0].labels[0], Label::Name(_));
-    let mut names: Vec<String> = Vec::new();
-    for (index, table) in tables.iter().enumerate() {
+fn classes(tables: &[Table]) -> Result<Classes> {
+    let first = &tables[0];
+    let named = matches!(first.labels[0], Label::Name(_));
+    let mut names = first.names.clone();
+    names.sort_unstable();
+    let of_name: HashMap<String, u16> = names.iter().cloned().zip(0..).collect();
+    if !named {
+        let numbers = first.labels.iter().map(|label| match label {
+            Label::Number(number) => usize::from(*number) + 1,
+            Label::Name(_) => 0,
+        });
+        names = super::numbered_classes(numbers.max().unwrap_or(0));
+    }
+    for table in tables {
         for (label, &line) in table.labels.iter().zip(&table.lines) {
-            match label {
+            let problem = match label {
                 Label::Number(number) if !named => {
-                    let number = usize::from(*number);
-                    if index == 0 && number >= names.len() {
-                        names = super::numbered_classes(number + 1);
-                    } else if number >= names.len() {
-                        let problem = format!(
-                            "label {number} is beyond the {} classes of the training rows",
-                            names.len()
-                        );
-                        return Err(table.error(line, &problem, "correct the label"));
+                    if usize::from(*number) < names.len() {
+                        continue;
                     }
+                    let count = names.len();
+                    format!("label {number} is beyond the {count} classes of the training rows")
                 }
-                Label::Name(name) if named => {
-                    if index == 0 && !names.contains(name) {
-                        names.push(name.clone());
-                    } else if !names.contains(name) {
-                        let problem = format!("class '{name}' does not occur in the training rows");
-                        return Err(table.error(line, &problem, "correct the label"));
+                Label::Name(place) if named => {
+                    let name = &table.names[usize::from(*place)];
+                    if of_name.contains_key(name) {
+                        continue;
                     }
+                    format!("class {} does not occur in the training rows", quoted(name))
                 }
                 _ => {
                     return Err(table.error(
-                        line,
+                        line.into(),
                         "mixes numbers and names in the label column",
                         "use one of them",
                     ));
                 }
-            }
+            };
+            return Err(table.error(line.into(), &problem, "correct the label"));
         }
     }
-    if named {
-        names.sort_unstable();
-    }
-    if names.len() > CLASS_LIMIT {
-        return Err(Error::bad_input(
-            &tables[0].name,
-            format_args!("has {} classes", names.len()),
-            "put the class into the last column",
-        ));
-    }
-    Ok(names)
+    Ok(Classes { names, of_name })
 }

@@ -34,8 +34,8 @@ pub fn seeded(seed: u64) -> Result<Dataset> {
     Ok(dataset(NAME_1797, rows.selected(train), rows.selected(validation), rows.selected(test)))
 }
 
-fn parse(name: &str, compressed: &[u8]) -> Result<Split> {
-    let source = Source::from_bytes(name.to_string(), compressed.to_vec())?;
+fn parse(name: &str, compressed: &'static [u8]) -> Result<Split> {
+    let source = Source::bundled(name, compressed)?;
     csv::parse_integers(&source, SHAPE.elements())
 }
 

@@ -1,6 +1,6 @@
 //! Data sets from the file system: which file is what, by its content, and which part it belongs to, by its name.
 
-use super::source::Source;
+use super::source::{Budget, Opened, Source};
 use super::{
     Dataset, DatasetKind, SampleShape, SampleType, Split, cifar10, count_classes, csv, idx,
     numbered_classes, shuffled_indexes,
@@ -10,6 +10,10 @@ use std::path::{Path, PathBuf};
 
 /// Share of a lone file that becomes test data: one in this many.
 const TEST_SHARE: usize = 5;
+/// Most visible files of a folder.
+const MOST_FILES: usize = 1_000;
+/// Longest list of class names in bytes.
+const MOST_NAME_BYTES: u64 = 1 << 16;
 const ADVICE: &str = "give IDX, CIFAR-10 binary or CSV files, gz or not";
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -38,8 +42,9 @@ pub fn open(name: &str, seed: u64) -> Result<Dataset> {
     })?;
     let paths = if metadata.is_dir() { list(path)? } else { vec![path.to_path_buf()] };
     let mut found = Found::default();
+    let mut budget = Budget::whole();
     for path in &paths {
-        found.add(Source::read(path)?, metadata.is_dir())?;
+        found.add(Opened::open(path)?, metadata.is_dir(), &mut budget)?;
     }
     let kinds = [
         !found.images.is_empty() || !found.labels.is_empty(),
@@ -91,6 +96,13 @@ fn list(folder: &Path) -> Result<Vec<PathBuf>> {
         if path.is_file() && !hidden {
             paths.push(path);
         }
+        if paths.len() > MOST_FILES {
+            return Err(Error::bad_input(
+                folder.display(),
+                format_args!("holds more than {MOST_FILES} files"),
+                "keep each data set in a folder of its own",
+            ));
+        }
     }
     paths.sort_unstable();
     Ok(paths)
@@ -124,13 +136,13 @@ struct Found {
 
 impl Found {
     /// Puts one file where its content says. In a folder, other files (notes, licences) are passed over.
-    fn add(&mut self, source: Source, in_folder: bool) -> Result<()> {
-        let base_name = source.base_name();
-        let file = File { part: part(&base_name), source };
+    fn add(&mut self, opened: Opened, in_folder: bool, budget: &mut Budget) -> Result<()> {
+        let base_name = opened.base_name();
+        let part = part(&base_name);
         let has_table_name =
             [".csv", ".tra", ".tes"].iter().any(|ending| base_name.ends_with(ending));
         if base_name == cifar10::CLASS_NAMES_FILE {
-            let text = String::from_utf8_lossy(&file.source.bytes).into_owned();
+            let text = class_names_text(opened, budget)?;
             self.class_names = Some(
                 text.lines()
                     .map(str::trim)
@@ -138,23 +150,29 @@ impl Found {
                     .map(String::from)
                     .collect(),
             );
-        } else if file.source.bytes.is_empty() {
-            return Err(Error::bad_input(&file.source.name, "is empty", ADVICE));
-        } else if let Some(contents) = idx::recognise(&file.source.bytes) {
+        } else if opened.start.is_empty() {
+            return Err(Error::bad_input(&opened.name, "is empty", ADVICE));
+        } else if let Some(contents) = idx::recognise(&opened.start) {
+            let file = File { part, source: opened.read(budget)? };
             match contents {
                 idx::Contents::Labels => self.labels.push(file),
                 idx::Contents::Images => self.images.push(file),
             }
-        } else if file.source.is_text() && (has_table_name || !in_folder) {
-            self.tables.push(file);
-        } else if cifar10::recognise(&file.source) {
-            self.batches.push(file);
-        } else if !in_folder || (!file.source.is_text() && file.part != Part::Unknown) {
-            return Err(Error::bad_input(
-                &file.source.name,
-                "has no known format (a damaged or cut file?)",
-                ADVICE,
-            ));
+        } else if opened.is_text() {
+            if has_table_name || !in_folder {
+                self.tables.push(File { part, source: opened.read(budget)? });
+            }
+        } else if !in_folder || part != Part::Unknown || may_be_batch(&opened) {
+            let source = opened.read(budget)?;
+            if cifar10::recognise(source.bytes.len() as u64) {
+                self.batches.push(File { part, source });
+            } else if !in_folder || part != Part::Unknown {
+                return Err(Error::bad_input(
+                    &source.name,
+                    "has no known format (a damaged or cut file?)",
+                    ADVICE,
+                ));
+            }
         }
         Ok(())
     }
@@ -272,6 +290,31 @@ impl Found {
             test,
         })
     }
+}
+
+/// The text that names classes.
+fn class_names_text(opened: Opened, budget: &mut Budget) -> Result<String> {
+    let name = opened.name.clone();
+    let too_long = || {
+        Error::bad_input(
+            name,
+            format_args!("has more than {MOST_NAME_BYTES} bytes"),
+            "give one name per line",
+        )
+    };
+    if opened.length.is_some_and(|length| length > MOST_NAME_BYTES) {
+        return Err(too_long());
+    }
+    let source = opened.read(budget)?;
+    if source.bytes.len() as u64 > MOST_NAME_BYTES {
+        return Err(too_long());
+    }
+    Ok(String::from_utf8_lossy(&source.bytes).into_owned())
+}
+
+/// Whether a binary file of a folder can be a CIFAR-10 batch, whatever its name. A packed one must be unpacked to see that.
+fn may_be_batch(opened: &Opened) -> bool {
+    !opened.is_archive() && opened.length.is_none_or(cifar10::recognise)
 }
 
 fn unknown_part(source: &Source) -> Error {

@@ -28,11 +28,11 @@ pub fn recognise(bytes: &[u8]) -> Option<Contents> {
 pub fn parse(images: &Source, labels: &Source) -> Result<(SampleShape, Split)> {
     let (dimensions, pixels) = payload(images)?;
     let (label_dimensions, label_bytes) = payload(labels)?;
-    let shape =
-        SampleShape::new(dimensions[1], dimensions[2], dimensions.get(3).copied().unwrap_or(1));
-    if shape.elements() == 0 || dimensions[0] == 0 {
+    if dimensions.contains(&0) {
         return Err(Error::bad_input(&images.name, "holds no image", "give a file with images"));
     }
+    let shape =
+        SampleShape::new(dimensions[1], dimensions[2], dimensions.get(3).copied().unwrap_or(1));
     if dimensions[0] != label_dimensions[0] {
         return Err(Error::bad_input(
             &labels.name,

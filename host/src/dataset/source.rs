@@ -1,11 +1,38 @@
-//! One data file in memory, unpacked when it is gzip.
+//! One data file, unpacked when it is gzip. Its beginning says what it is before the whole of it is taken into memory.
 
 use crate::artifact;
 use crate::error::{Error, Result};
-use std::io::Read;
+use flate2::read::MultiGzDecoder;
+use std::io::{BufReader, Chain, Cursor, ErrorKind, Read};
 use std::path::Path;
 
 const GZIP_MAGIC: [u8; 2] = [0x1f, 0x8b];
+/// Bytes that say what a file is.
+const START_BYTES: u64 = 4096;
+/// Most unpacked bytes of all files of a data set together.
+pub const MOST_BYTES: u64 = 1 << 29;
+
+/// How many bytes may still be read for a data set.
+#[derive(Debug)]
+pub struct Budget(u64);
+
+impl Budget {
+    /// All of it.
+    pub const fn whole() -> Self {
+        Self(MOST_BYTES)
+    }
+}
+
+/// A data file whose beginning has been read.
+pub struct Opened {
+    /// Path as the user gave it.
+    pub name: String,
+    /// The first unpacked bytes.
+    pub start: Vec<u8>,
+    /// Length in bytes, where it is known before all has been unpacked.
+    pub length: Option<u64>,
+    rest: Box<dyn Read>,
+}
 
 /// The unpacked bytes of a data file and the name that errors quote.
 pub struct Source {
@@ -15,28 +42,57 @@ pub struct Source {
     pub bytes: Vec<u8>,
 }
 
-impl Source {
-    /// Reads the file at `path`.
-    pub fn read(path: &Path) -> Result<Self> {
-        Self::from_bytes(path.display().to_string(), artifact::read(path)?)
+impl Opened {
+    /// Opens the file at `path` and reads its beginning.
+    pub fn open(path: &Path) -> Result<Self> {
+        let file = artifact::open(path)?;
+        let length = file.metadata().map_err(|reason| Error::reading(path, &reason))?.len();
+        Self::new(path.display().to_string(), file, length)
     }
 
-    /// Takes `bytes`, unpacking them when they start like gzip.
-    pub fn from_bytes(name: String, bytes: Vec<u8>) -> Result<Self> {
-        if !bytes.starts_with(&GZIP_MAGIC) {
-            return Ok(Self { name, bytes });
+    fn new(name: String, mut packed: impl Read + 'static, length: u64) -> Result<Self> {
+        let mut magic = Vec::new();
+        packed
+            .by_ref()
+            .take(GZIP_MAGIC.len() as u64)
+            .read_to_end(&mut magic)
+            .map_err(|reason| unreadable(&name, &reason))?;
+        let is_packed = magic == GZIP_MAGIC;
+        let whole: Chain<Cursor<Vec<u8>>, _> = Cursor::new(magic).chain(packed);
+        let mut rest: Box<dyn Read> = match is_packed {
+            true => Box::new(MultiGzDecoder::new(BufReader::new(whole))),
+            false => Box::new(whole),
+        };
+        let mut start = Vec::new();
+        rest.by_ref()
+            .take(START_BYTES)
+            .read_to_end(&mut start)
+            .map_err(|reason| unreadable(&name, &reason))?;
+        Ok(Self { name, start, length: (!is_packed).then_some(length), rest })
+    }
+
+    /// The whole file, if the data set's budget has room for it.
+    pub fn read(self, budget: &mut Budget) -> Result<Source> {
+        let too_large = || {
+            Error::bad_input(
+                &self.name,
+                format_args!(
+                    "with this file the data set has more than {MOST_BYTES} bytes, unpacked"
+                ),
+                "give fewer samples, or keep other files in another folder",
+            )
+        };
+        if self.length.is_some_and(|length| length > budget.0) {
+            return Err(too_large());
         }
-        let mut unpacked = Vec::new();
-        flate2::read::MultiGzDecoder::new(bytes.as_slice()).read_to_end(&mut unpacked).map_err(
-            |reason| {
-                let problem = match reason.kind() {
-                    std::io::ErrorKind::UnexpectedEof => "the gz file is truncated".to_string(),
-                    _ => format!("the gz file is damaged ({reason})"),
-                };
-                Error::bad_input(&name, problem, "fetch it again")
-            },
-        )?;
-        Ok(Self { name, bytes: unpacked })
+        let mut bytes = self.start;
+        let left = (budget.0 + 1).saturating_sub(bytes.len() as u64);
+        self.rest
+            .take(left)
+            .read_to_end(&mut bytes)
+            .map_err(|reason| unreadable(&self.name, &reason))?;
+        budget.0 = budget.0.checked_sub(bytes.len() as u64).ok_or_else(too_large)?;
+        Ok(Source { name: self.name, bytes })
     }
 
     /// The last part of the path, without a `.gz` ending, in lower case.
@@ -46,10 +102,32 @@ impl Source {
         name.strip_suffix(".gz").unwrap_or(name).to_string()
     }
 
-    /// Whether the bytes are plain text.
+    /// Whether the beginning is plain text.
     pub fn is_text(&self) -> bool {
-        let start = &self.bytes[..self.bytes.len().min(4096)];
-        !start.is_empty()
-            && start.iter().all(|&byte| byte >= 0x20 || matches!(byte, b'\t' | b'\n' | b'\r'))
+        !self.start.is_empty()
+            && self.start.iter().all(|&byte| byte >= 0x20 || matches!(byte, b'\t' | b'\n' | b'\r'))
     }
+
+    /// Whether this is a tar archive, which no data set is read from.
+    pub fn is_archive(&self) -> bool {
+        self.start.get(257..262) == Some(b"ustar")
+    }
+}
+
+impl Source {
+    /// The file `bytes` that is part of the program.
+    pub fn bundled(name: &str, bytes: &'static [u8]) -> Result<Self> {
+        Opened::new(name.to_string(), bytes, bytes.len() as u64)?.read(&mut Budget::whole())
+    }
+}
+
+fn unreadable(name: &str, reason: &std::io::Error) -> Error {
+    let problem = match reason.kind() {
+        ErrorKind::UnexpectedEof => "the gz file is truncated".to_string(),
+        ErrorKind::InvalidInput | ErrorKind::InvalidData => {
+            format!("the gz file is damaged ({reason})")
+        }
+        _ => return Error::reading(Path::new(name), reason),
+    };
+    Error::bad_input(name, problem, "fetch it again")
 }

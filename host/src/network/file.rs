@@ -73,7 +73,7 @@ pub fn open(path: &str, input: SampleShape, classes: usize) -> Result<Network> {
             format_args!("use {}, or a TOML file", NAMES.join(", ")),
         ));
     }
-    parse(&artifact::read_text(Path::new(path))?, path, input, classes)
+    parse(&artifact::read_toml(Path::new(path))?, path, input, classes)
 }
 
 /// Reads TOML text; shapes are checked by the caller.

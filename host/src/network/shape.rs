@@ -6,6 +6,9 @@ use crate::error::{Error, Result};
 
 /// Most values that one node may give; beyond this a description is taken for a mistake.
 const ELEMENT_LIMIT: usize = 1 << 24;
+/// Most nodes, and most values and trained numbers of all nodes together: what a training's memory follows from.
+const NODE_LIMIT: usize = 1_000;
+const SUM_LIMIT: usize = 1 << 26;
 
 /// Rows and columns of zeros on each side.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -49,8 +52,8 @@ impl Window {
             Padding::Explicit(amounts) => amounts,
             Padding::Same => {
                 let total = |size: usize, kernel: usize, stride: usize| {
-                    let covered = (size.div_ceil(stride).max(1) - 1) * stride + kernel;
-                    covered.saturating_sub(size)
+                    let steps = size.div_ceil(stride).max(1) - 1;
+                    steps.saturating_mul(stride).saturating_add(kernel).saturating_sub(size)
                 };
                 let rows = total(height, kernel[0], stride[0]);
                 let columns = total(width, kernel[1], stride[1]);
@@ -69,7 +72,8 @@ impl Window {
             return None;
         }
         let count = |size: usize, before: usize, after: usize, kernel: usize, stride: usize| {
-            (size + before + after).checked_sub(kernel).map(|rest| rest / stride + 1)
+            let padded = size.checked_add(before)?.checked_add(after)?;
+            padded.checked_sub(kernel).map(|rest| rest / stride + 1)
         };
         let output = [
             count(height, amounts.top, amounts.bottom, kernel[0], stride[0])?,
@@ -84,6 +88,13 @@ pub fn summarize(network: &Network) -> Result<Vec<NodeSummary>> {
     if network.nodes.is_empty() {
         return Err(Error::bad_input(place(network), "has no layer", "add one"));
     }
+    if network.nodes.len() > NODE_LIMIT {
+        return Err(Error::bad_input(
+            place(network),
+            format_args!("has {} layers, more than {NODE_LIMIT}", network.nodes.len()),
+            "leave out some",
+        ));
+    }
     if network.input.elements() == 0 || network.input.elements() > ELEMENT_LIMIT {
         return Err(Error::bad_input(
             place(network),
@@ -92,6 +103,7 @@ pub fn summarize(network: &Network) -> Result<Vec<NodeSummary>> {
         ));
     }
     let mut summaries: Vec<NodeSummary> = Vec::with_capacity(network.nodes.len());
+    let (mut values, mut parameters) = (0, 0);
     for (index, node) in network.nodes.iter().enumerate() {
         let error = |problem: String, advice: &str| {
             Error::bad_input(
@@ -133,10 +145,18 @@ pub fn summarize(network: &Network) -> Result<Vec<NodeSummary>> {
         if node.operation == Operation::Softmax && index + 1 != network.nodes.len() {
             return Err(error("is not the last layer".to_string(), "put softmax last"));
         }
-        summaries.push(
-            summarize_node(node, &shapes)
-                .map_err(|problem| error(problem, "change the layer or the input"))?,
-        );
+        let summary = summarize_node(node, &shapes)
+            .map_err(|problem| error(problem, "change the layer or the input"))?;
+        // Each is bounded, so these do not overflow.
+        values += summary.output.elements();
+        parameters += summary.parameters;
+        if values.max(parameters) > SUM_LIMIT {
+            let problem = format!(
+                "makes it {values} values and {parameters} trained numbers in all, more than {SUM_LIMIT}"
+            );
+            return Err(error(problem, "use smaller or fewer layers"));
+        }
+        summaries.push(summary);
     }
     Ok(summaries)
 }

@@ -53,12 +53,12 @@ pub fn place(problem: &Problem, order: &[usize]) -> ArenaPlan {
     let living = |bytes: fn(u32) -> u32| {
         let at = |time| {
             let alive = buffers.iter().filter(move |b| b.first <= time && time <= b.last);
-            alive.map(|buffer| bytes(buffer.bytes)).sum::<u32>()
+            alive.map(|buffer| bytes(buffer.bytes)).fold(0, u32::saturating_add)
         };
         (0..order.len()).map(at).max().unwrap_or(0)
     };
     let lower_bound = living(|bytes| bytes);
-    let places = search(&buffers, living(|bytes| bytes.next_multiple_of(ALIGNMENT)));
+    let places = search(&buffers, living(aligned));
     let scratch = |(index, buffer): (usize, &Option<usize>)| match buffer {
         Some(buffer) => {
             Region { offset: places[*buffer], bytes: problem.steps[index].scratch_bytes }
@@ -75,9 +75,18 @@ pub fn place(problem: &Problem, order: &[usize]) -> ArenaPlan {
     }
 }
 
+/// The next place that a buffer may have. Sizes that no board has saturate: the arena is then refused for what it takes.
+const fn aligned(bytes: u32) -> u32 {
+    match bytes.checked_next_multiple_of(ALIGNMENT) {
+        Some(aligned) => aligned,
+        None => u32::MAX,
+    }
+}
+
 /// Where the last buffer ends.
 fn end(buffers: &[Buffer], places: &[u32]) -> u32 {
-    buffers.iter().zip(places).map(|(buffer, place)| place + buffer.bytes).max().unwrap_or(0)
+    let ends = buffers.iter().zip(places).map(|(buffer, place)| place.saturating_add(buffer.bytes));
+    ends.max().unwrap_or(0)
 }
 
 /// Offsets of the buffers; stops as soon as the end is at most `bound`.
@@ -137,21 +146,21 @@ fn search(buffers: &[Buffer], bound: u32) -> Vec<u32> {
 
 /// Places the buffers in this sequence, each at the lowest offset where it meets none of those placed before.
 fn first_fit(buffers: &[Buffer], sequence: &[usize]) -> Vec<u32> {
-    let mut places = vec![0; buffers.len()];
+    let mut places = vec![0_u32; buffers.len()];
     for (position, &index) in sequence.iter().enumerate() {
         let buffer = &buffers[index];
         let mut taken: Vec<(u32, u32)> = sequence[..position]
             .iter()
             .filter(|&&other| buffers[other].meets(buffer))
-            .map(|&other| (places[other], places[other] + buffers[other].bytes))
+            .map(|&other| (places[other], places[other].saturating_add(buffers[other].bytes)))
             .collect();
         taken.sort_unstable();
         let mut place = 0u32;
         for (start, end) in taken {
-            if place + buffer.bytes <= start {
+            if place.checked_add(buffer.bytes).is_some_and(|end| end <= start) {
                 break;
             }
-            place = place.max(end.next_multiple_of(ALIGNMENT));
+            place = place.max(aligned(end));
         }
         places[index] = place;
     }

@@ -140,3 +140,16 @@ fn the_branch_that_frees_memory_runs_first() {
     assert_eq!(plan.lower_bound, 1060);
     assert!(plan.arena_bytes <= 1064, "offsets are multiples of 4");
 }
+
+#[test]
+fn sizes_beyond_any_board_saturate_and_do_not_wrap() {
+    let step = |number: usize| Step {
+        inputs: vec![number],
+        output_bytes: u32::MAX - 2,
+        scratch_bytes: u32::MAX,
+        may_overwrite: false,
+    };
+    let problem = Problem { input_bytes: u32::MAX - 1, steps: (0..9).map(step).collect() };
+    let planned = plan_arena(&problem);
+    assert_eq!((planned.arena_bytes, planned.lower_bound), (u32::MAX, u32::MAX));
+}

@@ -1,5 +1,7 @@
 //! Plain aligned tables for a terminal, which are valid Markdown as well.
 
+use super::plain;
+
 /// A table with a heading; numbers are aligned to the right.
 #[derive(Clone, Debug, Default)]
 pub struct Table {
@@ -10,13 +12,18 @@ pub struct Table {
 impl Table {
     /// A table with these column names.
     pub fn new<S: Into<String>>(heading: impl IntoIterator<Item = S>) -> Self {
-        Self { heading: heading.into_iter().map(Into::into).collect(), rows: Vec::new() }
+        Self { heading: cells(heading), rows: Vec::new() }
     }
 
     /// Appends a row; missing cells are empty.
     pub fn row<S: Into<String>>(&mut self, cells: impl IntoIterator<Item = S>) {
-        self.rows.push(cells.into_iter().map(Into::into).collect());
+        self.rows.push(self::cells(cells));
     }
+}
+
+/// Cells of one line each, whatever names they hold; a bar in a name ends no cell.
+fn cells<S: Into<String>>(texts: impl IntoIterator<Item = S>) -> Vec<String> {
+    texts.into_iter().map(|text| plain::line(&text.into()).replace('|', "\\|")).collect()
 }
 
 /// Whether a cell reads as a number, a percentage or a multiple.
@@ -94,6 +101,15 @@ mod tests {
             table.to_string(),
             "| layer  |  MACs |\n| ------ | ----: |\n| first  |     7 |\n| second | 1,234 |\n"
         );
+    }
+
+    #[test]
+    fn no_name_forges_a_row_or_a_cell() {
+        let mut table = Table::new(["layer\n", "MACs"]);
+        table.row(["\u{1b}[8mfirst\n| forged | 9 |", "7"]);
+        let text = table.to_string();
+        assert_eq!(text.lines().count(), 3, "{text}");
+        assert!(text.ends_with("| �[8mfirst \\| forged \\| 9 \\| |    7 |\n"), "{text}");
     }
 
     #[test]

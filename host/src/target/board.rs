@@ -232,24 +232,30 @@ impl Board {
     }
 }
 
-/// The workspace that holds the boards' sources.
+/// Says where the sources are, if they have been moved since the program was built.
+const SOURCES_VARIABLE: &str = "TINYHERO_SOURCES";
+
+/// The workspace that holds the boards' sources: the one that the program was built from, or the one that the variable
+/// `TINYHERO_SOURCES` names. No other, since what it holds is built, and building runs it: a folder that happens to be around the
+/// working directory may be anybody's.
 ///
 /// # Errors
-/// No such folder: the program was moved away from its sources.
+/// No such folder: the sources were moved away.
 pub fn workspace_root() -> Result<PathBuf> {
-    let built_in = Path::new(env!("CARGO_MANIFEST_DIR")).parent().map(Path::to_path_buf);
-    let working = std::env::current_dir().unwrap_or_default();
-    built_in
-        .into_iter()
-        .chain(working.ancestors().map(Path::to_path_buf))
-        .find(|root| root.join("boards").join("build.rs").is_file())
-        .ok_or_else(|| {
-            Error::bad_input(
-                "boards",
-                "cannot find tinyhero's source tree, which holds the boards",
-                "run the command from within it",
-            )
-        })
+    let named = std::env::var_os(SOURCES_VARIABLE).map(PathBuf::from);
+    source_tree(named, Path::new(env!("CARGO_MANIFEST_DIR")).parent())
+}
+
+fn source_tree(named: Option<PathBuf>, built_from: Option<&Path>) -> Result<PathBuf> {
+    let root = named.or_else(|| built_from.map(Path::to_path_buf)).unwrap_or_default();
+    if root.join("boards").join("build.rs").is_file() {
+        return Ok(root);
+    }
+    Err(Error::bad_input(
+        root.display(),
+        "is not tinyhero's source tree, which holds the boards",
+        format_args!("set {SOURCES_VARIABLE} to the folder that has it now, or build again there"),
+    ))
 }
 
 /// Every board, by name.
@@ -303,6 +309,16 @@ mod tests {
         for core in Core::ALL {
             assert!(boards.iter().any(|board| board.core == core), "{core} is not emulated");
         }
+    }
+
+    #[test]
+    fn no_folder_around_the_working_directory_is_taken_for_the_sources() {
+        // This test's working directory is within a source tree.
+        assert!(Path::new("../boards/build.rs").is_file());
+        let error = source_tree(None, Some(Path::new("/moved"))).unwrap_err().to_string();
+        assert!(error.starts_with("/moved: ") && error.contains(SOURCES_VARIABLE), "{error}");
+        let named = source_tree(Some("..".into()), Some(Path::new("/moved"))).unwrap();
+        assert_eq!(named, Path::new(".."));
     }
 
     #[test]

@@ -3,23 +3,27 @@
 mod exchange;
 mod update;
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use tinyhero_common::message::{
     ClockUnit, LAYER_RECORD_BYTES, PROTOCOL_VERSION, Refusal, Request, Response,
 };
-use tinyhero_common::model::Reason;
+use tinyhero_common::model::{MAX_LAYERS, Reason};
 use tinyhero_common::slot::Slot;
 
 use super::link::Link;
 use crate::error::{Error, Result};
-use exchange::{Exchange, MESSAGE_OVERHEAD};
+use exchange::{Exchange, LONGEST_FRAME, MESSAGE_OVERHEAD, Patience};
 pub use update::Keep;
 
 /// Label and digest before each output.
 const RESULT_HEAD_BYTES: usize = 6;
 /// How many times longer than the slowest inference so far another one may take before the board is given up.
 const PACE_MARGIN: u32 = 100;
+/// Part of the limit that an answer may take even if the board has been quick so far: the machine that emulates it may be busy.
+const LEAST_SHARE: u32 = 4;
+/// Part of the limit that the inferences of one request are to take together, so that a slow board is asked for few at a time.
+const REQUEST_SHARE: u32 = 10;
 /// Longest frame for the greeting, before the board has said what it takes.
 const GREETING_BYTES: u32 = 256;
 
@@ -100,19 +104,25 @@ pub struct Client<L> {
     exchange: Exchange<L>,
     information: BoardInformation,
     limit: Duration,
-    /// The slowest inference of the present model so far, its share of the link included.
-    pace: Option<Duration>,
+    pace: Option<Pace>,
+}
+
+/// How long inferences of the present model have taken, their share of the link included.
+#[derive(Clone, Copy, Debug)]
+struct Pace {
+    slowest: Duration,
+    latest: Duration,
 }
 
 /// Bytes of inputs or of a model that fit a frame. Stuffing adds one byte in 253 and a few more.
-const fn payload_bytes(frame_bytes: u32) -> usize {
-    let frame = frame_bytes as usize;
-    frame.saturating_sub(frame / 200 + MESSAGE_OVERHEAD)
+const fn payload_bytes(frame_bytes: usize) -> usize {
+    frame_bytes.saturating_sub(frame_bytes / 200 + MESSAGE_OVERHEAD)
 }
 
 impl<L: Link> Client<L> {
-    /// Greets the board at the other end of `link`. Each answer may take `limit`, repetitions included; many inferences that are asked
-    /// for together may take longer, by how long the first one took.
+    /// Greets the board at the other end of `link`. Each answer may take `limit`, repetitions included, whatever the board sends
+    /// meanwhile. Once an inference has shown how quick the board is, further ones may take a quarter of it and a hundred times
+    /// longer than the slowest so far, and `limit` at most.
     ///
     /// # Errors
     /// No answer, or a firmware that speaks another version of the messages.
@@ -139,7 +149,7 @@ impl<L: Link> Client<L> {
     /// # Errors
     /// See [`Client::connect`].
     pub fn greet(&mut self) -> Result<&BoardInformation> {
-        let answer = self.ask(&Request::Hello, 1, |response| match response {
+        let answer = self.ask(&Request::Hello, self.unknown(), |response| match response {
             Response::Hello(hello) => {
                 Some((hello.protocol == PROTOCOL_VERSION).then(|| BoardInformation {
                     board: hello.board.to_string(),
@@ -161,7 +171,8 @@ impl<L: Link> Client<L> {
             self.pace = None;
         }
         self.information = information;
-        self.exchange.frame_bytes = self.information.frame_bytes as usize;
+        // This program takes no longer ones, whatever the board says.
+        self.exchange.frame_bytes = LONGEST_FRAME.min(self.information.frame_bytes as usize);
         Ok(&self.information)
     }
 
@@ -177,9 +188,9 @@ impl<L: Link> Client<L> {
 
     /// How many inputs fit one request, at least 1.
     pub fn inputs_per_request(&self, input_bytes: usize, output_bytes: usize) -> usize {
-        let plain = payload_bytes(self.information.frame_bytes);
+        let plain = payload_bytes(self.exchange.frame_bytes);
         let inputs = plain / input_bytes.max(1);
-        let outputs = plain / (RESULT_HEAD_BYTES + output_bytes);
+        let outputs = plain / RESULT_HEAD_BYTES.saturating_add(output_bytes);
         inputs.min(outputs).clamp(1, usize::from(u16::MAX))
     }
 
@@ -225,14 +236,15 @@ impl<L: Link> Client<L> {
         let mut rest = inputs;
         while !rest.is_empty() {
             // The first one shows how long the others may take.
-            let inputs = if self.pace.is_some() { per_request } else { 1 };
+            let inputs = self.pace.map_or(1, |pace| per_request.min(self.affordable(pace)));
             let (batch, behind) = rest.split_at((inputs * input_bytes.max(1)).min(rest.len()));
             rest = behind;
-            let started = Instant::now();
+            let started = self.exchange.link.now();
             let inputs = batch.len() / input_bytes.max(1);
             let request = Request::Run { digests, count: inputs as u16, inputs: batch };
             let expected = inputs * (RESULT_HEAD_BYTES + output_bytes);
-            let part = self.ask(&request, inputs as u32, |response| match response {
+            let patience = self.patience(inputs as u32);
+            let part = self.ask(&request, patience, |response| match response {
                 Response::Results { model, count, results } if results.len() == expected => {
                     let results = results.chunks_exact(RESULT_HEAD_BYTES + output_bytes);
                     let results = results.filter_map(result).collect();
@@ -241,9 +253,13 @@ impl<L: Link> Client<L> {
                 _ => None,
             })?;
             let part = self.of_model(part)?;
-            let pace = started.elapsed() / inputs.max(1) as u32;
-            self.pace = self.pace.max(Some(pace));
-            whole.count += part.count;
+            let took = self.exchange.link.now().saturating_duration_since(started);
+            let latest = took / inputs.max(1) as u32;
+            let slowest = self.pace.map_or(latest, |pace| pace.slowest.max(latest));
+            self.pace = Some(Pace { slowest, latest });
+            whole.count = whole.count.checked_add(part.count).ok_or_else(|| {
+                self.failed("counted more than a clock of 64 bits can within one run")
+            })?;
             whole.results.extend(part.results);
             progress(whole.results.len());
         }
@@ -259,7 +275,7 @@ impl<L: Link> Client<L> {
         loop {
             let first = whole.layers.len();
             let request = Request::Layers { first: first as u16, input };
-            let part = self.ask(&request, 1, |response| match response {
+            let part = self.ask(&request, self.patience(1), |response| match response {
                 Response::Layers { model, total, input_count, records } => {
                     let layers = records.as_chunks().0.iter().map(record).collect();
                     let part = LayersResult { input_count: *input_count, layers };
@@ -271,11 +287,13 @@ impl<L: Link> Client<L> {
             let none_came = part.layers.is_empty();
             whole.input_count = part.input_count;
             whole.layers.extend(part.layers);
-            if whole.layers.len() >= total {
-                return Ok(whole);
+            let reported = whole.layers.len();
+            // Each answer brings one at least, so this ends.
+            if none_came || reported > total || total > MAX_LAYERS {
+                return Err(self.failed(format!("reported {reported} of {total} layers")));
             }
-            if none_came {
-                return Err(self.failed(format!("reported {first} of {total} layers")));
+            if reported == total {
+                return Ok(whole);
             }
         }
     }
@@ -285,7 +303,7 @@ impl<L: Link> Client<L> {
     /// # Errors
     /// See [`Client::run`].
     pub fn self_test(&mut self) -> Result<bool> {
-        let answer = self.ask(&Request::SelfTest, 1, |response| match response {
+        let answer = self.ask(&Request::SelfTest, self.unknown(), |response| match response {
             Response::SelfTest { model, passed } => Some((*model, *passed)),
             _ => None,
         })?;
@@ -297,7 +315,7 @@ impl<L: Link> Client<L> {
     /// # Errors
     /// The board is lost.
     pub fn usage(&mut self) -> Result<Usage> {
-        let answer = self.ask(&Request::Usage, 1, |response| match response {
+        let answer = self.ask(&Request::Usage, self.unknown(), |response| match response {
             Response::Usage { arena, stack, ticks } => {
                 Some(Usage { arena: *arena, stack: *stack, ticks: *ticks })
             }
@@ -311,7 +329,7 @@ impl<L: Link> Client<L> {
     /// # Errors
     /// The board is lost.
     pub fn reset(&mut self) -> Result<()> {
-        let answer = self.ask(&Request::Reset, 1, |response| match response {
+        let answer = self.ask(&Request::Reset, self.unknown(), |response| match response {
             Response::Resetting => Some(()),
             _ => None,
         })?;
@@ -323,17 +341,39 @@ impl<L: Link> Client<L> {
         &self.exchange.link
     }
 
-    /// Sends a request until it is answered, for the limit at most, and longer by what `inferences` may take. `take` turns the answer into a value; `None` for
-    /// an answer to something else. What the board refuses is a value too.
+    /// The link, to do something with the board beside the messages.
+    pub const fn link_mut(&mut self) -> &mut L {
+        &mut self.exchange.link
+    }
+
+    /// For an answer that takes nobody knows how long.
+    const fn unknown(&self) -> Patience {
+        Patience { limit: self.limit, silence: self.limit }
+    }
+
+    /// For an answer that takes some `inferences`.
+    fn patience(&self, inferences: u32) -> Patience {
+        let Some(pace) = self.pace else { return self.unknown() };
+        let computing = pace.slowest.saturating_mul(PACE_MARGIN).saturating_mul(inferences);
+        let limit = self.limit.min((self.limit / LEAST_SHARE).saturating_add(computing));
+        Patience { limit, silence: computing.min(limit) }
+    }
+
+    /// How many inferences a request may ask for, such that it is soon known whether a slow board still works on them.
+    fn affordable(&self, pace: Pace) -> usize {
+        let most = (self.limit / REQUEST_SHARE).as_nanos() / pace.latest.as_nanos().max(1);
+        usize::try_from(most).unwrap_or(usize::MAX).max(1)
+    }
+
+    /// Sends a request until it is answered, as long as `patience` allows. `take` turns the answer into a value; `None` for an
+    /// answer to something else. What the board refuses is a value too.
     fn ask<T>(
         &mut self,
         request: &Request<'_>,
-        inferences: u32,
+        patience: Patience,
         take: impl Fn(&Response<'_>) -> Option<T>,
     ) -> Result<std::result::Result<T, Refusal>> {
-        let pace = self.pace.unwrap_or_default().saturating_mul(PACE_MARGIN);
-        let limit = self.limit.saturating_add(pace.saturating_mul(inferences));
-        match self.exchange.ask(request, limit)? {
+        match self.exchange.ask(request, patience)? {
             None => Ok(Err(Refusal::Unknown)),
             Some(Response::Refused(refusal)) => Ok(Err(refusal)),
             Some(response) => match take(&response) {

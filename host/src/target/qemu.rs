@@ -1,7 +1,8 @@
 //! An emulated board: QEMU in a folder of its own, reached over two named pipes.
 //!
-//! The firmware opens both pipes by semihosting, or they are the ends of its serial port. Each emulator lives in its own temporary folder, so any number run side by side;
-//! it is killed when its [`Emulator`] is dropped, and ends by itself when this program dies, since its pipe then closes.
+//! The firmware opens both pipes by semihosting, or they are the ends of its serial port. Each emulator lives in its own temporary
+//! folder, so any number run side by side. It is killed when its [`Emulator`] is dropped, by whatever signal ends this program, and by
+//! a [`Guard`] if that is killed itself; its folder goes with it.
 
 use std::fs::{File, OpenOptions};
 use std::io::{ErrorKind, Read, Write};
@@ -9,6 +10,7 @@ use std::os::fd::AsFd;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
 use nix::fcntl::OFlag;
@@ -17,9 +19,11 @@ use nix::sys::stat::Mode;
 
 use super::board::Board;
 use super::firmware_image;
-use super::link::Link;
+use super::guard::Guard;
+use super::link::{Link, Pending};
 use super::process;
 use crate::error::{Error, Result};
+use crate::leftovers::{self, Note, TemporaryFolder};
 
 /// The pipe that the host writes; the firmware's `semihosting.rs` has the same name.
 const TO_BOARD: &str = "tinyhero.to-board";
@@ -27,6 +31,8 @@ const TO_BOARD: &str = "tinyhero.to-board";
 const FROM_BOARD: &str = "tinyhero.from-board";
 /// The two pipes of the serial port; QEMU appends `.in` and `.out`.
 const SERIAL_PORT: &str = "tinyhero.serial-port";
+/// Begins the name of an emulator's folder.
+const FOLDER: &str = "tinyhero-board-";
 /// The file that holds the model which the emulator puts into the board's memory before it starts.
 const MODEL: &str = "model.hero";
 /// What the emulator and the firmware's fault handler print.
@@ -46,6 +52,8 @@ const START_LIMIT: Duration = Duration::from_secs(30);
 const END_LIMIT: Duration = Duration::from_millis(500);
 /// How often a wait looks whether the emulator still runs.
 const SLICE: Duration = Duration::from_millis(100);
+/// Bytes of the console that are looked at, however much the firmware prints.
+const MOST_CONSOLE_BYTES: u64 = 1 << 16;
 /// Bytes taken from a pipe at once: a Linux pipe's capacity.
 const CHUNK: usize = 1 << 16;
 
@@ -82,12 +90,29 @@ impl Wire {
 pub struct Emulator {
     board: String,
     wire: Wire,
-    process: Child,
+    process: Process,
     to_board: File,
     from_board: File,
     /// Read while sending, so that neither end waits for the other.
-    pending: Vec<u8>,
-    folder: tempfile::TempDir,
+    pending: Pending,
+    folder: TemporaryFolder,
+}
+
+/// The emulator's process, which ends when this is dropped.
+#[derive(Debug)]
+struct Process {
+    child: Child,
+    guard: Option<Guard>,
+    _note: Note,
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        // First the guard, which must not meet another process of this number.
+        self.guard = None;
+        // The emulator may be waiting in a read, where it hears no gentler signal.
+        leftovers::end(&mut self.child);
+    }
 }
 
 impl Emulator {
@@ -113,10 +138,9 @@ impl Emulator {
     }
 
     fn start_with(wire: Wire, board: &Board, image: &Path, start: &Start<'_>) -> Result<Emulator> {
-        let folder = tempfile::Builder::new()
-            .prefix("tinyhero-")
-            .tempdir()
-            .map_err(|reason| Error::writing(&std::env::temp_dir(), &reason))?;
+        let place = std::env::temp_dir();
+        let folder = TemporaryFolder::new(&place, FOLDER)
+            .map_err(|reason| Error::writing(&place, &reason))?;
         let [to_board, from_board] = wire.pipes().map(|name| folder.path().join(name));
         for path in [&to_board, &from_board] {
             nix::unistd::mkfifo(path, Mode::S_IRUSR | Mode::S_IWUSR)
@@ -130,21 +154,14 @@ impl Emulator {
         let from_board = open_pipe(&from_board, OpenOptions::new().read(true))
             .map_err(|reason| Error::reading(&from_board, &reason))?;
         let mut process = spawn(wire, board, image, start, folder.path())?;
-        let to_board = match connect(board, &mut process, folder.path(), &to_board) {
-            Ok(pipe) => pipe,
-            Err(error) => {
-                let _ = process.kill();
-                let _ = process.wait();
-                return Err(error);
-            }
-        };
+        let to_board = connect(board, &mut process.child, folder.path(), &to_board)?;
         Ok(Emulator {
             board: board.name.clone(),
             wire,
             process,
             to_board,
             from_board,
-            pending: Vec::new(),
+            pending: Pending::default(),
             folder,
         })
     }
@@ -186,7 +203,7 @@ impl Emulator {
 
     fn lost(&mut self, reason: &std::io::Error) -> Error {
         // Its pipes close a moment before the emulator has ended.
-        let ended = process::wait(&mut self.process, END_LIMIT);
+        let ended = process::wait(&mut self.process.child, END_LIMIT);
         let printed = console(self.folder.path());
         let problem = match ended {
             Ok(Some(status)) => format!("the emulator ended ({status}){printed}"),
@@ -196,7 +213,7 @@ impl Emulator {
     }
 
     fn check_alive(&mut self) -> Result<()> {
-        if matches!(self.process.try_wait(), Ok(Some(_))) {
+        if matches!(self.process.child.try_wait(), Ok(Some(_))) {
             return Err(self.lost(&ErrorKind::BrokenPipe.into()));
         }
         Ok(())
@@ -206,13 +223,16 @@ impl Emulator {
 impl Link for Emulator {
     fn send(&mut self, mut bytes: &[u8], deadline: Instant) -> Result<()> {
         while !bytes.is_empty() {
+            if Instant::now() >= deadline {
+                return Err(self.lost(&ErrorKind::TimedOut.into()));
+            }
             match self.to_board.write(bytes) {
                 Ok(count) => bytes = bytes.get(count..).unwrap_or_default(),
                 Err(reason) if reason.kind() == ErrorKind::Interrupted => {}
                 Err(reason) if reason.kind() == ErrorKind::WouldBlock => {
                     // The board may be waiting for us to take its answer before it reads on.
                     let mut pending = std::mem::take(&mut self.pending);
-                    let taken = self.take(&mut pending);
+                    let taken = pending.fill(|bytes| self.take(bytes));
                     self.pending = pending;
                     if !taken? {
                         Self::poll(
@@ -223,9 +243,6 @@ impl Link for Emulator {
                         .map_err(|reason| self.lost(&reason))?;
                     }
                     self.check_alive()?;
-                    if Instant::now() >= deadline {
-                        return Err(self.lost(&ErrorKind::TimedOut.into()));
-                    }
                 }
                 Err(reason) => return Err(self.lost(&reason)),
             }
@@ -234,8 +251,7 @@ impl Link for Emulator {
     }
 
     fn receive(&mut self, received: &mut Vec<u8>, deadline: Instant) -> Result<bool> {
-        if !self.pending.is_empty() {
-            received.append(&mut self.pending);
+        if self.pending.empty_into(received) {
             return Ok(true);
         }
         let mut at_end = false;
@@ -271,14 +287,6 @@ impl Link for Emulator {
 
     fn circumstances(&self) -> String {
         console(self.folder.path())
-    }
-}
-
-impl Drop for Emulator {
-    fn drop(&mut self) {
-        // It may be waiting in a read, where it hears no gentler signal.
-        let _ = self.process.kill();
-        let _ = self.process.wait();
     }
 }
 
@@ -325,7 +333,7 @@ fn spawn(
     image: &Path,
     start: &Start<'_>,
     folder: &Path,
-) -> Result<Child> {
+) -> Result<Process> {
     let console = folder.join(CONSOLE);
     let output = File::create(&console).map_err(|reason| Error::writing(&console, &reason))?;
     let messages = output.try_clone().map_err(|reason| Error::writing(&console, &reason))?;
@@ -343,16 +351,16 @@ fn spawn(
     if start.count_instructions {
         command.args(["-icount", &format!("shift={COUNT_SHIFT},align=off,sleep=off")]);
     }
-    command
-        .current_dir(folder)
-        .stdin(Stdio::null())
-        .stdout(output)
-        .stderr(messages)
-        .spawn()
-        .map_err(|reason| {
-            let program = super::setup::EMULATOR;
-            Error::bad_input(program, format!("cannot start it: {reason}"), "run `tinyhero setup`")
-        })
+    command.current_dir(folder).stdin(Stdio::null()).stdout(output).stderr(messages);
+    let failed = |program: &str, reason: std::io::Error| {
+        Error::bad_input(program, format!("cannot start it: {reason}"), "run `tinyhero setup`")
+    };
+    let (child, note) =
+        leftovers::start(&mut command).map_err(|reason| failed(super::setup::EMULATOR, reason))?;
+    let mut process = Process { child, guard: None, _note: note };
+    let guard = Guard::start(process.child.id(), folder).map_err(|reason| failed("sh", reason))?;
+    process.guard = Some(guard);
+    Ok(process)
 }
 
 /// QEMU for `board` with `image`, which may end it and print by semihosting.
@@ -370,6 +378,7 @@ fn command(board: &Board, image: &Path) -> Result<Command> {
         .args(["-machine", &emulation.machine])
         .args(["-nographic", "-monitor", "none"])
         .args(["-semihosting-config", "enable=on,target=native"])
+        .args(sandbox())
         .arg("-kernel")
         .arg(&image)
         .args(&emulation.arguments);
@@ -378,6 +387,22 @@ fn command(board: &Board, image: &Path) -> Result<Command> {
         command.args(["-device", &offer]);
     }
     Ok(command)
+}
+
+/// Options by which the emulator can start no other program, where it has them (on Linux).
+///
+/// Semihosting would start any that the firmware asks for, and the firmware runs models from strangers. None is known to reach that;
+/// this way none could.
+fn sandbox() -> &'static [&'static str] {
+    const OPTIONS: [&str; 2] =
+        ["-sandbox", "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny"];
+    static KNOWN: OnceLock<bool> = OnceLock::new();
+    let known = KNOWN.get_or_init(|| {
+        let mut question = Command::new(super::setup::EMULATOR);
+        let answer = process::run(question.args(OPTIONS).arg("-version"), Duration::from_secs(20));
+        answer.is_ok_and(|finished| finished.status.success())
+    });
+    if *known { &OPTIONS } else { &[] }
 }
 
 /// Opens the pipe to the board as soon as the board has opened its end.
@@ -414,7 +439,10 @@ fn connect(board: &Board, process: &mut Child, folder: &Path, path: &Path) -> Re
 /// What was printed, shortened and ready to be appended to a sentence.
 fn console(folder: &Path) -> String {
     const LONGEST: usize = 300;
-    let text = std::fs::read(folder.join(CONSOLE)).unwrap_or_default();
+    let mut text = Vec::new();
+    if let Ok(file) = File::open(folder.join(CONSOLE)) {
+        let _ = file.take(MOST_CONSOLE_BYTES).read_to_end(&mut text);
+    }
     let text = String::from_utf8_lossy(&text);
     let words = text.split_whitespace().collect::<Vec<_>>().join(" ");
     let words = words.chars().take(LONGEST).collect::<String>();

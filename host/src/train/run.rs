@@ -105,7 +105,7 @@ impl Run {
             let advice = "give the --out folder of `tinyhero train`";
             return Err(Error::bad_input(folder.display(), problem, advice));
         }
-        let options: TrainingOptions = toml::from_str(&artifact::read_text(&path)?)
+        let options: TrainingOptions = toml::from_str(&artifact::read_toml(&path)?)
             .map_err(|reason| Error::bad_input(path.display(), reason, "correct this line"))?;
         options.check()?;
         Ok(options)
@@ -117,7 +117,7 @@ impl Run {
     /// There is none, or its data cannot be opened any more.
     pub fn resume(folder: &Path) -> Result<Self> {
         let options = Self::stored_options(folder)?;
-        let network = artifact::read_text(&folder.join(NETWORK))?;
+        let network = artifact::read_toml(&folder.join(NETWORK))?;
         Self::open(folder, options, Some(&network))
     }
 

@@ -1,4 +1,5 @@
 //! Requests and answers over a link that may lose, repeat or damage bytes: every loss is noticed and asked for again, within a bound.
+//! The bound holds whatever the board sends: each wait looks at its deadline before it takes anything more.
 //!
 //! An answer counts only if its checksum is right and its number is the request's. Requests and answers keep their order, so when the answer
 //! to a later question comes and the one that is waited for has not, it is lost. Such a question is asked when there is silence, since a
@@ -16,7 +17,9 @@ use crate::target::link::Link;
 /// Attempts at one request, whose frames or answers may be lost.
 const ATTEMPTS: u32 = 8;
 /// Longest frame that this program accepts.
-const LONGEST_FRAME: usize = 1 << 20;
+pub(super) const LONGEST_FRAME: usize = 1 << 20;
+/// Questions without an answer after which a board is lost that should have done its work by then.
+const QUESTIONS: u32 = 4;
 /// Longest silence before the board is asked again whether it is there.
 const LONGEST_PATIENCE: Duration = Duration::from_secs(60);
 /// Bytes of a request or a response beside its slices: tags, lengths and counts, generously.
@@ -33,8 +36,19 @@ pub(super) struct Exchange<L> {
     decoder: Decoder,
     /// Bytes that have arrived and not been looked at.
     arrived: Vec<u8>,
+    /// How many of them have been looked at.
+    looked_at: usize,
     /// The frame being received.
     frame: Vec<u8>,
+}
+
+/// How long an answer is waited for.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Patience {
+    /// The longest, repetitions included.
+    pub(super) limit: Duration,
+    /// After how much silence a board that answers no question is lost, for it cannot compute that long.
+    pub(super) silence: Duration,
 }
 
 /// What became of a request.
@@ -65,33 +79,36 @@ impl<L: Link> Exchange<L> {
             sequence: RandomState::new().build_hasher().finish() as u32,
             decoder: Decoder::new(),
             arrived: Vec::new(),
+            looked_at: 0,
             frame: vec![0; LONGEST_FRAME],
         }
     }
 
-    /// Sends a request until it is answered, for `limit` at most. `None` if the answer is none that this program knows.
+    /// Sends a request until it is answered, as long as `patience` allows. `None` if the answer is none that this program knows.
     pub(super) fn ask(
         &mut self,
         request: &Request<'_>,
-        limit: Duration,
+        patience: Patience,
     ) -> Result<Option<Response<'_>>> {
         let sequence = self.next_sequence();
         let encoded = self.encode(request, sequence)?;
-        let deadline = Instant::now() + limit;
+        let started = self.link.now();
+        let deadline = started + patience.limit;
         for attempt in 0..ATTEMPTS {
             self.retries += u64::from(attempt > 0);
             self.link.send(&encoded, deadline)?;
-            match self.wait(sequence, deadline)? {
+            match self.wait(sequence, deadline, patience.silence)? {
                 Outcome::Answer(length) => {
                     let frame = self.frame.get(..length).unwrap_or_default();
                     return Ok(frame::open(frame).and_then(|(_, response)| response));
                 }
-                Outcome::Lost => {}
-                Outcome::Silent => {
+                Outcome::Lost if self.link.now() < deadline => {}
+                Outcome::Lost | Outcome::Silent => {
                     let known = self.link.circumstances();
+                    let waited = self.link.now().saturating_duration_since(started);
                     return Err(Error::check_failed(
                         self.link.place(),
-                        format!("no answer within {:.1} s{known}", limit.as_secs_f64()),
+                        format!("no answer within {:.1} s{known}", waited.as_secs_f64()),
                         "check the connection and try again; if it stays so, the firmware hangs on this model",
                     ));
                 }
@@ -111,9 +128,11 @@ impl<L: Link> Exchange<L> {
     }
 
     /// Waits for the answer to `sequence`.
-    fn wait(&mut self, sequence: u32, deadline: Instant) -> Result<Outcome> {
+    fn wait(&mut self, sequence: u32, deadline: Instant, silence: Duration) -> Result<Outcome> {
         let mut patience = self.link.patience();
         let mut question = None;
+        let mut unanswered = 0;
+        let lost_at = self.link.now().checked_add(silence).unwrap_or(deadline);
         loop {
             let mut damaged = false;
             while let Some(arrived) = self.next_arrived() {
@@ -132,12 +151,22 @@ impl<L: Link> Exchange<L> {
             if damaged {
                 return Ok(Outcome::Lost);
             }
-            let until = patience.map_or(deadline, |silence| deadline.min(Instant::now() + silence));
+            // Looked at each time, since a board that babbles is never silent.
+            let now = self.link.now();
+            if now >= deadline {
+                return Ok(Outcome::Silent);
+            }
+            let until = patience.map_or(deadline, |silence| deadline.min(now + silence));
             if self.link.receive(&mut self.arrived, until)? {
                 continue;
             }
+            let now = self.link.now();
             match patience {
-                Some(silence) if Instant::now() < deadline => {
+                Some(silence) if now < deadline => {
+                    if unanswered >= QUESTIONS && now >= lost_at {
+                        return Ok(Outcome::Silent);
+                    }
+                    unanswered += 1;
                     let number = self.next_sequence();
                     let encoded = self.encode(&Request::Usage, number)?;
                     self.link.send(&encoded, deadline)?;
@@ -151,10 +180,15 @@ impl<L: Link> Exchange<L> {
 
     /// The next frame in what has arrived, in `self.frame`.
     fn next_arrived(&mut self) -> Option<Arrived> {
-        let (used, progress) = self.decoder.feed(&self.arrived, &mut self.frame);
-        self.arrived.drain(..used);
+        let new = self.arrived.get(self.looked_at..).unwrap_or_default();
+        let (used, progress) = self.decoder.feed(new, &mut self.frame);
+        self.looked_at += used;
         let length = match progress {
-            Progress::More => return None,
+            Progress::More => {
+                self.arrived.clear();
+                self.looked_at = 0;
+                return None;
+            }
             Progress::Frame(length) => length,
             Progress::Dropped => 0,
         };

@@ -12,6 +12,14 @@ const ROUNDS: u32 = 4;
 /// Where a model file has its own checksum, which is its digest.
 const DIGEST_PLACE: std::ops::Range<usize> = 28..32;
 
+/// Why an update has to be begun again.
+enum Setback {
+    /// The board refuses to go on.
+    Refused(Refusal),
+    /// The board has another number of bytes than were sent.
+    Written { said: usize, expected: usize },
+}
+
 /// How long a model that is sent is to stay.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Keep {
@@ -41,18 +49,28 @@ impl<L: Link> Client<L> {
         keep: Keep,
         progress: &mut dyn FnMut(usize),
     ) -> Result<u32> {
-        let mut last = Refusal::NoUpdate;
+        let mut last = Setback::Refused(Refusal::NoUpdate);
         for _ in 0..ROUNDS {
             match self.update_once(file, keep, progress)? {
-                Ok(digest) => {
-                    self.greet()?;
-                    return Ok(digest);
+                Ok(digest) if self.greet()?.model == Ok(digest) => return Ok(digest),
+                Ok(_) => {
+                    return Err(
+                        self.failed("says that it uses the new model, and greets with another")
+                    );
                 }
-                Err(refusal @ (Refusal::NoUpdate | Refusal::Write)) => last = refusal,
-                Err(refusal) => return Err(self.refused(refusal)),
+                Err(setback @ Setback::Refused(Refusal::NoUpdate | Refusal::Write)) => {
+                    last = setback
+                }
+                Err(Setback::Refused(refusal)) => return Err(self.refused(refusal)),
+                Err(setback @ Setback::Written { .. }) => last = setback,
             }
         }
-        Err(self.refused(last))
+        Err(match last {
+            Setback::Refused(refusal) => self.refused(refusal),
+            Setback::Written { said, expected } => self.failed(format!(
+                "does not get on with the update: it has {said} bytes where {expected} were sent"
+            )),
+        })
     }
 
     fn update_once(
@@ -60,7 +78,7 @@ impl<L: Link> Client<L> {
         file: &[u8],
         keep: Keep,
         progress: &mut dyn FnMut(usize),
-    ) -> Result<std::result::Result<u32, Refusal>> {
+    ) -> Result<std::result::Result<u32, Setback>> {
         let length = u32::try_from(file.len()).ok();
         let digest = file.get(DIGEST_PLACE).and_then(|bytes| bytes.try_into().ok());
         let (Some(length), Some(digest)) = (length, digest.map(u32::from_le_bytes)) else {
@@ -70,26 +88,41 @@ impl<L: Link> Client<L> {
                 "make it with `tinyhero quantize`",
             ));
         };
-        let part_bytes = payload_bytes(self.information().frame_bytes) & !(RECORD_ROOM - 1);
+        let part_bytes = payload_bytes(self.exchange.frame_bytes) & !(RECORD_ROOM - 1);
+        // Where the next part must begin; the first answer says how much of this file there is from an update before.
+        let mut expected = None;
         let mut request = Request::BeginUpdate { length, digest };
         loop {
-            let written = match self.ask(&request, 1, |response| match response {
+            let written = match self.ask(&request, self.unknown(), |response| match response {
                 Response::Update { written } => Some(*written),
                 _ => None,
             })? {
                 Ok(written) => written as usize,
-                Err(refusal) => return Ok(Err(refusal)),
+                Err(refusal) => return Ok(Err(Setback::Refused(refusal))),
             };
+            let gets_on = match expected {
+                Some(expected) => written == expected,
+                None => {
+                    written == file.len()
+                        || (written < file.len() && written.is_multiple_of(RECORD_ROOM))
+                }
+            };
+            if !gets_on {
+                let expected = expected.unwrap_or(file.len());
+                return Ok(Err(Setback::Written { said: written, expected }));
+            }
             progress(written);
             let rest = file.get(written..).unwrap_or_default();
             let Some(bytes) = rest.chunks(part_bytes.max(RECORD_ROOM)).next() else { break };
+            expected = Some(written + bytes.len());
             request = Request::WriteUpdate { digest, offset: written as u32, bytes };
         }
         // It validates the model and may run one inference.
         let request = Request::FinishUpdate { digest, commit: keep == Keep::Committed };
-        self.ask(&request, 2, |response| match response {
+        let activated = self.ask(&request, self.unknown(), |response| match response {
             Response::Activated { digest: now } if *now == digest => Some(digest),
             _ => None,
-        })
+        })?;
+        Ok(activated.map_err(Setback::Refused))
     }
 }

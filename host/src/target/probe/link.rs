@@ -8,7 +8,7 @@ use probe_rs::{Core, Session};
 use super::{Log, failure};
 use crate::error::{Error, Result};
 use crate::target::board::Board;
-use crate::target::link::Link;
+use crate::target::link::{Link, Pending};
 
 /// Upward channel of the log; the firmware's `rtt.rs` has the same numbers.
 const LOG: usize = 0;
@@ -28,7 +28,7 @@ pub struct ProbeLink {
     channels: Rtt,
     log: Option<Log>,
     /// Taken while sending, so that neither end waits for the other.
-    pending: Vec<u8>,
+    pending: Pending,
 }
 
 impl ProbeLink {
@@ -49,7 +49,7 @@ impl ProbeLink {
                 "build and write it again with `tinyhero flash --firmware`",
             ));
         }
-        Ok(Self { session, board: board.name.clone(), channels, log, pending: Vec::new() })
+        Ok(Self { session, board: board.name.clone(), channels, log, pending: Pending::default() })
     }
 
     /// Does one thing with the channels. A running core needs no stop for it.
@@ -93,6 +93,13 @@ impl ProbeLink {
 impl Link for ProbeLink {
     fn send(&mut self, mut bytes: &[u8], deadline: Instant) -> Result<()> {
         while !bytes.is_empty() {
+            if Instant::now() >= deadline {
+                return Err(Error::check_failed(
+                    &self.board,
+                    "the board does not take the request",
+                    "see with --log whether the firmware has stopped, and power the board off and on",
+                ));
+            }
             let count = self.with(|channels, core| match channels.down_channel(DOWN) {
                 Some(channel) => channel.write(core, bytes),
                 None => Ok(0),
@@ -101,16 +108,9 @@ impl Link for ProbeLink {
             if count == 0 {
                 // The board may be waiting for us to take its answer before it reads on.
                 let mut pending = std::mem::take(&mut self.pending);
-                let taken = self.take(&mut pending);
+                let taken = pending.fill(|bytes| self.take(bytes));
                 self.pending = pending;
                 if !taken? {
-                    if Instant::now() >= deadline {
-                        return Err(Error::check_failed(
-                            &self.board,
-                            "the board does not take the request",
-                            "see with --log whether the firmware has stopped, and power the board off and on",
-                        ));
-                    }
                     std::thread::sleep(POLL);
                 }
             }
@@ -119,8 +119,7 @@ impl Link for ProbeLink {
     }
 
     fn receive(&mut self, received: &mut Vec<u8>, deadline: Instant) -> Result<bool> {
-        if !self.pending.is_empty() {
-            received.append(&mut self.pending);
+        if self.pending.empty_into(received) {
             return Ok(true);
         }
         loop {
