@@ -133,7 +133,7 @@ fn no_board_that_lies_hangs_the_host_or_is_believed() {
     let count = |what: usize| tally[what].fetch_add(1, Ordering::Relaxed);
     (0..BOARDS).into_par_iter().for_each(|number| {
         let mut random = Generator::new(number, 0xB0A2D);
-        let mut share = || if random.chance(2) { 1 << random.below(8) } else { 0 };
+        let mut share = || if random.chance(6) { 1 << random.below(8) } else { 0 };
         let habits = Habits {
             lies: share() * 2,
             evades: share() / 4,
