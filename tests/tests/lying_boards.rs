@@ -18,7 +18,6 @@ use tinyhero::dataset::Split;
 use tinyhero::integer::{self, Evaluation};
 use tinyhero::target::board::{self, Board};
 use tinyhero::target::client::{Client, Keep};
-use tinyhero::target::link::Link;
 use tinyhero::verify::{Counts, compare};
 use tinyhero_common::model::Model;
 use tinyhero_common::network::SelfTestInput;
@@ -182,7 +181,7 @@ fn no_board_that_lies_hangs_the_host_or_is_believed() {
         started.elapsed()
     );
     // All kinds must occur, or this shows nothing.
-    assert!([no_greeting, agree, differ, given_up, updated].iter().all(|&count| count > 100));
+    assert!([no_greeting, agree, differ, given_up, updated].iter().all(|&count| count > 40));
 }
 
 /// A client that has greeted an honest board, which then takes to its `habits`.

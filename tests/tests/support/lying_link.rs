@@ -167,7 +167,7 @@ impl<'a> LyingLink<'a> {
             return;
         }
         let place = self.random.below(bytes.len() as u32) as usize;
-        match self.random.below(5) {
+        match self.random.below(12) {
             0 => bytes.clear(),
             1 => bytes.truncate(place),
             2 => bytes.extend(vec![0x11; place + 1]),
