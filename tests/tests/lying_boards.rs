@@ -18,7 +18,6 @@ use tinyhero::dataset::Split;
 use tinyhero::integer::{self, Evaluation};
 use tinyhero::target::board::{self, Board};
 use tinyhero::target::client::{Client, Keep};
-use tinyhero::target::link::Link;
 use tinyhero::verify::{Counts, compare};
 use tinyhero_common::model::Model;
 use tinyhero_common::network::SelfTestInput;
@@ -133,7 +132,7 @@ fn no_board_that_lies_hangs_the_host_or_is_believed() {
     let count = |what: usize| tally[what].fetch_add(1, Ordering::Relaxed);
     (0..BOARDS).into_par_iter().for_each(|number| {
         let mut random = Generator::new(number, 0xB0A2D);
-        let mut share = || if random.chance(2) { 1 << random.below(8) } else { 0 };
+        let mut share = || if random.chance(6) { 1 << random.below(8) } else { 0 };
         let habits = Habits {
             lies: share() * 2,
             evades: share() / 4,
@@ -182,7 +181,7 @@ fn no_board_that_lies_hangs_the_host_or_is_believed() {
         started.elapsed()
     );
     // All kinds must occur, or this shows nothing.
-    assert!([no_greeting, agree, differ, given_up, updated].iter().all(|&count| count > 100));
+    assert!([no_greeting, agree, differ, given_up, updated].iter().all(|&count| count > 40));
 }
 
 /// A client that has greeted an honest board, which then takes to its `habits`.

@@ -159,15 +159,15 @@ impl<'a> LyingLink<'a> {
 
     /// Now and then something else than the right number.
     fn bend(&mut self, lies: bool, right: u64) -> u64 {
-        if lies && self.random.chance(3) { self.edge(right) } else { right }
+        if lies && self.random.chance(5) { self.edge(right) } else { right }
     }
 
     fn bend_bytes(&mut self, lies: bool, bytes: &mut Vec<u8>) {
-        if !lies || self.random.chance(2) || bytes.is_empty() {
+        if !lies || self.random.chance(8) || bytes.is_empty() {
             return;
         }
         let place = self.random.below(bytes.len() as u32) as usize;
-        match self.random.below(5) {
+        match self.random.below(12) {
             0 => bytes.clear(),
             1 => bytes.truncate(place),
             2 => bytes.extend(vec![0x11; place + 1]),
@@ -184,7 +184,7 @@ impl<'a> LyingLink<'a> {
         let mut frame = frame::encode(response, sequence, &mut room).unwrap_or_default().to_vec();
         if self.chance(self.habits.damages) && !frame.is_empty() {
             let place = self.random.below(frame.len() as u32) as usize;
-            if self.random.chance(2) { frame.truncate(place) } else { frame[place] ^= 0x20 }
+            if self.random.chance(8) { frame.truncate(place) } else { frame[place] ^= 0x20 }
         }
         let late = self.chance(self.habits.late);
         let delay = self.limit * 2 / 256 * if late { self.random.below(256) } else { 0 };
