@@ -56,7 +56,7 @@ impl core::fmt::Display for Slot {
 /// What makes the model in a slot count.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Record {
-    /// Grows by one from update to update; of two valid slots the higher number is the newer.
+    /// Grows by one from update to update, and from the highest number to 0; see [`Record::is_newer_than`].
     pub sequence: u32,
     /// Length of the model file in bytes.
     pub length: u32,
@@ -65,6 +65,20 @@ pub struct Record {
 }
 
 impl Record {
+    /// Whether this one was made after `other`. Numbers go round: the newer one is less than 2^31 steps ahead, so that a successor is newer
+    /// whatever number a programmer has put into the other slot. Of two that are just 2^31 apart neither is.
+    pub const fn is_newer_than(self, other: Self) -> bool {
+        self.sequence.wrapping_sub(other.sequence).cast_signed() > 0
+    }
+
+    /// The number that makes a record newer than the one in the other slot, which is all that it is compared with.
+    pub const fn sequence_after(other: Option<Self>) -> u32 {
+        match other {
+            Some(other) => other.sequence.wrapping_add(1),
+            None => 1,
+        }
+    }
+
     /// The record as it stands in the slot.
     pub fn to_bytes(self) -> [u8; RECORD_BYTES] {
         let words = [MAGIC, LAYOUT_VERSION, self.sequence, self.length, self.digest, 0, 0, 0];
@@ -116,6 +130,17 @@ mod tests {
             assert_eq!(Record::read(&slot), None, "bit {bit}");
             slot[768 + bit / 8] ^= 1 << (bit % 8);
         }
+    }
+
+    #[test]
+    fn a_successor_is_newer_whatever_the_number() {
+        for sequence in [0, 1, 7, i32::MAX as u32, 1 << 31, u32::MAX - 1, u32::MAX] {
+            let older = Record { sequence, length: 0, digest: 0 };
+            let newer = Record { sequence: Record::sequence_after(Some(older)), ..older };
+            assert!(newer.is_newer_than(older) && !older.is_newer_than(newer), "{sequence}");
+            assert!(!older.is_newer_than(older));
+        }
+        assert_eq!(Record::sequence_after(None), 1);
     }
 
     #[test]

@@ -22,7 +22,7 @@ pub trait Clock {
     /// Sets the count to zero, so that equal work gives an equal count whatever ran before.
     fn restart(&mut self);
 
-    /// Ticks since [`Clock::restart`], without wrapping within any run that ends.
+    /// Ticks since [`Clock::restart`]; each clock says how many it can count.
     fn elapsed(&self) -> u64;
 }
 

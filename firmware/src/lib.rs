@@ -12,6 +12,7 @@ mod fmt;
 #[cfg(feature = "defmt")]
 mod log;
 
+pub mod access_port;
 pub mod activity;
 #[cfg(target_os = "none")]
 pub mod alignment;

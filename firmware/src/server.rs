@@ -12,6 +12,7 @@ use embedded_hal::digital::OutputPin;
 use embedded_io::{Read, Write};
 use tinyhero_common::kernel::Kernels;
 use tinyhero_common::message::{Refusal, Response};
+use tinyhero_common::model::{LoadError, Reason};
 use tinyhero_common::slot::{Record, Slot};
 
 use crate::clock::Clock;
@@ -137,6 +138,10 @@ fn choose<
     slots: &mut Slots<F>,
     buffers: &mut Buffers<N>,
 ) {
+    // What was erased since it could not be read may have been the newest model, or its record.
+    if slots.has_lost() {
+        session.passed_over = Some(LoadError { reason: Reason::Checksum, layer: None }.into());
+    }
     let [newest, older] = slots.newest_first();
     let placed = match slots.record(Slot::A) {
         Some(_) => None,
@@ -148,6 +153,8 @@ fn choose<
         match session.examine(engine, slots.file(slot), digest, digest.is_some(), buffers) {
             Ok(()) => return slots.settle(Some(slot)),
             // The newest one's fault is the one to tell of.
+            // Nothing was passed over where nothing lies.
+            Err(Refusal::NoModel) if digest.is_none() => {}
             Err(refusal) => _ = session.passed_over.get_or_insert(refusal),
         }
     }

@@ -20,15 +20,29 @@ use tinyhero_common::slot::{Record, Slot, room};
 pub use fixed::Fixed;
 pub use idle::IdleSlot;
 #[cfg(target_os = "none")]
-pub use nvmc::Nvmc;
+pub use nvmc::{Nvmc, flash_bytes as nvmc_flash_bytes};
 pub use ram_flash::RamFlash;
 #[cfg(target_os = "none")]
-pub use region::take_region;
+pub use region::{take_region, take_region_within};
 
 /// Flash whose content also lies in the address space.
 pub trait MappedFlash: NorFlash {
     /// The whole content.
     fn bytes(&self) -> &[u8];
+
+    /// Whether something in it could not be read at start and was erased.
+    fn has_lost(&self) -> bool {
+        false
+    }
+}
+
+/// Whether `length` bytes from `start` on lie before `end`.
+#[cfg(any(target_os = "none", test))]
+const fn lies_before(start: u32, length: u32, end: u32) -> bool {
+    match start.checked_add(length) {
+        Some(last) => last <= end,
+        None => false,
+    }
 }
 
 /// An update that has begun.
@@ -130,11 +144,16 @@ impl<F: MappedFlash> Slots<F> {
         Record::read(self.flash(slot).bytes())
     }
 
+    /// Whether something in either slot could not be read at start and was erased.
+    pub fn has_lost(&self) -> bool {
+        self.a.has_lost() || self.b.has_lost()
+    }
+
     /// The slots with a record, newest first.
     pub fn newest_first(&self) -> [Option<(Slot, Record)>; 2] {
         let [a, b] = Slot::BOTH.map(|slot| self.record(slot).map(|record| (slot, record)));
         match (a, b) {
-            (Some((_, older)), Some((_, newer))) if newer.sequence > older.sequence => [b, a],
+            (Some((_, older)), Some((_, newer))) if newer.is_newer_than(older) => [b, a],
             _ => [a, b],
         }
     }
@@ -170,9 +189,8 @@ impl<F: MappedFlash> Slots<F> {
     pub fn commit(&mut self) -> bool {
         let slot = self.idle();
         let Some(update) = self.update.take() else { return false };
-        let newest = self.record(slot.other()).map_or(0, |record| record.sequence);
         let record = Record {
-            sequence: newest.saturating_add(1),
+            sequence: Record::sequence_after(self.record(slot.other())),
             length: update.length,
             digest: update.digest,
         };
@@ -191,5 +209,19 @@ impl<F: MappedFlash> Slots<F> {
     /// Gives up the update of this digest, if it is under way, after its model was refused.
     pub fn give_up(&mut self, digest: u32) {
         self.update = self.update.filter(|update| update.digest != digest);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::lies_before;
+
+    #[test]
+    fn a_region_beyond_the_flash_is_told() {
+        // A chip with 1 MB, and its sibling with half of it.
+        assert!(lies_before(0x0804_0000, 0xC_0000, 0x0810_0000));
+        assert!(!lies_before(0x0804_0000, 0xC_0000, 0x0808_0000));
+        assert!(!lies_before(0x0804_0000, 0xC_0001, 0x0810_0000));
+        assert!(!lies_before(u32::MAX, 2, u32::MAX));
     }
 }

@@ -4,13 +4,14 @@ use std::path::Path;
 
 use probe_rs::probe::Probe;
 use serde::Serialize;
-use tinyhero_common::model::Model;
-use tinyhero_common::slot::{self, Record, Slot};
+use tinyhero_common::model::{HEADER_BYTES, Model, file_bytes};
+use tinyhero_common::slot::{self, RECORD_BYTES, Record, Slot};
 
 use crate::error::{Error, Result};
 use crate::target::board::{Board, Region};
 use crate::target::client::Client;
-use crate::target::probe::{Attached, Log, Part, ProbeLink, Step, firmware_parts};
+use crate::target::probe::{Amounts, Attached, Log, Part, ProbeLink, Step, firmware_parts};
+use crate::target::slots;
 use crate::verify::INFERENCE_LIMIT;
 
 /// What is to be written.
@@ -33,10 +34,9 @@ pub struct Flashed {
     pub board: String,
     /// The chip's name in probe-rs.
     pub chip: String,
-    /// Bytes that were written; what was on the board already does not count.
-    pub written: u64,
-    /// Bytes that were read back and are what they should be.
-    pub verified: u64,
+    /// What was done to the chip's flash.
+    #[serde(flatten)]
+    pub amounts: Amounts,
     /// Version of the firmware that answered.
     pub firmware: String,
     /// Digest of the model that the board uses, if it has one.
@@ -70,7 +70,7 @@ pub fn flash(
     if let Some(file) = request.model {
         parts.extend(model_parts(&mut attached, board, file, request.slot)?);
     }
-    let written = attached.flash(&parts, progress)?;
+    let amounts = attached.flash(&parts, progress)?;
     let mut client = Client::connect(attached.start(request.image, log)?, INFERENCE_LIMIT)?;
     let information = client.information().clone();
     if information.board != board.name {
@@ -114,8 +114,7 @@ pub fn flash(
     let flashed = Flashed {
         board: board.name.clone(),
         chip: board.probe_rs_chip.clone().unwrap_or_default(),
-        written,
-        verified: parts.iter().map(|part| part.bytes.len() as u64).sum(),
+        amounts,
         firmware: information.firmware,
         digest: information.model.ok(),
         self_test,
@@ -188,57 +187,101 @@ fn model_parts(
     file: &[u8],
     slot: Option<Slot>,
 ) -> Result<Vec<Part>> {
-    let part =
-        |region: Region| Part { name: "model", address: region.address, bytes: file.to_vec() };
+    let part = |region: Region| Part {
+        name: "model",
+        address: region.address,
+        bytes: file.to_vec(),
+        seals: false,
+    };
     if !board.memory.model_writable {
         return Ok(vec![part(board.memory.model)]);
     }
-    let [a, b] = [read_record(attached, board, Slot::A)?, read_record(attached, board, Slot::B)?];
-    let (newest, sequence) = match (a, b) {
-        (None, None) => (None, 0),
-        (Some(a), None) => (Some((Slot::A, a)), a.sequence),
-        (None, Some(b)) => (Some((Slot::B, b)), b.sequence),
-        (Some(a), Some(b)) if b.sequence > a.sequence => (Some((Slot::B, b)), b.sequence),
-        (Some(a), Some(_)) => (Some((Slot::A, a)), a.sequence),
-    };
-    let digest = Model::load(file).map(|model| model.digest()).ok();
-    let place = |slot, record: Record| {
-        let region = slot_region(board, slot);
-        let address = region.address + slot::room(region.bytes as usize) as u32;
-        let record = Part { name: "model's record", address, bytes: record.to_bytes().to_vec() };
-        vec![part(region), record]
-    };
-    match newest {
+    let records = [read_record(attached, board, Slot::A)?, read_record(attached, board, Slot::B)?];
+    let used = slot_in_use(attached, board, records)?;
+    let digest = Model::load(file).map(|model| model.digest()).unwrap_or_default();
+    let (slot, record) = match used {
         // There already, if its bytes are: nothing will be written then.
-        Some((there, record))
-            if Some(record.digest) == digest && slot.is_none_or(|wanted| wanted == there) =>
+        Some((there, Some(record)))
+            if record.digest == digest && slot.is_none_or(|wanted| wanted == there) =>
         {
-            Ok(place(there, record))
+            (there, record)
         }
         _ => {
-            let idle = newest.map_or(Slot::A, |(used, _)| used.other());
-            let record = Record {
-                sequence: sequence.saturating_add(1),
-                length: file.len() as u32,
-                digest: digest.unwrap_or_default(),
-            };
-            Ok(place(slot.unwrap_or(idle), record))
+            let idle = used.map_or(Slot::A, |(used, _)| used.other());
+            let slot = slot.unwrap_or(idle);
+            (slot, slots::record_for(slot, records, file.len() as u32, digest))
+        }
+    };
+    let region = slot_region(board, slot);
+    let address = region.address + slot::room(region.bytes as usize) as u32;
+    let bytes = record.to_bytes().to_vec();
+    Ok(vec![part(region), Part { name: "model's record", address, bytes, seals: true }])
+}
+
+/// The slot whose model the board uses at its next start, as far as that can be told without running it: the newest whose file is whole;
+/// without one, slot a if a whole file lies there and no record.
+fn slot_in_use(
+    attached: &mut Attached,
+    board: &Board,
+    records: [Option<Record>; 2],
+) -> Result<Option<(Slot, Option<Record>)>> {
+    let [a, b] = records;
+    let of = |slot| match slot {
+        Slot::A => a,
+        Slot::B => b,
+    };
+    if let Some(newest) = slots::newest(records) {
+        for slot in [newest, newest.other()] {
+            if let Some(record) = of(slot)
+                && stored_model(attached, board, slot, record.length as usize)?
+                    == Some(record.digest)
+            {
+                return Ok(Some((slot, Some(record))));
+            }
         }
     }
+    if a.is_some() {
+        return Ok(None);
+    }
+    let region = slot_region(board, Slot::A);
+    let mut header = [0; HEADER_BYTES];
+    let unreadable = attached.read_flash(region.address, &mut header)?;
+    // Where the file ends is all that the header is asked for; the rest is looked at when all of it is there.
+    let mut bytes = vec![0; slot::room(region.bytes as usize)];
+    let (front, _) = bytes.split_at_mut(HEADER_BYTES);
+    front.copy_from_slice(&header);
+    let Ok(length) = file_bytes(&bytes) else { return Ok(None) };
+    if !unreadable.is_empty() {
+        return Ok(None);
+    }
+    let placed = stored_model(attached, board, Slot::A, length)?;
+    Ok(placed.map(|_| (Slot::A, None)))
+}
+
+/// The digest of the model file of `length` bytes at the start of a slot; `None` if it is none.
+fn stored_model(
+    attached: &mut Attached,
+    board: &Board,
+    slot: Slot,
+    length: usize,
+) -> Result<Option<u32>> {
+    let mut file = vec![0; length];
+    let unreadable = attached.read_flash(slot_region(board, slot).address, &mut file)?;
+    let model = Model::load(&file).ok().filter(|_| unreadable.is_empty());
+    Ok(model.map(|model| model.digest()))
 }
 
 fn read_record(attached: &mut Attached, board: &Board, slot: Slot) -> Result<Option<Record>> {
-    let region = slot_region(board, slot);
-    let mut bytes = vec![0; region.bytes as usize];
-    let room = slot::room(bytes.len());
-    // Only the record counts; the file before it need not be read.
-    attached.read(region.address + room as u32, &mut bytes[room..])?;
-    Ok(Record::read(&bytes))
+    let region_bytes = board.memory.model.bytes;
+    let mut bytes = [0; RECORD_BYTES];
+    let offset = slots::record_offset(region_bytes, slot);
+    let unreadable = attached.read_flash(board.memory.model.address + offset, &mut bytes)?;
+    Ok(slots::record(&bytes, region_bytes).filter(|_| unreadable.is_empty()))
 }
 
 fn check_firmware(attached: &mut Attached, board: &Board, firmware: &[Part]) -> Result<()> {
     for part in firmware {
-        if let Some(address) = attached.first_difference(part, &mut |_| {})? {
+        if let Some(address) = attached.first_difference(part.address, &part.bytes, &mut |_| {})? {
             return Err(Error::bad_input(
                 &board.name,
                 format_args!("the board has another firmware (at {address:#010x} it differs)"),

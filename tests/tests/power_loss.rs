@@ -19,10 +19,10 @@ use rayon::prelude::*;
 use tinyhero::target::slots::{self, record, record_offset};
 use tinyhero_common::kernel::Portable;
 use tinyhero_common::message::{Refusal, Request};
-use tinyhero_common::model::Model;
+use tinyhero_common::model::{LoadError, Model, Reason};
 use tinyhero_common::network::{LayerDigests, SelfTestInput, run};
 use tinyhero_common::packing::BitWidth;
-use tinyhero_common::slot::{RECORD_BYTES, Slot};
+use tinyhero_common::slot::{RECORD_BYTES, Record, Slot};
 use tinyhero_firmware::activity::NoPin;
 use tinyhero_firmware::clock::NoClock;
 use tinyhero_firmware::engine::Engine;
@@ -114,17 +114,28 @@ struct Kind<const PAGE: usize, const UNIT: usize> {
 impl<const PAGE: usize, const UNIT: usize> Kind<PAGE, UNIT> {
     /// Switches the board on, lets it answer `requests` and switches it off.
     fn run(&self, memory: &mut Memory, power: &Power, requests: &[Request<'_>]) -> Vec<Answer> {
+        self.run_after_loss(memory, power, false, requests)
+    }
+
+    /// The same where something in the second slot may have been erased at start since it could not be read.
+    fn run_after_loss(
+        &self,
+        memory: &mut Memory,
+        power: &Power,
+        has_lost: bool,
+        requests: &[Request<'_>],
+    ) -> Vec<Answer> {
         let frames = requests.iter().zip(1..).flat_map(|(request, number)| encode(request, number));
         let mut link =
             Playback { sent: frames.collect::<Vec<u8>>().into_iter(), answered: Vec::new() };
         let (a, b) = memory.split_at_mut(self.slot_bytes);
-        let flash = |slot| SimulatedFlash::<PAGE, UNIT>::new(slot, power);
+        let flash = |slot, has_lost| SimulatedFlash::<PAGE, UNIT>::new(slot, power, has_lost);
         let server = Server {
             board: "simulated",
             link: &mut link,
             clock: NoClock,
             activity: NoPin,
-            slots: Slots::new(flash(a), flash(b)),
+            slots: Slots::new(flash(a, false), flash(b, has_lost)),
             stack_high_water: || 0,
         };
         let mut engine = Box::new(Engine::<Portable, ARENA_BYTES>::new(Portable));
@@ -143,8 +154,8 @@ impl<const PAGE: usize, const UNIT: usize> Kind<PAGE, UNIT> {
         let answers = self.run(memory, &power, &[Request::Hello, run]);
         assert_eq!(power.operations(), 0, "{}: a start writes to flash", self.name);
         let digest = match answers[0] {
-            Answer::Hello(Ok(digest)) => digest,
-            Answer::Hello(Err(_)) => return None,
+            Answer::Hello(Ok(digest), _) => digest,
+            Answer::Hello(Err(_), _) => return None,
             _ => panic!("{}: {:?}", self.name, answers[0]),
         };
         let model = models.iter().find(|model| model.digest == digest).expect("a known model");
@@ -274,6 +285,13 @@ fn whatever_moment_the_power_fails_at_the_old_model_or_the_new_one_runs() {
             blank: 0xFF,
         }
         .cut_everywhere(&models),
+        // As the driver has it: only the large sectors, a word at a time.
+        Kind::<131_072, 4> {
+            name: "STM32F4, 128 kB sectors, 4-byte words",
+            slot_bytes: 256 << 10,
+            blank: 0xFF,
+        }
+        .cut_everywhere(&models),
         Kind::<131_072, 32> {
             name: "STM32H7, 128 kB sectors, 32 bytes",
             slot_bytes: 128 << 10,
@@ -306,7 +324,7 @@ fn a_model_that_fails_its_self_test_is_never_committed() {
     let answers = kind.run(&mut memory, &power, &requests);
     let [.., finished, hello] = answers.as_slice() else { panic!("{answers:?}") };
     assert_eq!(*finished, Answer::Refused(Refusal::SelfTest));
-    assert_eq!(*hello, Answer::Hello(Ok(good.digest)));
+    assert_eq!(*hello, Answer::Hello(Ok(good.digest), None));
     assert_eq!(kind.restart(&mut memory, &[&good]).unwrap().digest, good.digest);
 }
 
@@ -339,6 +357,69 @@ fn a_newer_model_that_fails_its_self_test_is_rolled_back_at_start() {
     memory[image.record_offset as usize..][..RECORD_BYTES].copy_from_slice(&image.record);
     memory[kind.slot_bytes..].fill(0xFF);
     assert_eq!(kind.restart(&mut memory, &[&last]).unwrap().digest, last.digest);
+}
+
+#[test]
+fn an_empty_board_has_passed_over_nothing() {
+    for blank in [0xFF, 0] {
+        let kind = Kind::<4096, 4> { name: "nRF52", slot_bytes: 16 << 10, blank };
+        let mut memory = vec![blank; 2 * kind.slot_bytes];
+        let power = Power::new(None, 0);
+        let answers = kind.run(&mut memory, &power, &[Request::Hello]);
+        assert_eq!(answers, [Answer::Hello(Err(Refusal::NoModel), None)]);
+        // A file that lies there and is none is told of.
+        memory[..4].copy_from_slice(b"HERO");
+        let answers = kind.run(&mut memory, &power, &[Request::Hello]);
+        let [Answer::Hello(Err(refused), Some(passed_over))] = answers[..] else {
+            panic!("{answers:?}")
+        };
+        assert!(refused == passed_over && refused != Refusal::NoModel, "{refused}");
+    }
+}
+
+/// It may have been the newest model.
+#[test]
+fn what_was_erased_since_it_could_not_be_read_is_told_until_the_next_update() {
+    let kind = Kind::<131_072, 32> { name: "STM32H7", slot_bytes: 128 << 10, blank: 0xFF };
+    let [old, new] = [BitWidth::Four, BitWidth::Eight].map(Known::new);
+    let mut memory = vec![0xFF; 2 * kind.slot_bytes];
+    let power = Power::new(None, 0);
+    assert!(kind.update(&mut memory, &power, None, &old));
+    let damaged = Some(LoadError { reason: Reason::Checksum, layer: None }.into());
+    let mut requests = vec![Request::Hello];
+    requests.extend(update_requests(&new.file, new.digest, PART_BYTES));
+    requests.push(Request::Hello);
+    let mut again = memory.clone();
+    let answers = kind.run_after_loss(&mut again, &power, true, &requests);
+    assert_eq!(answers.first(), Some(&Answer::Hello(Ok(old.digest), damaged)));
+    assert_eq!(answers.last(), Some(&Answer::Hello(Ok(new.digest), None)));
+    // Nothing is left.
+    memory.fill(0xFF);
+    let answers = kind.run_after_loss(&mut memory, &power, true, &[Request::Hello]);
+    assert_eq!(answers, [Answer::Hello(Err(damaged.unwrap()), damaged)]);
+}
+
+/// A programmer may have given a record any number, the highest included.
+#[test]
+fn an_update_is_newer_than_the_model_with_the_highest_number() {
+    let kind = Kind::<4096, 4> { name: "nRF52", slot_bytes: 16 << 10, blank: 0xFF };
+    let models = [BitWidth::Four, BitWidth::Eight, BitWidth::Two].map(Known::new);
+    for sequence in [0, (1 << 31) - 1, 1 << 31, u32::MAX - 1, u32::MAX] {
+        let mut memory = vec![0xFF; 2 * kind.slot_bytes];
+        let [first, ..] = &models;
+        let length = first.file.len() as u32;
+        let record = Record { sequence, length, digest: first.digest };
+        memory[..first.file.len()].copy_from_slice(&first.file);
+        let place = record_offset(memory.len() as u32, Slot::A) as usize;
+        memory[place..][..RECORD_BYTES].copy_from_slice(&record.to_bytes());
+        let mut old = first;
+        for new in models.iter().cycle().skip(1).take(4) {
+            assert!(kind.update(&mut memory, &Power::new(None, 0), Some(old), new));
+            let runs = kind.restart(&mut memory, &[old, new]).map(|model| model.digest);
+            assert_eq!(runs, Some(new.digest), "after {sequence}");
+            old = new;
+        }
+    }
 }
 
 /// The same model with one bit of its last weights flipped and the checksum repaired.

@@ -11,6 +11,7 @@ use embedded_storage::nor_flash::{NorFlash, NorFlashErrorKind, ReadNorFlash};
 use flash_update::update_both_slots;
 use stm32_controller::{Chip, Controller, Simulated};
 use stm32h7_controller::H7Controller;
+use tinyhero::target::board;
 use tinyhero_firmware::slot::MappedFlash;
 use tinyhero_firmware::slot::stm32::{F4, Family, H7, L4, Stm32Flash};
 
@@ -152,7 +153,9 @@ fn sectors_of_the_h7_that_cannot_be_read_are_erased_and_no_others() {
             controller.damage(damaged);
         }
         let mut flash = Stm32Flash::<_, H7>::new(controller);
+        assert!(!flash.has_lost());
         assert_eq!(flash.erase_unreadable(), Ok(()));
+        assert!(flash.has_lost());
         for (index, sector) in flash.bytes().chunks(SECTOR).enumerate() {
             let expected = if [0, 1, 2, 6].contains(&index) { 0xFF } else { 0x5A };
             assert!(sector.iter().all(|&byte| byte == expected), "sector {index}");
@@ -161,6 +164,35 @@ fn sectors_of_the_h7_that_cannot_be_read_are_erased_and_no_others() {
         assert_eq!(flash.erase_unreadable(), Ok(()));
         assert_eq!(flash.access().operations(), 4);
     }
+}
+
+/// A slot in which everything can be read has lost nothing.
+#[test]
+fn a_slot_that_can_be_read_has_lost_nothing() {
+    let mut flash = Stm32Flash::<_, H7>::new(h7(0, 0x5A));
+    assert_eq!((flash.erase_unreadable(), flash.has_lost()), (Ok(()), false));
+}
+
+/// What the firmware asks its chip at start is what `flash` asks before it writes, and both take the board's chip for what it is.
+#[test]
+fn firmware_and_host_agree_on_how_much_flash_a_chip_has() {
+    fn agree<F: Family>(name: &str) {
+        let board = board::find(name).unwrap();
+        let size = board.flash_size.unwrap();
+        assert_eq!((size.address, size.mask), (F::SIZE_REGISTER, 0xFFFF << F::SIZE_SHIFT));
+        for kilobytes in [0, 128, 512, 1024, 2048, 0xFFFF] {
+            // What else is in the word is nothing to either.
+            let word = (kilobytes << F::SIZE_SHIFT) | (0x5A5A_5A5A & !size.mask);
+            let end = u64::from(F::flash_end(word));
+            assert_eq!(end, u64::from(board.memory.flash.address) + size.of_word(word));
+            // Only on the board's own chip do both slots lie in flash.
+            let holds = board.memory.model.end() <= end;
+            assert_eq!(holds, size.of_word(word) >= size.bytes.into(), "{name}: {kilobytes} kB");
+        }
+    }
+    agree::<F4>("stm32f405");
+    agree::<L4>("nucleo-l4r5zi");
+    agree::<H7>("nucleo-h743zi");
 }
 
 /// The driver stops at the first flash word that fails.

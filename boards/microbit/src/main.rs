@@ -24,7 +24,8 @@ const PAGE_BYTES: usize = 1024;
 fn main() -> ! {
     static mut ENGINE: Engine<Mul32, ARENA_BYTES> = Engine::new(Mul32);
     static mut BUFFERS: Buffers<FRAME_BYTES> = Buffers::new();
-    let (Some(region), Ok(link)) = (slot::take_region(), BoardLink::open()) else {
+    let region = slot::take_region_within(slot::nvmc_flash_bytes());
+    let (Some(region), Ok(link)) = (region, BoardLink::open()) else {
         semihosting::exit(semihosting::LINK_EXIT_STATUS)
     };
     let server = Server {

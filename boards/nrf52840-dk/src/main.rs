@@ -7,6 +7,7 @@ use cortex_m as _;
 use nrf_hal_common::clocks::Clocks;
 use nrf_hal_common::gpio::{Level, p1};
 use nrf_hal_common::pac::Peripherals;
+use tinyhero_firmware::access_port;
 use tinyhero_firmware::clock::CycleCounter;
 use tinyhero_firmware::engine::Engine;
 use tinyhero_firmware::fault;
@@ -26,7 +27,10 @@ const FRAME_BYTES: usize = 4 * 1024;
 fn main() -> ! {
     static mut ENGINE: Engine<Dsp, ARENA_BYTES> = Engine::new(Dsp);
     static mut BUFFERS: Buffers<FRAME_BYTES> = Buffers::new();
-    let (Some(region), Some(peripherals)) = (slot::take_region(), Peripherals::take()) else {
+    // First of all: the probe is the only way to this board.
+    access_port::open_or_reset();
+    let region = slot::take_region_within(slot::nvmc_flash_bytes());
+    let (Some(region), Some(peripherals)) = (region, Peripherals::take()) else {
         fault::report(0, 0)
     };
     // The crystal keeps time; the core's 64 MHz are there from the start.

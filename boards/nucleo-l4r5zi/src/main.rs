@@ -13,7 +13,7 @@ use tinyhero_firmware::kernel::Dsp;
 use tinyhero_firmware::link;
 use tinyhero_firmware::rtt::RttLink;
 use tinyhero_firmware::server::{Buffers, Server};
-use tinyhero_firmware::slot::stm32::{L4, Registers, Stm32Flash};
+use tinyhero_firmware::slot::stm32::{L4, Registers, Stm32Flash, flash_end};
 use tinyhero_firmware::slot::{self, Slots};
 use tinyhero_firmware::stack;
 
@@ -27,7 +27,8 @@ const FRAME_BYTES: usize = 4 * 1024;
 fn main() -> ! {
     static mut ENGINE: Engine<Dsp, ARENA_BYTES> = Engine::new(Dsp);
     static mut BUFFERS: Buffers<FRAME_BYTES> = Buffers::new();
-    let (Some(region), Some(peripherals)) = (slot::take_region(), Peripherals::take()) else {
+    let region = slot::take_region_within(flash_end::<L4>());
+    let (Some(region), Some(peripherals)) = (region, Peripherals::take()) else {
         fault::report(0, 0)
     };
     full_speed(&peripherals);

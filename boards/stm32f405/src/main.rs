@@ -13,7 +13,7 @@ use tinyhero_firmware::kernel::Dsp;
 use tinyhero_firmware::link::{self, BoardLink};
 use tinyhero_firmware::semihosting;
 use tinyhero_firmware::server::{Buffers, Server};
-use tinyhero_firmware::slot::stm32::{F4, Registers, Stm32Flash};
+use tinyhero_firmware::slot::stm32::{F4, Registers, Stm32Flash, flash_end};
 use tinyhero_firmware::slot::{self, Slots};
 use tinyhero_firmware::stack;
 
@@ -28,8 +28,14 @@ const FRAME_BYTES: usize = 4 * 1024;
 fn main() -> ! {
     static mut ENGINE: Engine<Dsp, ARENA_BYTES> = Engine::new(Dsp);
     static mut BUFFERS: Buffers<FRAME_BYTES> = Buffers::new();
+    // QEMU has all of the flash, and not the word that says how much there is.
+    let region = if semihosting::is_offered() {
+        slot::take_region()
+    } else {
+        slot::take_region_within(flash_end::<F4>())
+    };
     let (Some(region), Ok(link), Some(peripherals)) =
-        (slot::take_region(), BoardLink::open(), Peripherals::take())
+        (region, BoardLink::open(), Peripherals::take())
     else {
         semihosting::exit(semihosting::LINK_EXIT_STATUS)
     };

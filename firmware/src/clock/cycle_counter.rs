@@ -15,7 +15,8 @@ const COUNT: *mut u32 = 0xE000_1004 as *mut u32;
 const LOCK: *mut u32 = 0xE000_1FB0 as *mut u32;
 const KEY: u32 = 0xC5AC_CE55;
 
-/// Counts core cycles, 2^32 at most between two restarts: 9 seconds at 480 MHz.
+/// Counts core cycles, 2^32 at most between two restarts: 9 seconds at 480 MHz. What goes by beyond that, in one run or in a wait for the host, is
+/// short by whole turns; a wait is part of no measurement, only of the sum of all ticks.
 pub struct CycleCounter(());
 
 impl CycleCounter {

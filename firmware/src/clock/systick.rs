@@ -26,7 +26,8 @@ pub fn systick_wrapped() {
     WRAPS.store(WRAPS.load(Ordering::Relaxed).wrapping_add(1), Ordering::Relaxed);
 }
 
-/// The core's own counter. The board's `SysTick` exception must call [`systick_wrapped`].
+/// The core's own counter. The board's `SysTick` exception must call [`systick_wrapped`]. A turn of 2^24 ticks that ends while exceptions are
+/// masked is counted late, a second one is lost: while a sector of flash is erased, that is, and never within an inference.
 pub struct SysTick {
     hertz: u32,
 }

@@ -13,9 +13,20 @@ const READY: *mut u32 = 0x4001_E400 as *mut u32;
 const CONFIGURATION: *mut u32 = 0x4001_E504 as *mut u32;
 const ERASE_PAGE: *mut u32 = 0x4001_E508 as *mut u32;
 
+/// FICR.CODEPAGESIZE and FICR.CODESIZE: bytes of a page, and how many there are.
+const FICR_PAGE_BYTES: *const u32 = 0x1000_0010 as *const u32;
+const FICR_PAGES: *const u32 = 0x1000_0014 as *const u32;
+
 const READ_ONLY: u32 = 0;
 const WRITE_ENABLED: u32 = 1;
 const ERASE_ENABLED: u32 = 2;
+
+/// Bytes of flash that the chip has, which begin at address 0.
+pub fn flash_bytes() -> u32 {
+    // SAFETY: both series have these words, and reading them has no effect.
+    let (bytes, pages) = unsafe { (FICR_PAGE_BYTES.read_volatile(), FICR_PAGES.read_volatile()) };
+    bytes.saturating_mul(pages)
+}
 
 /// A part of the chip's flash with pages of `PAGE` bytes, at whose borders it begins and ends.
 pub struct Nvmc<'a, const PAGE: usize> {

@@ -12,6 +12,17 @@ unsafe extern "C" {
 
 static TAKEN: AtomicBool = AtomicBool::new(false);
 
+/// The board's model region as [`take_region`] gives it, or nothing of it where the chip's flash, which ends at `flash_end`, does not hold all of
+/// it: reading beyond the flash is a fault. The board then runs without a model and says so.
+pub fn take_region_within(flash_end: u32) -> Option<&'static mut [u8]> {
+    let region = take_region()?;
+    if super::lies_before(region.as_ptr().addr() as u32, region.len() as u32, flash_end) {
+        return Some(region);
+    }
+    warning!("flash ends at {=u32:#x}, before the models do", flash_end);
+    region.get_mut(..0)
+}
+
 /// The board's model region; `None` from the second call on.
 ///
 /// To be called from the main program, not from an interrupt.

@@ -25,9 +25,12 @@ pub use f4::F4;
 pub use h7::{FaultlessRead, H7};
 pub use l4::L4;
 #[cfg(target_os = "none")]
-pub use registers::Registers;
+pub use registers::{Registers, flash_end};
 
 use super::MappedFlash;
+
+/// Where the flash of all of them begins.
+const FLASH: u32 = 0x0800_0000;
 
 /// The two words that unlock the control register, in this order (RM0090 3.5.1, RM0432 3.3.5, RM0433 4.5.1).
 const KEYS: [u32; 2] = [0x4567_0123, 0xCDEF_89AB];
@@ -86,6 +89,17 @@ pub trait Family {
     /// Bytes that are erased at once.
     const PAGE_BYTES: usize;
 
+    /// Where the chip says how much flash it has, in kB: the aligned word that has the number in it.
+    const SIZE_REGISTER: u32;
+    /// Where in that word the 16 bits of the number begin.
+    const SIZE_SHIFT: u32 = 0;
+
+    /// The end of the chip's flash, of which `size` is the word at [`Family::SIZE_REGISTER`].
+    fn flash_end(size: u32) -> u32 {
+        let kilobytes = size >> Self::SIZE_SHIFT & 0xFFFF;
+        FLASH.saturating_add(kilobytes.saturating_mul(1024))
+    }
+
     /// What selects the page at `address` in the control register, for erasing; `None` if no page of this size begins there.
     fn erase(address: u32) -> Option<u32>;
 
@@ -104,12 +118,14 @@ pub trait Family {
 pub struct Stm32Flash<A, F> {
     access: A,
     family: PhantomData<F>,
+    /// Whether a sector was erased because it could not be read.
+    has_lost: bool,
 }
 
 impl<A: Access, F: Family> Stm32Flash<A, F> {
     /// The flash that `access` reaches.
     pub const fn new(access: A) -> Self {
-        Self { access, family: PhantomData }
+        Self { access, family: PhantomData, has_lost: false }
     }
 
     /// What it is reached by.
@@ -228,5 +244,9 @@ impl<A: Access, F: Family> NorFlash for Stm32Flash<A, F> {
 impl<A: Access, F: Family> MappedFlash for Stm32Flash<A, F> {
     fn bytes(&self) -> &[u8] {
         self.access.bytes()
+    }
+
+    fn has_lost(&self) -> bool {
+        self.has_lost
     }
 }

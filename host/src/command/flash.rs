@@ -9,14 +9,13 @@ use super::output::Output;
 use super::session;
 use crate::error::Result;
 use crate::flash::{Request, connect, flash};
-use crate::report::table::grouped;
 use crate::target::board::{self, Board};
 use crate::target::client::Client;
 use crate::target::probe::{Log, ProbeLink, Step, open};
 
 /// Write firmware and model to a real board through a debug probe, read them back, and run the self-test
 ///
-/// Only what differs is erased and written.
+/// Only sectors in which something differs are erased and written; what else lies in them is kept. Cut short, the command is to be given again.
 ///
 /// Example: tinyhero flash tinyhero-demo/hero-4.hero --on microbit --firmware
 #[derive(Debug, clap::Args)]
@@ -124,10 +123,9 @@ pub fn run(options: &Options) -> Result<()> {
     bar.finish_and_clear();
     let (flashed, _) = outcome?;
     output.line(format_args!(
-        "{}: {} bytes written, {} bytes read back and right; firmware {} answers, self-test {}",
+        "{}: {}; firmware {} answers, self-test {}",
         flashed.board,
-        grouped(flashed.written),
-        grouped(flashed.verified),
+        flashed.amounts,
         flashed.firmware,
         match flashed.self_test {
             Some(true) => "passed",

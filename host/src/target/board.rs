@@ -134,6 +134,28 @@ pub struct ChipIdentity {
     pub value: u32,
 }
 
+/// A word in which a chip says how much flash it has, so that a smaller sibling of the board's chip is told from it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct FlashSize {
+    /// Where the word is.
+    pub address: u32,
+    /// The bits of it that count, next to one another.
+    pub mask: u32,
+    /// Bytes of flash for each that they count.
+    pub unit_bytes: u32,
+    /// Bytes of flash that the board's chip has.
+    pub bytes: u32,
+}
+
+impl FlashSize {
+    /// The bytes of flash of a chip whose word this is.
+    pub fn of_word(self, word: u32) -> u64 {
+        let count = (word & self.mask) >> self.mask.trailing_zeros().min(31);
+        u64::from(count) * u64::from(self.unit_bytes)
+    }
+}
+
 /// What is the case where a board file says nothing.
 const fn modelled() -> bool {
     true
@@ -176,6 +198,9 @@ pub struct Board {
     /// How to tell the chip from others.
     #[serde(default)]
     pub chip_identity: Option<ChipIdentity>,
+    /// How to tell how much flash the chip has; absent where the flash is a chip of its own.
+    #[serde(default)]
+    pub flash_size: Option<FlashSize>,
     /// The memory map.
     pub memory: Memory,
     /// How it is emulated, if it is.
@@ -213,6 +238,16 @@ impl Board {
         }
         if !memory.model.address.is_multiple_of(16) {
             return Err("the model region is not aligned to 16 bytes".into());
+        }
+        if let Some(size) = self.flash_size {
+            let end = memory.flash.end().max(memory.model.end());
+            if end > u64::from(memory.flash.address) + u64::from(size.bytes) {
+                return Err("flash and model need more than flash-size has".into());
+            }
+            let above = u64::from(size.mask) + (1 << size.mask.trailing_zeros());
+            if size.mask == 0 || !above.is_power_of_two() {
+                return Err("the bits of flash-size's mask are not next to one another".into());
+            }
         }
         if self.clock_hertz == 0 {
             return Err("clock-hertz is 0".into());
@@ -331,6 +366,43 @@ mod tests {
         std::fs::write(folder.join("Board.toml"), format!("colour = \"red\"\n{text}")).unwrap();
         let error = Board::read(&folder).unwrap_err().to_string();
         assert!(error.contains("colour"), "{error}");
+    }
+
+    #[test]
+    fn every_chip_with_flash_of_its_own_says_how_much_it_has() {
+        for board in all().unwrap() {
+            let Some(chip) = &board.probe_rs_chip else { continue };
+            assert_eq!(board.flash_size.is_none(), chip.starts_with("RP2"), "{chip}");
+        }
+    }
+
+    #[test]
+    fn a_flash_size_is_taken_from_the_bits_that_count() {
+        let upper = FlashSize { address: 0, mask: 0xFFFF_0000, unit_bytes: 1024, bytes: 1 << 20 };
+        assert_eq!(upper.of_word(0x0400_FFFF), 1 << 20);
+        assert_eq!(upper.of_word(0x0200_0000), 512 << 10);
+        let all = FlashSize { mask: u32::MAX, unit_bytes: 4096, ..upper };
+        assert_eq!(all.of_word(256), 1 << 20);
+        assert_eq!(all.of_word(u32::MAX), 4096 * u64::from(u32::MAX));
+        assert_eq!(FlashSize { mask: 0, ..upper }.of_word(7), 0);
+    }
+
+    #[test]
+    fn a_flash_size_that_is_none_is_refused() {
+        let folder = workspace_root().unwrap().join("boards/microbit");
+        let mut board = Board::read(&folder).unwrap();
+        board.check(&folder).unwrap();
+        let size = board.flash_size.unwrap();
+        for wrong in [
+            FlashSize { bytes: size.bytes - 1, ..size },
+            FlashSize { mask: 0, ..size },
+            FlashSize { mask: 0b1011 << 4, ..size },
+        ] {
+            board.flash_size = Some(wrong);
+            assert!(board.check(&folder).is_err(), "{wrong:?}");
+        }
+        board.flash_size = Some(FlashSize { mask: 0xFFF0, ..size });
+        board.check(&folder).unwrap();
     }
 
     #[test]

@@ -3,10 +3,12 @@
 //! Everything works on a [`probe_rs::probe::Probe`], wherever it comes from: [`open`] takes one from USB, the tests put one in front
 //! of an emulator.
 
+mod chip_flash;
 mod failure;
 mod flash;
 mod link;
 mod log;
+mod plan;
 
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -16,13 +18,14 @@ use probe_rs::probe::{DebugProbeSelector, Probe};
 use probe_rs::rtt::Rtt;
 use probe_rs::{MemoryInterface, Permissions, Session};
 
-pub use flash::{Part, Step, firmware_parts};
+pub use flash::{Amounts, Part, Step, firmware_parts};
 pub use link::ProbeLink;
 pub use log::Log;
 
 use super::board::{Board, Core};
 use super::firmware_image;
 use crate::error::{Error, Result};
+use crate::report::table::grouped;
 
 /// The firmware's symbol for the control block of its channels.
 const CONTROL_BLOCK: &str = "_SEGGER_RTT";
@@ -86,6 +89,8 @@ fn no_probe() -> Error {
 pub struct Attached {
     session: Session,
     board: Board,
+    /// Whether the flash is in the address space.
+    readable: bool,
 }
 
 impl Attached {
@@ -105,12 +110,12 @@ impl Attached {
         let session = probe.attach(chip.as_str(), Permissions::default()).map_err(|reason| {
             failure::explain(&board.name, "cannot attach to the chip", &reason)
         })?;
-        let mut attached = Attached { session, board: board.clone() };
+        let mut attached = Attached { session, board: board.clone(), readable: false };
         attached.check_chip()?;
         Ok(attached)
     }
 
-    /// The core by its own identification, then the chip by the word that its board file names.
+    /// The core by its own identification, then the chip by the word that its board file names and by the size of its flash.
     fn check_chip(&mut self) -> Result<()> {
         let cpuid = self.read_word(CPUID)?;
         let part = cpuid >> 4 & 0xFFF;
@@ -129,6 +134,16 @@ impl Attached {
                     identity.address,
                     word & identity.mask,
                     identity.value
+                )));
+            }
+        }
+        if let Some(size) = self.board.flash_size {
+            let found = size.of_word(self.read_word(size.address.into())?);
+            if found != u64::from(size.bytes) {
+                return Err(self.wrong_chip(format!(
+                    "it has {} bytes of flash where {} are expected",
+                    grouped(found),
+                    grouped(size.bytes.into())
                 )));
             }
         }

@@ -45,6 +45,31 @@ pub fn record(bytes: &[u8; RECORD_BYTES], region_bytes: u32) -> Option<Record> {
     Record::read(&slot)
 }
 
+/// The slot with the newest record; `None` if there is none.
+pub const fn newest(records: [Option<Record>; 2]) -> Option<Slot> {
+    match records {
+        [Some(a), Some(b)] if b.is_newer_than(a) => Some(Slot::B),
+        [Some(_), _] => Some(Slot::A),
+        [None, Some(_)] => Some(Slot::B),
+        [None, None] => None,
+    }
+}
+
+/// The record of a file that goes into `slot`, newer than what is in the other one.
+pub const fn record_for(
+    slot: Slot,
+    records: [Option<Record>; 2],
+    length: u32,
+    digest: u32,
+) -> Record {
+    let [a, b] = records;
+    let other = match slot {
+        Slot::A => b,
+        Slot::B => a,
+    };
+    Record { sequence: Record::sequence_after(other), length, digest }
+}
+
 /// What to write so that the firmware uses `file` from its next start on: into `slot`, or into the one whose model is not the newest.
 /// `records` are those of both slots.
 ///
@@ -67,14 +92,8 @@ pub fn image<'a>(
             "use fewer bits, a smaller network or another board",
         ));
     }
-    let sequences = records.map(|record| record.map_or(0, |record| record.sequence));
-    let [a, b] = sequences;
-    let slot = slot.unwrap_or(if a > b { Slot::B } else { Slot::A });
-    let record = Record {
-        sequence: a.max(b).saturating_add(1),
-        length: file.len() as u32,
-        digest: model.digest(),
-    };
+    let slot = slot.unwrap_or(newest(records).map_or(Slot::A, Slot::other));
+    let record = record_for(slot, records, file.len() as u32, model.digest());
     Ok(SlotImage {
         slot,
         offset: slot_offset(region_bytes, slot),
@@ -93,6 +112,33 @@ mod tests {
     fn what_is_no_model_is_refused() {
         let error = image(&[0; 100], [None; 2], None, 1 << 16).unwrap_err();
         assert!(error.to_string().starts_with("model file: "), "{error}");
+    }
+
+    #[test]
+    fn what_is_written_is_newer_than_what_stays_and_goes_into_the_other_slot() {
+        let record = |sequence| Some(Record { sequence, length: 0, digest: 0 });
+        for sequence in [0, 1, 1 << 31, u32::MAX - 1, u32::MAX] {
+            for mut records in [
+                [record(sequence), None],
+                [None, record(sequence)],
+                [record(sequence), record(sequence)],
+                [record(sequence), record(sequence.wrapping_add(1))],
+                [record(sequence), record(sequence.wrapping_sub(1))],
+                [record(sequence), record(sequence.wrapping_add(1 << 31))],
+            ] {
+                // Whichever slot is written, by choice or by --slot, its model is the newest afterwards.
+                let used = newest(records).unwrap();
+                for slot in [used.other(), used] {
+                    let place = usize::from(slot == Slot::B);
+                    let before = records[place];
+                    records[place] = Some(record_for(slot, records, 0, 1));
+                    assert_eq!(newest(records), Some(slot), "{records:?}");
+                    records[place] = before;
+                }
+            }
+        }
+        assert_eq!(newest([None, None]), None);
+        assert_eq!(record_for(Slot::A, [None, None], 5, 6).sequence, 1);
     }
 
     #[test]

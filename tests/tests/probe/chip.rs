@@ -40,6 +40,9 @@ const THUMB: u32 = 1 << 24;
 /// Where code memory ends in every Cortex-M's memory map.
 const RAM_START: u32 = 0x2000_0000;
 
+/// Where the emulated chips' own flash ends.
+const FLASH_END: u32 = 0x1000_0000;
+
 /// The stub's number of the program counter.
 const STUB_PC: u32 = 15;
 /// The stub's number of the program status register.
@@ -58,6 +61,8 @@ enum State {
 pub struct Overlay {
     /// Words that QEMU does not have, by their addresses.
     pub words: &'static [(u32, u32)],
+    /// Whether flash is in the address space only once something has run since the last reset, as where a boot ROM has to put it there.
+    pub flash_comes_by_boot: bool,
 }
 
 /// A running QEMU machine seen from its chip's debug port.
@@ -81,6 +86,10 @@ pub struct Chip {
     instructions: BTreeSet<u32>,
     /// What of the two the stub knows.
     set: BTreeSet<u32>,
+    /// Whether something has run since the last reset.
+    has_run: bool,
+    /// Places that error correction gives up on, and what they hold until they are erased or written.
+    damaged: Vec<(u32, Vec<u8>)>,
 }
 
 impl Chip {
@@ -136,6 +145,8 @@ impl Chip {
             comparators_enabled: false,
             instructions: BTreeSet::new(),
             set: BTreeSet::new(),
+            has_run: false,
+            damaged: Vec::new(),
         };
         // Power comes on: without a debugger the core runs.
         chip.stub.reset()?;
@@ -184,6 +195,7 @@ impl Chip {
         self.set = wanted;
         self.stub.resume()?;
         self.state = State::Running;
+        self.has_run = true;
         Ok(())
     }
 
@@ -206,6 +218,7 @@ impl Chip {
         // With the machine, the stub's breakpoints are gone.
         self.set.clear();
         self.was_reset = true;
+        self.has_run = false;
         self.fault_status = 0;
         if self.control & C_DEBUGEN != 0 && self.monitor & VC_CORERESET != 0 {
             self.fault_status = DFSR_VCATCH;
@@ -325,7 +338,42 @@ impl Chip {
             *word = value.to_le_bytes();
             return Ok(());
         }
-        self.bus.read(address, bytes)
+        self.bus.read(address, bytes)?;
+        if self.overlay.flash_comes_by_boot && !self.has_run && address < FLASH_END {
+            bytes.fill(0x77);
+        }
+        self.fault_at_damage(address, bytes)
+    }
+
+    /// Resets the chip, which then stands still before its first instruction.
+    pub fn reset_and_stop(&mut self) -> std::io::Result<()> {
+        let (control, monitor) = (self.control, self.monitor);
+        self.control |= C_DEBUGEN;
+        self.monitor |= VC_CORERESET;
+        self.reset()?;
+        (self.control, self.monitor) = (control, monitor);
+        Ok(())
+    }
+
+    /// Makes a place unreadable until something else is written there.
+    pub fn damage(&mut self, address: u32, length: usize) {
+        let held = self.memory(address, length);
+        self.damaged.push((address, held));
+    }
+
+    /// Fails, as a bus does, where `bytes` that were read from `address` are damaged.
+    fn fault_at_damage(&mut self, address: u32, bytes: &[u8]) -> std::io::Result<()> {
+        let end = address.wrapping_add(bytes.len() as u32);
+        let is_read = |place: u32, held: &[u8]| place < end && address < place + held.len() as u32;
+        for (place, held) in std::mem::take(&mut self.damaged) {
+            if self.memory(place, held.len()) == held {
+                self.damaged.push((place, held));
+            }
+        }
+        if self.damaged.iter().any(|(place, held)| is_read(*place, held)) {
+            return Err(std::io::ErrorKind::InvalidData.into());
+        }
+        Ok(())
     }
 
     /// What a memory access port writes.

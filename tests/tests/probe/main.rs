@@ -2,6 +2,7 @@
 //! algorithm runs on the emulated core and programs the emulated flash controller, and its channels carry link and log.
 
 mod chip;
+mod partly;
 mod port;
 mod remote;
 
@@ -17,7 +18,7 @@ use tinyhero::export::export;
 use tinyhero::flash::{Request, connect, flash};
 use tinyhero::integer;
 use tinyhero::quantizer::{CALIBRATION_SAMPLES, Quantization, quantize};
-use tinyhero::target::board::{self, Board};
+use tinyhero::target::board::{self, Board, ChipIdentity};
 use tinyhero::target::client::Client;
 use tinyhero::target::probe::{Attached, Log, ProbeLink, Step, firmware_parts};
 use tinyhero::target::{firmware_image, setup};
@@ -61,6 +62,12 @@ fn digits() -> &'static (Vec<u8>, Split) {
     })
 }
 
+/// A small network that nobody has trained, with weights of `bits`.
+fn mlp(bits: u32) -> Vec<u8> {
+    let width = BitWidth::from_bits(bits).unwrap();
+    export(&untrained("mlp", width).unwrap()).unwrap().bytes
+}
+
 fn compare_digits(client: &mut Client<ProbeLink>, board: &Board, test: &Split) -> BoardReport {
     let (file, _) = digits();
     let model = Model::load(file).unwrap();
@@ -93,8 +100,12 @@ fn microbit_is_flashed_read_back_and_gives_the_hosts_results_for_every_digit() {
     println!("{flashed:?} after {:?}", started.elapsed());
     let parts = firmware_parts(&image).unwrap();
     let firmware_bytes: usize = parts.iter().map(|part| part.bytes.len()).sum();
-    assert_eq!(flashed.written, (firmware_bytes + file.len() + RECORD_BYTES) as u64);
-    assert_eq!(flashed.verified, flashed.written);
+    let amounts = flashed.amounts;
+    assert_eq!(amounts.written, (firmware_bytes + file.len() + RECORD_BYTES) as u64);
+    assert_eq!(amounts.verified, amounts.written);
+    // Pages of 1 kB: those of the firmware, of the model, and of its record.
+    let pages = firmware_bytes.div_ceil(1024) + file.len().div_ceil(1024) + 1;
+    assert_eq!(amounts.erased, 1024 * pages as u64);
     assert_eq!(flashed.self_test, Some(true));
     for doing in ["erase", "write", "read back"] {
         assert!(steps.iter().any(|step| step.doing == doing && step.done > 0), "{doing}");
@@ -124,7 +135,8 @@ fn microbit_is_flashed_read_back_and_gives_the_hosts_results_for_every_digit() {
     let request = Request { image: &image, firmware: true, model: Some(file), slot: None };
     let (again, client) =
         flash(EmulatedProbe::on(&chip), &board, &request, None, &mut |_| {}).unwrap();
-    assert_eq!((again.written, again.self_test), (0, Some(true)));
+    assert_eq!((again.amounts.erased, again.amounts.written, again.self_test), (0, 0, Some(true)));
+    assert_eq!(again.amounts.verified, amounts.verified);
     drop(client);
 
     // Into the other slot if that is asked for, while the first keeps what it has.
@@ -132,7 +144,7 @@ fn microbit_is_flashed_read_back_and_gives_the_hosts_results_for_every_digit() {
         Request { image: &image, firmware: false, model: Some(file), slot: Some(Slot::B) };
     let (other, client) =
         flash(EmulatedProbe::on(&chip), &board, &request, None, &mut |_| {}).unwrap();
-    assert_eq!(other.written, (file.len() + RECORD_BYTES) as u64);
+    assert_eq!(other.amounts.written, (file.len() + RECORD_BYTES) as u64);
     assert_eq!(client.information().slot, Slot::B);
     drop(client);
     let mut client = connect(EmulatedProbe::on(&chip), &board, &image, file, None).unwrap();
@@ -193,14 +205,46 @@ fn another_chip_than_the_boards_is_named() {
     let error = refusal(&board::find("stm32f405").unwrap());
     assert!(error.contains("its core is a Cortex-M0, not a Cortex-M4"), "{error}");
 
+    let mut another = board.clone();
+    another.chip_identity =
+        Some(ChipIdentity { address: 0x1000_0010, mask: u32::MAX, value: 0x800 });
+    let error = refusal(&another);
+    assert!(error.contains("no nRF51822_xxAA") && error.contains("0x10000010"), "{error}");
+
+    // A sibling with half of the flash, or twice as much.
     let mut larger = board.clone();
-    larger.chip_identity.as_mut().unwrap().value = 512;
+    larger.flash_size.as_mut().unwrap().bytes *= 2;
     let error = refusal(&larger);
-    assert!(error.contains("no nRF51822_xxAA") && error.contains("0x10000014"), "{error}");
+    assert!(
+        error.contains("no nRF51822_xxAA")
+            && error.contains("it has 262,144 bytes of flash where 524,288 are expected"),
+        "{error}"
+    );
 
     // The access port by which an nRF52 says that it is unlocked is not there, which is how a locked one looks.
     let error = refusal(&board::find("nrf52840-dk").unwrap());
     assert!(error.contains("unlock it by erasing all of it"), "{error}");
+}
+
+/// The chip's identity and the size of its flash, which QEMU lacks (RM0090 revision 19, 38.6.1 and 39.2).
+const F405: [(u32, u32); 2] = [(0xE004_2000, 0x1000_6413), (0x1FFF_7A20, 0x0400_5A5A)];
+
+/// An STM32F405 with 512 kB is the same chip by its identity: its firmware would read a slot beyond the flash.
+#[test]
+fn a_chip_with_less_flash_is_refused_with_both_sizes() {
+    const SMALLER: [(u32, u32); 2] = [F405[0], (0x1FFF_7A20, 0x0200_5A5A)];
+    let (board, image) = ready("stm32f405");
+    let chip = chip(&board, Overlay { words: &SMALLER, ..Overlay::default() }, &[]);
+    let request = Request { image: &image, firmware: true, model: None, slot: None };
+    let probe = EmulatedProbe::on(&chip);
+    let error = flash(probe, &board, &request, None, &mut |_| {}).map(|_| ()).unwrap_err();
+    assert_eq!(error.exit_code(), 2);
+    let error = line(error);
+    assert!(
+        error.starts_with("stm32f405: the chip at the probe is no STM32F405RG")
+            && error.contains("it has 524,288 bytes of flash where 1,048,576 are expected"),
+        "{error}"
+    );
 }
 
 /// QEMU has the STM32F405's flash, but not the controller that programs it: whatever the algorithm does, nothing changes.
@@ -211,8 +255,7 @@ fn flash_that_does_not_take_what_is_written_is_noticed_by_reading_it_back() {
     let place = tempfile::tempdir().unwrap();
     let model = place.path().join("model.hero");
     std::fs::write(&model, file).unwrap();
-    // DBGMCU_IDCODE, which QEMU lacks.
-    let overlay = Overlay { words: &[(0xE004_2000, 0x1000_6413)] };
+    let overlay = Overlay { words: &F405, ..Overlay::default() };
     let address = board.memory.model.address;
     let firmware_loader = format!("loader,file={}", image.display());
     let model_loader = format!("loader,file={},addr={address:#x},force-raw=on", model.display());

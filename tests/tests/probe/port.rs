@@ -41,12 +41,28 @@ struct Registers {
 pub struct EmulatedProbe {
     chip: Arc<Mutex<Chip>>,
     registers: Registers,
+    /// Accesses to memory until the cable is pulled.
+    left: usize,
 }
 
 impl EmulatedProbe {
     pub fn on(chip: &Arc<Mutex<Chip>>) -> Probe {
+        Self::cut_after(usize::MAX, chip)
+    }
+
+    /// A probe whose cable is pulled after so many accesses to the chip's memory.
+    pub fn cut_after(left: usize, chip: &Arc<Mutex<Chip>>) -> Probe {
         let registers = Registers { csw: 2, ..Registers::default() };
-        Probe::from_specific_probe(Box::new(Self { chip: Arc::clone(chip), registers }))
+        Probe::from_specific_probe(Box::new(Self { chip: Arc::clone(chip), registers, left }))
+    }
+
+    /// Counts an access to memory.
+    fn access(&mut self) -> Result<(), ArmError> {
+        self.left = self
+            .left
+            .checked_sub(1)
+            .ok_or_else(|| failed(std::io::ErrorKind::BrokenPipe.into()))?;
+        Ok(())
     }
 
     fn chip(&self) -> MutexGuard<'_, Chip> {
@@ -74,21 +90,23 @@ impl EmulatedProbe {
     }
 
     fn read_memory(&mut self) -> Result<u32, ArmError> {
+        self.access()?;
         let (address, size) = (self.registers.tar, self.transfer_bytes() as usize);
         let mut bytes = [0; 4];
         // Narrow transfers use the lanes that the address has in its word.
         let lane = if size < 4 { address as usize % 4 } else { 0 };
         let outcome = self.chip().read(address, &mut bytes[lane..lane + size]);
-        outcome.map_err(gone)?;
+        outcome.map_err(failed)?;
         self.advance();
         Ok(u32::from_le_bytes(bytes))
     }
 
     fn write_memory(&mut self, value: u32) -> Result<(), ArmError> {
+        self.access()?;
         let (address, size) = (self.registers.tar, self.transfer_bytes() as usize);
         let lane = if size < 4 { address as usize % 4 } else { 0 };
         let outcome = self.chip().write(address, &value.to_le_bytes()[lane..lane + size]);
-        outcome.map_err(gone)?;
+        outcome.map_err(failed)?;
         self.advance();
         Ok(())
     }
@@ -114,8 +132,11 @@ impl EmulatedProbe {
     }
 }
 
-fn gone(reason: std::io::Error) -> ArmError {
-    ArmError::Probe(DebugProbeError::Usb(reason))
+fn failed(reason: std::io::Error) -> ArmError {
+    match reason.kind() {
+        std::io::ErrorKind::InvalidData => ArmError::Dap(DapError::FaultResponse),
+        _ => ArmError::Probe(DebugProbeError::Usb(reason)),
+    }
 }
 
 /// DRW, through which memory is read and written.
@@ -168,10 +189,11 @@ impl RawDapAccess for EmulatedProbe {
         let is_memory =
             matches!(address, RegisterAddress::ApRegister(register) if register & 0xC == DRW);
         if is_memory && self.goes_in_one_piece(values.len()) {
+            self.access()?;
             let mut bytes = vec![0; 4 * values.len()];
             let start = self.registers.tar;
             let outcome = self.chip().read(start, &mut bytes);
-            outcome.map_err(gone)?;
+            outcome.map_err(failed)?;
             for (value, bytes) in values.iter_mut().zip(bytes.as_chunks::<4>().0) {
                 *value = u32::from_le_bytes(*bytes);
                 self.advance();
@@ -192,10 +214,11 @@ impl RawDapAccess for EmulatedProbe {
         let is_memory =
             matches!(address, RegisterAddress::ApRegister(register) if register & 0xC == DRW);
         if is_memory && self.goes_in_one_piece(values.len()) {
+            self.access()?;
             let bytes: Vec<u8> = values.iter().flat_map(|value| value.to_le_bytes()).collect();
             let start = self.registers.tar;
             let outcome = self.chip().write(start, &bytes);
-            outcome.map_err(gone)?;
+            outcome.map_err(failed)?;
             values.iter().for_each(|_| self.advance());
             return Ok(());
         }

@@ -96,11 +96,13 @@ impl Power {
 pub struct SimulatedFlash<'a, const PAGE: usize, const UNIT: usize> {
     memory: &'a mut [u8],
     power: &'a Power,
+    /// Whether something was erased at start because it could not be read.
+    has_lost: bool,
 }
 
 impl<'a, const PAGE: usize, const UNIT: usize> SimulatedFlash<'a, PAGE, UNIT> {
-    pub const fn new(memory: &'a mut [u8], power: &'a Power) -> Self {
-        Self { memory, power }
+    pub const fn new(memory: &'a mut [u8], power: &'a Power, has_lost: bool) -> Self {
+        Self { memory, power, has_lost }
     }
 }
 
@@ -169,5 +171,9 @@ impl<const PAGE: usize, const UNIT: usize> NorFlash for SimulatedFlash<'_, PAGE,
 impl<const PAGE: usize, const UNIT: usize> MappedFlash for SimulatedFlash<'_, PAGE, UNIT> {
     fn bytes(&self) -> &[u8] {
         self.memory
+    }
+
+    fn has_lost(&self) -> bool {
+        self.has_lost
     }
 }

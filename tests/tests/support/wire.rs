@@ -14,8 +14,8 @@ pub struct Inference {
 /// An answer, with what it borrowed from its frame copied.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Answer {
-    /// Digest of the model in use.
-    Hello(Result<u32, Refusal>),
+    /// Digest of the model in use, and why a newer one was passed over.
+    Hello(Result<u32, Refusal>, Option<Refusal>),
     /// Digest of the model, and what it computed.
     Results(u32, Vec<Inference>),
     Update(u32),
@@ -51,7 +51,7 @@ pub fn decode(stream: &[u8], output_bytes: usize) -> Vec<(u32, Answer)> {
 
 fn answer(response: &Response<'_>, output_bytes: usize) -> Answer {
     match response {
-        Response::Hello(hello) => Answer::Hello(hello.model),
+        Response::Hello(hello) => Answer::Hello(hello.model, hello.passed_over),
         Response::Results { model, results, .. } => {
             let one = |bytes: &[u8]| Inference {
                 label: u16::from_le_bytes(bytes[..2].try_into().unwrap()),

@@ -24,6 +24,9 @@ impl Family for F4 {
     const ERRORS: u32 = 0b1111_0010;
     const DONE: u32 = 1 << 0;
     const CONTROL: u32 = WORDS;
+    /// RM0090 revision 19, 39.2: the upper half of this word.
+    const SIZE_REGISTER: u32 = 0x1FFF_7A20;
+    const SIZE_SHIFT: u32 = 16;
     const UNIT_BYTES: usize = 4;
     const PAGE_BYTES: usize = 128 * 1024;
 

@@ -3,7 +3,7 @@
 
 use embedded_storage::nor_flash::{NorFlash, NorFlashErrorKind, ReadNorFlash};
 
-use super::{Access, Family, Stm32Flash};
+use super::{Access, FLASH, Family, Stm32Flash};
 
 /// The STM32H7 with 2 MB of flash in two banks, not swapped.
 ///
@@ -11,7 +11,6 @@ use super::{Access, Family, Stm32Flash};
 /// stands still if not. A part of the flash must lie in one bank.
 pub struct H7;
 
-const FLASH: u32 = 0x0800_0000;
 const BANK_BYTES: u32 = 1024 * 1024;
 const BANKS: u32 = 2;
 /// From the registers of the first bank to those of the second.
@@ -45,6 +44,8 @@ impl Family for H7 {
     const START: u32 = 1 << 7;
     const PROGRAM: u32 = 1 << 1;
     const CONTROL: u32 = DOUBLE_WORDS;
+    /// RM0433 revision 8, 61.2.
+    const SIZE_REGISTER: u32 = 0x1FF1_E880;
     const UNIT_BYTES: usize = 32;
     const PAGE_BYTES: usize = 128 * 1024;
 
@@ -76,7 +77,8 @@ pub trait FaultlessRead: Access {
 
 impl<A: FaultlessRead> Stm32Flash<A, H7> {
     /// Erases the sectors in which a flash word cannot be read: what is left where power failed while it was written or erased. To be
-    /// called at start, before anything is read; a slot that is in use has no such word.
+    /// called at start, before anything is read. That something was erased is remembered ([`MappedFlash::has_lost`](super::MappedFlash::has_lost)):
+    /// the board tells it in its greeting, since it may have been the model in use whose flash has gone bad.
     ///
     /// # Errors
     /// A sector could not be erased.
@@ -89,6 +91,11 @@ impl<A: FaultlessRead> Stm32Flash<A, H7> {
             self.access.start_cache();
             if self.register(H7::STATUS_REGISTER) & UNREADABLE != 0 {
                 self.set_register(H7::CLEAR_REGISTER, UNREADABLE);
+                warning!(
+                    "flash at {=u32:#x} cannot be read: erased",
+                    self.access.address().wrapping_add(from)
+                );
+                self.has_lost = true;
                 self.erase(from, to)?;
             }
         }

@@ -1,7 +1,7 @@
 //! STM32L4R and L4S with 2 MB: two banks with pages of 4 kB, double words of 8 bytes with error correction (RM0432 revision 9, 3.3.1, 3.3.6
 //! to 3.3.8 and 3.7).
 
-use super::{Access, Family};
+use super::{Access, FLASH, Family};
 
 /// The STM32L4+ with 2 MB of flash in two banks, as it is delivered.
 ///
@@ -9,7 +9,6 @@ use super::{Access, Family};
 /// if not.
 pub struct L4;
 
-const FLASH: u32 = 0x0800_0000;
 const PAGES: u32 = 512;
 const PAGES_IN_BANK: u32 = 256;
 const PAGE_ERASE: u32 = 1 << 1;
@@ -30,6 +29,8 @@ impl Family for L4 {
     const ERRORS: u32 = 0b11_1111_1010;
     const DONE: u32 = 1 << 0;
     const CONTROL: u32 = 0;
+    /// RM0432 revision 9, 58.2.
+    const SIZE_REGISTER: u32 = 0x1FFF_75E0;
     const UNIT_BYTES: usize = 8;
     const PAGE_BYTES: usize = 4096;
 

@@ -1,6 +1,6 @@
 //! The controller and the flash of the real chip.
 
-use super::Access;
+use super::{Access, Family};
 
 /// Access control, the first register: the caches' switches among others.
 const ACCESS_CONTROL: u32 = 0x00;
@@ -102,10 +102,15 @@ impl DataCache for ControllerCache {
     }
 }
 
-/// Reads a register of the controller.
+/// Where the flash of the chip that this runs on ends, one of the series `F`.
+pub fn flash_end<F: Family>() -> u32 {
+    F::flash_end(read(F::SIZE_REGISTER))
+}
+
+/// Reads a register of the controller, or the word that says how much flash there is.
 fn read(place: u32) -> u32 {
-    // SAFETY: the board gives its chip's controller, and only this driver calls it, with the offsets of that controller's registers;
-    // reading them has no effect.
+    // SAFETY: the board gives its chip's controller and series, and only this driver calls it, with the offsets of that controller's registers
+    // or with the series's word; reading them has no effect.
     unsafe { (place as *const u32).read_volatile() }
 }
 
