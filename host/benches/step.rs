@@ -8,11 +8,13 @@ use std::io::BufRead;
 use std::time::{Duration, Instant};
 
 use candle_core::DType;
-use tinyhero::network::Network;
-use tinyhero::optimizer::{Hero, Method, Momentum, MomentumParameters, Progress, Sgd, StepOutcome};
+use tinyhero::graph::network::Network;
+use tinyhero::graph::trained_network::{Initialization, NodeParameters};
 use tinyhero::random::{self, Purpose};
-use tinyhero::trained_network::{Initialization, NodeParameters};
-use tinyhero::training_graph::TrainingGraph;
+use tinyhero::training::engine::TrainingGraph;
+use tinyhero::training::optimizer::{
+    Hero, Method, Momentum, MomentumParameters, Progress, Sgd, StepOutcome,
+};
 
 const BATCH: usize = 64;
 const NETWORKS: [&str; 4] = ["cnn", "resnet8", "resnet20", "ds-cnn"];

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use tinyhero::command::CommandLine;
-use tinyhero::optimizer::ENVIRONMENT_VARIABLE;
+use tinyhero::training::optimizer::ENVIRONMENT_VARIABLE;
 
 fn main() -> ExitCode {
     if [ENVIRONMENT_VARIABLE, THREADS_VARIABLE].iter().any(|name| std::env::var_os(name).is_none())

@@ -4,8 +4,8 @@
 use std::process::Output;
 
 use assert_cmd::Command;
-use tinyhero::bench::untrained;
-use tinyhero::export::export;
+use tinyhero::deployment::export::export;
+use tinyhero::device::bench::untrained;
 use tinyhero_common::packing::BitWidth;
 
 /// A probe that nobody has: the numbers stand for no maker and no product.

@@ -4,10 +4,10 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use rayon::prelude::*;
-use tinyhero::export::layout::KernelFamily;
-use tinyhero::target::board::{self, Board};
-use tinyhero::target::qemu::{Ended, run_to_end};
-use tinyhero::target::{firmware_image, setup};
+use tinyhero::deployment::export::layout::KernelFamily;
+use tinyhero::device::board::{self, Board};
+use tinyhero::device::qemu::{Ended, run_to_end};
+use tinyhero::device::{firmware_image, setup};
 use tinyhero_tests::{
     BOARD_LAYERS, Difference, FastKernel, LayerMismatch, Mismatch, Plan, WITHOUT_WEIGHTS,
 };

@@ -7,8 +7,8 @@ use std::process::Command;
 use std::sync::OnceLock;
 
 use object::{Object, ObjectSection, ObjectSymbol, SectionKind, SymbolKind};
-use tinyhero::target::board::{self, Board, Region};
-use tinyhero::target::{firmware_image, setup};
+use tinyhero::device::board::{self, Board, Region};
+use tinyhero::device::{firmware_image, setup};
 
 /// Parts of demangled names that may not occur in an image, with what each would mean.
 const FORBIDDEN: [(&str, &str); 4] = [

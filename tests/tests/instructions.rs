@@ -7,10 +7,10 @@ use std::fmt::Write;
 use std::path::{Path, PathBuf};
 
 use rayon::prelude::*;
-use tinyhero::bench::{bench, total, untrained};
-use tinyhero::export::export_for;
-use tinyhero::target::board::{self, Board};
-use tinyhero::target::{firmware_image, setup};
+use tinyhero::deployment::export::export_for;
+use tinyhero::device::bench::{bench, total, untrained};
+use tinyhero::device::board::{self, Board};
+use tinyhero::device::{firmware_image, setup};
 use tinyhero_common::model::Model;
 use tinyhero_common::packing::BitWidth;
 

@@ -3,14 +3,14 @@
 use std::time::{Duration, Instant};
 
 use tinyhero::dataset::Dataset;
-use tinyhero::export::export;
-use tinyhero::integer;
-use tinyhero::network::Network;
-use tinyhero::quantizer::{CALIBRATION_SAMPLES, Quantization, quantize};
-use tinyhero::target::client::Client;
-use tinyhero::target::qemu::{Emulator, Start};
-use tinyhero::target::{board, firmware_image, setup};
-use tinyhero::trained_network::TrainedNetwork;
+use tinyhero::deployment::export::export;
+use tinyhero::deployment::integer;
+use tinyhero::deployment::quantizer::{CALIBRATION_SAMPLES, Quantization, quantize};
+use tinyhero::device::client::Client;
+use tinyhero::device::qemu::{Emulator, Start};
+use tinyhero::device::{board, firmware_image, setup};
+use tinyhero::graph::network::Network;
+use tinyhero::graph::trained_network::TrainedNetwork;
 use tinyhero_common::model::Model;
 use tinyhero_common::packing::BitWidth;
 

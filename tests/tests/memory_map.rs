@@ -8,9 +8,9 @@ use std::sync::OnceLock;
 use object::{Object, ObjectSection, ObjectSegment, ObjectSymbol, SectionFlags};
 use probe_rs::Target;
 use probe_rs::config::{MemoryRegion, Registry};
-use tinyhero::target::board::{self, Board, Region};
-use tinyhero::target::probe::firmware_parts;
-use tinyhero::target::{firmware_image, setup};
+use tinyhero::device::board::{self, Board, Region};
+use tinyhero::device::probe::firmware_parts;
+use tinyhero::device::{firmware_image, setup};
 
 /// A section that takes part in the running program (ELF, SHF_ALLOC).
 const ALLOCATED: u64 = 2;

@@ -15,10 +15,10 @@ use std::time::{Duration, Instant};
 
 use mutation::{Accepted, accepted_files};
 use rayon::prelude::*;
-use tinyhero::target::board::{self, Board};
-use tinyhero::target::client::{Client, InferenceResult, Keep};
-use tinyhero::target::qemu::{Emulator, Start};
-use tinyhero::target::{firmware_image, setup};
+use tinyhero::device::board::{self, Board};
+use tinyhero::device::client::{Client, InferenceResult, Keep};
+use tinyhero::device::qemu::{Emulator, Start};
+use tinyhero::device::{firmware_image, setup};
 use tinyhero_common::kernel::Portable;
 use tinyhero_common::model::Model;
 use tinyhero_common::network::{LayerDigests, run};

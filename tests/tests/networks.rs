@@ -7,16 +7,16 @@ use std::time::{Duration, Instant};
 
 use rayon::prelude::*;
 use tinyhero::dataset::{Dataset, SampleShape};
-use tinyhero::export::export_for;
-use tinyhero::integer;
-use tinyhero::network::Network;
-use tinyhero::quantizer::{Quantization, quantize};
+use tinyhero::deployment::export::export_for;
+use tinyhero::deployment::integer;
+use tinyhero::deployment::quantizer::{Quantization, quantize};
+use tinyhero::device::board::{self, Board};
+use tinyhero::device::client::Client;
+use tinyhero::device::qemu::{Emulator, Start};
+use tinyhero::device::{firmware_image, setup};
+use tinyhero::graph::network::Network;
+use tinyhero::graph::trained_network::TrainedNetwork;
 use tinyhero::random::{self, Purpose};
-use tinyhero::target::board::{self, Board};
-use tinyhero::target::client::Client;
-use tinyhero::target::qemu::{Emulator, Start};
-use tinyhero::target::{firmware_image, setup};
-use tinyhero::trained_network::TrainedNetwork;
 use tinyhero_common::model::Model;
 use tinyhero_common::packing::BitWidth;
 

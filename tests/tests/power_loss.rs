@@ -16,7 +16,7 @@ use embedded_io::{ErrorType, Read, Write};
 use handmade_model::handmade_model;
 use nor_flash::{Power, SimulatedFlash};
 use rayon::prelude::*;
-use tinyhero::target::slots::{self, record, record_offset};
+use tinyhero::device::slots::{self, record, record_offset};
 use tinyhero_common::kernel::Portable;
 use tinyhero_common::message::{Refusal, Request};
 use tinyhero_common::model::{LoadError, Model, Reason};

@@ -6,13 +6,13 @@ use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::atomic::AtomicBool;
 
-use tinyhero::export::export;
-use tinyhero::integer;
-use tinyhero::quantizer::{CALIBRATION_SAMPLES, Quantization, quantize};
-use tinyhero::target::board;
-use tinyhero::target::{firmware_image, setup};
-use tinyhero::train::{OptimizerKind, Run, TrainingOptions};
-use tinyhero::verify::{plant_wrong_bit, verify_board};
+use tinyhero::deployment::export::export;
+use tinyhero::deployment::integer;
+use tinyhero::deployment::quantizer::{CALIBRATION_SAMPLES, Quantization, quantize};
+use tinyhero::device::board;
+use tinyhero::device::verify::{plant_wrong_bit, verify_board};
+use tinyhero::device::{firmware_image, setup};
+use tinyhero::training::{OptimizerKind, Run, TrainingOptions};
 use tinyhero_common::model::Model;
 use tinyhero_common::packing::BitWidth;
 

@@ -6,10 +6,10 @@ mod handmade_model;
 use std::time::{Duration, Instant};
 
 use handmade_model::handmade_model;
-use tinyhero::integer;
-use tinyhero::target::client::{Client, Keep};
-use tinyhero::target::qemu::{Emulator, Start};
-use tinyhero::target::{board, firmware_image, setup};
+use tinyhero::deployment::integer;
+use tinyhero::device::client::{Client, Keep};
+use tinyhero::device::qemu::{Emulator, Start};
+use tinyhero::device::{board, firmware_image, setup};
 use tinyhero_common::model::Model;
 use tinyhero_common::network::SelfTestInput;
 use tinyhero_common::packing::BitWidth;

@@ -11,7 +11,7 @@ use embedded_storage::nor_flash::{NorFlash, NorFlashErrorKind, ReadNorFlash};
 use flash_update::update_both_slots;
 use stm32_controller::{Chip, Controller, Simulated};
 use stm32h7_controller::H7Controller;
-use tinyhero::target::board;
+use tinyhero::device::board;
 use tinyhero_firmware::slot::MappedFlash;
 use tinyhero_firmware::slot::stm32::{F4, Family, H7, L4, Stm32Flash};
 

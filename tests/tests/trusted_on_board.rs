@@ -20,7 +20,7 @@ use crafted::Crafted;
 use hostile::{hostile_file, is_worth_running};
 use mutation::mutated_file;
 use rayon::prelude::*;
-use tinyhero::target::board;
+use tinyhero::device::board;
 use tinyhero_common::model::{
     Layout, Model, Operator, Region, SampleType, Shape, Weights, file_bytes,
 };

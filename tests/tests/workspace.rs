@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use tinyhero::target::board;
+use tinyhero::device::board;
 
 fn root() -> PathBuf {
     board::workspace_root().unwrap()

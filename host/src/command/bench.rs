@@ -10,16 +10,16 @@ use super::model_file;
 use super::output::Output;
 use super::session;
 use crate::artifact;
+use crate::deployment::export::export_for;
+use crate::deployment::integer_network::IntegerNetwork;
 #[cfg(feature = "probe")]
-use crate::bench::measure;
-use crate::bench::{Bench, bench, untrained};
+use crate::device::bench::measure;
+use crate::device::bench::{Bench, bench, untrained};
+use crate::device::board::{Board, Core};
+#[cfg(feature = "probe")]
+use crate::device::verify::Counts;
 use crate::error::{Error, Result};
-use crate::export::export_for;
-use crate::integer_network::IntegerNetwork;
 use crate::report::table::{Table, grouped};
-use crate::target::board::{Board, Core};
-#[cfg(feature = "probe")]
-use crate::verify::Counts;
 
 /// Count instructions or cycles per layer on boards, and show RAM and flash
 ///

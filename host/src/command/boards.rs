@@ -3,9 +3,9 @@
 use serde::Serialize;
 
 use super::output::Output;
+use crate::device::board;
 use crate::error::Result;
 use crate::report::table::{Table, grouped};
-use crate::target::board;
 
 /// List the boards: core, memory, whether QEMU emulates them, probe-rs's name of the chip
 ///

@@ -10,15 +10,15 @@ use toml::Value;
 use super::interrupt;
 use super::output::Output;
 use crate::artifact;
-use crate::compare::{
+use crate::dataset::Dataset;
+use crate::error::{Error, Result};
+use crate::graph::network::Network;
+use crate::report::json;
+use crate::study::compare::{
     Comparison, Entry, FOUND_FILE, PlannedRun, RunResult, SWEEP_FILE, Search, Sweep, Task, collect,
     execute, save_plots,
 };
-use crate::dataset::Dataset;
-use crate::error::{Error, Result};
-use crate::network::Network;
-use crate::report::json;
-use crate::train::{Augmentation, Outcome, Run};
+use crate::training::{Augmentation, Outcome, Run};
 
 /// Compare optimizers over label noises, seeds and bit widths
 ///

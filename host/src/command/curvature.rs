@@ -5,11 +5,13 @@ use std::path::PathBuf;
 use serde::Serialize;
 
 use super::output::Output;
-use crate::curvature::{Curvature, FixedLoss, Precision, Subset, Surface, measure, surface};
 use crate::error::Result;
 use crate::report::heat_map::HeatMap;
 use crate::report::table::{Table, grouped};
-use crate::train::Run;
+use crate::training::Run;
+use crate::training::curvature::{
+    Curvature, FixedLoss, Precision, Subset, Surface, measure, surface,
+};
 
 /// Measure the Hessian of a trained network's loss, and plot the loss around it
 ///

@@ -17,16 +17,16 @@ use super::session::{self, Session};
 use super::train::train_with_progress;
 use super::verify::{difference, on_boards, table};
 use crate::artifact;
+use crate::deployment::export::{export, export_for};
+use crate::deployment::integer::evaluate;
+use crate::deployment::quantizer::Quantization;
+use crate::device::board::{self, Board, Core};
+use crate::device::verify::BoardReport;
 use crate::error::{Error, Result};
-use crate::export::{export, export_for};
-use crate::integer::evaluate;
 use crate::leftovers::TemporaryFolder;
-use crate::quantizer::Quantization;
 use crate::report::plot::{Plot, Series};
 use crate::report::table::{Table, grouped, percent};
-use crate::target::board::{self, Board, Core};
-use crate::train::{EpochRecord, OptimizerKind, Run, TrainingOptions};
-use crate::verify::BoardReport;
+use crate::training::{EpochRecord, OptimizerKind, Run, TrainingOptions};
 
 /// Show the whole path on the bundled digits: train, quantize, run on every emulated board, compare
 ///

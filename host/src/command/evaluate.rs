@@ -7,8 +7,8 @@ use serde::Serialize;
 use super::model_file;
 use super::output::Output;
 use super::samples::Samples;
+use crate::deployment::integer;
 use crate::error::Result;
-use crate::integer;
 use crate::report::table::{grouped, percent};
 
 /// Run a model on the host in the board's arithmetic and report its accuracy

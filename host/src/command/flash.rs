@@ -7,11 +7,11 @@ use tinyhero_common::slot::Slot;
 use super::model_file;
 use super::output::Output;
 use super::session;
+use crate::device::board::{self, Board};
+use crate::device::client::Client;
+use crate::device::flash::{Request, connect, flash};
+use crate::device::probe::{Log, ProbeLink, Step, open};
 use crate::error::Result;
-use crate::flash::{Request, connect, flash};
-use crate::target::board::{self, Board};
-use crate::target::client::Client;
-use crate::target::probe::{Log, ProbeLink, Step, open};
 
 /// Write firmware and model to a real board through a debug probe, read them back, and run the self-test
 ///

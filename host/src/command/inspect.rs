@@ -4,8 +4,8 @@ use std::path::PathBuf;
 
 use super::model_file;
 use super::output::Output;
+use crate::deployment::inspect::inspect;
 use crate::error::Result;
-use crate::inspect::inspect;
 use crate::report::table::{Table, grouped};
 
 /// Validate a model file and show its layers, shapes, bits, bytes, arena, scales and digest

@@ -9,13 +9,13 @@ use tinyhero_common::packing::BitWidth;
 
 use super::output::Output;
 use crate::artifact;
+use crate::deployment::export::export_for;
+use crate::deployment::integer_network::IntegerNetwork;
+use crate::deployment::quantizer::{CALIBRATION_SAMPLES, Quantization, quantize};
+use crate::device::board::Core;
 use crate::error::{Error, Result};
-use crate::export::export_for;
-use crate::integer_network::IntegerNetwork;
-use crate::quantizer::{CALIBRATION_SAMPLES, Quantization, quantize};
 use crate::report::table::grouped;
-use crate::target::board::Core;
-use crate::train::Run;
+use crate::training::Run;
 
 /// Fold, calibrate, quantize, plan memory and write a model file
 ///

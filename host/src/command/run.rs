@@ -12,13 +12,13 @@ use super::samples;
 use super::session;
 use crate::artifact;
 use crate::dataset::Dataset;
+use crate::deployment::integer::{raw_bytes, run_all};
+use crate::deployment::integer_network::decode_scale;
+use crate::device::board::Board;
+use crate::device::client::BatchResult;
+use crate::device::verify;
 use crate::error::{Error, Result};
-use crate::integer::{raw_bytes, run_all};
-use crate::integer_network::decode_scale;
 use crate::report::table::Table;
-use crate::target::board::Board;
-use crate::target::client::BatchResult;
-use crate::verify;
 
 /// Run one inference on a board and show scores and label
 ///

@@ -3,8 +3,8 @@
 use tinyhero_common::model::Model;
 
 use crate::dataset::{DEFAULT_SPLIT_SEED, Dataset, Split};
+use crate::deployment::quantizer::sample_type;
 use crate::error::{Error, Result};
-use crate::quantizer::sample_type;
 
 /// Options that choose test samples.
 #[derive(Clone, Debug, clap::Args)]

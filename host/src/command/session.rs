@@ -4,9 +4,9 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use super::output::Output;
+use crate::device::board::{self, Board};
+use crate::device::{firmware_image, setup};
 use crate::error::{Error, Result};
-use crate::target::board::{self, Board};
-use crate::target::{firmware_image, setup};
 
 /// Boards with their firmware images, and how long it took to get there.
 #[derive(Debug)]

@@ -3,8 +3,8 @@
 use serde::Serialize;
 
 use super::output::Output;
+use crate::device::setup;
 use crate::error::{Error, Result};
-use crate::target::setup;
 
 /// Install what emulated boards need: QEMU and the Rust targets. Other commands do this on their own
 ///

@@ -11,13 +11,13 @@ use super::interrupt;
 use super::output::Output;
 use crate::dataset::Scaling;
 use crate::error::{Error, Result};
-use crate::optimizer::{Direction, Reduction, Schedule};
+use crate::graph::trained_network::Initialization;
 use crate::report::table::percent;
-use crate::train::{
+use crate::training::engine::StatisticsPasses;
+use crate::training::optimizer::{Direction, Reduction, Schedule};
+use crate::training::{
     Augmentation, EpochRecord, Keep, Observer, OptimizerKind, Outcome, Run, TrainingOptions,
 };
-use crate::trained_network::Initialization;
-use crate::training_graph::StatisticsPasses;
 
 /// Train a network
 ///

@@ -10,14 +10,14 @@ use super::output::Output;
 use super::samples::Samples;
 use super::session::{self, Session};
 use crate::dataset::Split;
+use crate::deployment::integer::{self, Evaluation};
+#[cfg(feature = "probe")]
+use crate::device::board::Board;
+#[cfg(feature = "probe")]
+use crate::device::verify::compare;
+use crate::device::verify::{BoardReport, Counts, plant_wrong_bit, verify_board};
 use crate::error::{Error, Result};
-use crate::integer::{self, Evaluation};
 use crate::report::table::{Table, grouped, percent};
-#[cfg(feature = "probe")]
-use crate::target::board::Board;
-#[cfg(feature = "probe")]
-use crate::verify::compare;
-use crate::verify::{BoardReport, Counts, plant_wrong_bit, verify_board};
 use tinyhero_common::model::Model;
 
 /// Run the same inputs on boards and on the host and compare every output and every layer

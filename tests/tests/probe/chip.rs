@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::process::{Child, Command, Stdio};
 
 use tempfile::TempDir;
-use tinyhero::target::board::{Board, Core};
+use tinyhero::device::board::{Board, Core};
 
 use super::remote::{Bus, Stub};
 

@@ -9,11 +9,11 @@ use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
 use handmade_model::handmade_model;
-use tinyhero::target::board::{self, Board};
-use tinyhero::target::client::{BatchResult, Client, InferenceResult, Keep};
-use tinyhero::target::link::Link;
-use tinyhero::target::qemu::{Emulator, Start};
-use tinyhero::target::{firmware_image, setup};
+use tinyhero::device::board::{self, Board};
+use tinyhero::device::client::{BatchResult, Client, InferenceResult, Keep};
+use tinyhero::device::link::Link;
+use tinyhero::device::qemu::{Emulator, Start};
+use tinyhero::device::{firmware_image, setup};
 use tinyhero_common::kernel::Portable;
 use tinyhero_common::message::{Refusal, Request};
 use tinyhero_common::model::Model;

@@ -8,8 +8,8 @@ use std::sync::{Arc, Condvar, Mutex};
 use std::time::{Duration, Instant};
 
 use embedded_io::{ErrorKind, ErrorType, Read, Write};
+use tinyhero::device::link::Link;
 use tinyhero::error::Result;
-use tinyhero::target::link::Link;
 use tinyhero_tests::Generator;
 
 /// How often each kind of fault has happened.

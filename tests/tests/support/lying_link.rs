@@ -3,8 +3,8 @@
 use std::cell::Cell;
 use std::time::{Duration, Instant};
 
+use tinyhero::device::link::Link;
 use tinyhero::error::Result;
-use tinyhero::target::link::Link;
 use tinyhero_common::message::frame::{self, Decoder, Progress};
 use tinyhero_common::message::{ClockUnit, Hello, PROTOCOL_VERSION, Refusal, Request, Response};
 use tinyhero_common::slot::Slot;

@@ -4,10 +4,10 @@ use std::path::PathBuf;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use tinyhero::target::board::{self, Board};
-use tinyhero::target::link::Link;
-use tinyhero::target::qemu::{Emulator, Start};
-use tinyhero::target::{firmware_image, setup};
+use tinyhero::device::board::{self, Board};
+use tinyhero::device::link::Link;
+use tinyhero::device::qemu::{Emulator, Start};
+use tinyhero::device::{firmware_image, setup};
 use tinyhero_tests::{ANSWER_WORDS, Answer, Task};
 
 /// For the answers to one batch of files.

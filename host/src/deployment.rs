@@ -1,0 +1,8 @@
+//! From a trained network to a model file: quantization, the arena's plan, the file, and its meaning in integers.
+
+pub mod export;
+pub mod inspect;
+pub mod integer;
+pub mod integer_network;
+pub mod plan;
+pub mod quantizer;

@@ -1,0 +1,93 @@
+//! Which layout the weights of a layer get: the one that the kernels of the core at hand read fastest.
+//!
+//! This is the only place that knows which kernels a core runs. A kernel family that brings a layout of its own adds an arm here, a
+//! variant to [`Layout`], and a module beside [`tinyhero_common::packing::channel_pairs`].
+
+use crate::deployment::integer_network::{IntegerLayer, IntegerNetwork, set_weights};
+use crate::device::board::Core;
+use tinyhero_common::kernel::scratch::QuadColumns;
+use tinyhero_common::kernel::scratch::vector::Blocks;
+use tinyhero_common::model::{Layout, Operator, Shape, Weights};
+use tinyhero_common::packing::BitWidth;
+
+/// The kernel sets of `tinyhero_firmware::kernel`, as far as layouts are concerned.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum KernelFamily {
+    /// Plain Rust, any core.
+    Portable,
+    /// Dual 16-bit multiplies: Cortex-M4, M7 and M33.
+    Dsp,
+    /// Plain 32-bit multiplies: Cortex-M0, M0+ and M3.
+    Mul32,
+    /// Vectors of 16 bytes: Cortex-M55.
+    Helium,
+}
+
+impl KernelFamily {
+    /// The kernels that boards with this core run.
+    pub const fn of(core: Core) -> Self {
+        match core {
+            Core::M4 | Core::M7 | Core::M33 => Self::Dsp,
+            Core::M0 | Core::M3 => Self::Mul32,
+            Core::M55 => Self::Helium,
+        }
+    }
+
+    /// The layout of a layer's weights, by what it computes on which shapes and with how many bits.
+    pub const fn layout(
+        self,
+        operator: &Operator,
+        input: Shape,
+        output: Shape,
+        _bit_width: BitWidth,
+    ) -> Layout {
+        match (self, operator) {
+            (Self::Dsp, Operator::Convolution2d { .. } | Operator::FullyConnected { .. }) => {
+                Layout::ChannelPairs
+            }
+            (Self::Dsp, Operator::DepthwiseConvolution2d { window, .. })
+                if QuadColumns::new(*window, input, output).is_some() =>
+            {
+                Layout::ChannelQuads
+            }
+            (
+                Self::Mul32,
+                Operator::Convolution2d { .. }
+                | Operator::DepthwiseConvolution2d { .. }
+                | Operator::FullyConnected { .. },
+            ) => Layout::FieldQuads,
+            (Self::Helium, Operator::Convolution2d { .. } | Operator::FullyConnected { .. }) => {
+                Layout::VectorPairs
+            }
+            (Self::Helium, Operator::DepthwiseConvolution2d { window, .. })
+                if Blocks::new(*window, input, output).is_some() =>
+            {
+                Layout::VectorRows
+            }
+            _ => Layout::Rows,
+        }
+    }
+}
+
+/// The layout of every layer, in the network's order; the portable one without a core.
+pub fn layouts(network: &IntegerNetwork, core: Option<Core>) -> Vec<Layout> {
+    let family = core.map_or(KernelFamily::Portable, KernelFamily::of);
+    let layout = |layer: &IntegerLayer| match &layer.weights {
+        Some(weights) => {
+            let input = network.tensor(layer.inputs[0]).shape;
+            family.layout(&layer.operator, input, layer.output.shape, weights.bit_width)
+        }
+        None => Layout::Rows,
+    };
+    network.layers.iter().map(layout).collect()
+}
+
+/// The operator of a layer with the layout put in, its offsets still 0.
+pub fn operator_in(layer: &IntegerLayer, layout: Layout) -> Operator {
+    let mut operator = layer.operator;
+    if let Some(weights) = &layer.weights {
+        let bit_width = weights.bit_width;
+        set_weights(&mut operator, Weights { bit_width, layout, offset: 0, channels: 0 });
+    }
+    operator
+}

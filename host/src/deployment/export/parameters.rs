@@ -1,0 +1,68 @@
+//! The aligned section of a model file: input maps, packed weights and channel tables.
+
+use crate::deployment::integer_network::{IntegerLayer, IntegerNetwork, IntegerWeights};
+use crate::error::{Error, Result};
+use tinyhero_common::kernel::PackedWeights;
+use tinyhero_common::model::{Layout, Weights};
+
+/// Packed weights begin at multiples of this, so that kernels may read them in the widest words there are.
+const WEIGHT_ALIGNMENT: usize = 16;
+/// Tables begin at multiples of this.
+const TABLE_ALIGNMENT: usize = 4;
+
+/// The section and where things lie in it.
+pub struct Parameters {
+    /// The section.
+    pub bytes: Vec<u8>,
+    /// Where the input maps begin.
+    pub input_maps: u32,
+    /// Where the weights of each layer lie, in the network's order.
+    pub weights: Vec<Option<Weights>>,
+}
+
+/// Writes the section, layers in the order in which they run, the weights of each in its layout.
+pub fn write(network: &IntegerNetwork, layouts: &[Layout], order: &[usize]) -> Result<Parameters> {
+    let mut bytes: Vec<u8> = network.input_maps.iter().flat_map(|map| map.to_bytes()).collect();
+    let mut weights = vec![None; network.layers.len()];
+    for &index in order {
+        let layer = &network.layers[index];
+        if let Some(values) = &layer.weights {
+            weights[index] = Some(write_weights(&mut bytes, layer, values, layouts[index])?);
+        }
+    }
+    Ok(Parameters { bytes, input_maps: 0, weights })
+}
+
+fn write_weights(
+    bytes: &mut Vec<u8>,
+    layer: &IntegerLayer,
+    weights: &IntegerWeights,
+    layout: Layout,
+) -> Result<Weights> {
+    let error = |problem: &str, advice: &str| {
+        Error::bad_input(format_args!("layer '{}'", layer.name), problem, advice)
+    };
+    let place = |bytes: &[u8]| {
+        u32::try_from(bytes.len())
+            .map_err(|_| error("its weights lie beyond 4 GiB", "use fewer weights"))
+    };
+    bytes.resize(bytes.len().next_multiple_of(WEIGHT_ALIGNMENT), 0);
+    let offset = place(bytes)?;
+    let (bit_width, row_length) = (weights.bit_width, weights.row_length);
+    let rows = weights.biases.len();
+    let start = bytes.len();
+    bytes.resize(start + PackedWeights::bytes_for(bit_width, layout, rows, row_length), 0);
+    PackedWeights::pack(&weights.values, row_length, bit_width, layout, &mut bytes[start..])
+        .ok_or_else(|| {
+            error(
+                "a weight does not fit its bit width",
+                "please report this with the network's file",
+            )
+        })?;
+    bytes.resize(bytes.len().next_multiple_of(TABLE_ALIGNMENT), 0);
+    let channels = place(bytes)?;
+    bytes.extend(weights.biases.iter().flat_map(|bias| bias.to_le_bytes()));
+    bytes.extend(weights.rescales.iter().flat_map(|rescale| rescale.multiplier.to_le_bytes()));
+    bytes.extend(weights.rescales.iter().flat_map(|rescale| rescale.shift.to_le_bytes()));
+    Ok(Weights { bit_width, layout, offset, channels })
+}

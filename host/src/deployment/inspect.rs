@@ -1,0 +1,163 @@
+//! What a model file holds, for people and for programs.
+
+use crate::deployment::integer_network::decode_scale;
+use serde::Serialize;
+use tinyhero_common::kernel::{Channels, PackedWeights};
+use tinyhero_common::model::{Layer, Layout, Model, Operator, SampleType, Shape, Tensor};
+
+/// A model file.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Inspection {
+    /// Name of the network.
+    pub name: String,
+    /// Length of the file.
+    pub bytes: usize,
+    /// Arena that one inference needs, in bytes.
+    pub arena: u32,
+    /// The file's checksum, eight hexadecimal digits.
+    pub digest: String,
+    /// Digest over all layers of the built-in self-test, eight hexadecimal digits.
+    pub self_test: String,
+    /// Multiply-accumulates of one inference.
+    pub macs: u64,
+    /// Class names.
+    pub labels: Vec<String>,
+    /// What the model reads.
+    pub input: InspectedInput,
+    /// Layers in the order in which they run.
+    pub layers: Vec<InspectedLayer>,
+}
+
+/// The input of a model.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct InspectedInput {
+    /// `u8` or `i16`.
+    pub sample_type: &'static str,
+    /// Height, width, channels.
+    pub shape: [u16; 3],
+    /// Bytes of one raw sample.
+    pub bytes: usize,
+    /// Real step of the quantized input.
+    pub scale: f64,
+    /// Value that stands for real zero.
+    pub zero_point: i8,
+}
+
+/// A layer of a model.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct InspectedLayer {
+    /// Its name.
+    pub name: String,
+    /// What it computes.
+    pub operator: &'static str,
+    /// Bits of each weight; absent for operators without weights.
+    pub bits: Option<u32>,
+    /// The order of its packed weights; absent for operators without weights.
+    pub layout: Option<&'static str>,
+    /// Number of weights.
+    pub weights: usize,
+    /// Bytes of its weights and channel table in the file.
+    pub bytes: usize,
+    /// Multiply-accumulates of one inference.
+    pub macs: u64,
+    /// Height, width, channels of what it writes.
+    pub shape: [u16; 3],
+    /// Real step of its output.
+    pub scale: f64,
+    /// Output value that stands for real zero.
+    pub zero_point: i8,
+    /// Where its output is cut off.
+    pub activation: [i8; 2],
+    /// Where its output begins in the arena.
+    pub offset: u32,
+    /// Scratch bytes that it has while it runs.
+    pub scratch: u32,
+}
+
+/// Describes a loaded model whose file has `bytes` bytes.
+pub fn inspect(model: &Model<'_>, bytes: usize) -> Inspection {
+    let description = model.description();
+    let input = description.input;
+    let sample_type = match description.input_quantization.sample_type {
+        SampleType::U8 => "u8",
+        SampleType::I16 => "i16",
+    };
+    let layers: Vec<InspectedLayer> = model.layers().map(|layer| inspect_layer(&layer)).collect();
+    Inspection {
+        name: description.name.to_string(),
+        bytes,
+        arena: description.arena_bytes,
+        digest: format!("{:08x}", model.digest()),
+        self_test: format!("{:08x}", description.self_test.digest),
+        macs: layers.iter().map(|layer| layer.macs).sum(),
+        labels: model.labels().map(|label| label.to_string()).collect(),
+        input: InspectedInput {
+            sample_type,
+            shape: sizes(input.shape),
+            bytes: model.raw_input_bytes(),
+            scale: decode_scale(input.scale),
+            zero_point: input.zero_point,
+        },
+        layers,
+    }
+}
+
+/// The name of an operator in reports.
+pub const fn operator_name(operator: &Operator) -> &'static str {
+    match operator {
+        Operator::Convolution2d { .. } => "convolution-2d",
+        Operator::DepthwiseConvolution2d { .. } => "depthwise-convolution-2d",
+        Operator::FullyConnected { .. } => "fully-connected",
+        Operator::AveragePool2d { .. } => "average-pool-2d",
+        Operator::MaxPool2d { .. } => "max-pool-2d",
+        Operator::Add { .. } => "add",
+        Operator::Softmax { .. } => "softmax",
+    }
+}
+
+/// The name of a layout in reports.
+pub const fn layout_name(layout: Layout) -> &'static str {
+    match layout {
+        Layout::Rows => "rows",
+        Layout::ChannelPairs => "channel-pairs",
+        Layout::ChannelQuads => "channel-quads",
+        Layout::FieldQuads => "field-quads",
+        Layout::VectorPairs => "vector-pairs",
+        Layout::VectorRows => "vector-rows",
+    }
+}
+
+/// Bytes of a layer's weights and channel table in the model file.
+pub fn parameter_bytes(layer: &Layer<'_>) -> usize {
+    let rows = usize::from(layer.output.shape.channels);
+    layer.weights().map_or(0, |weights| {
+        let row_length = layer.row_length();
+        PackedWeights::bytes_for(weights.bit_width, weights.layout, rows, row_length)
+            + rows * Channels::BYTES
+    })
+}
+
+const fn sizes(shape: Shape) -> [u16; 3] {
+    [shape.height, shape.width, shape.channels]
+}
+
+fn inspect_layer(layer: &Layer<'_>) -> InspectedLayer {
+    let Tensor { shape, offset, zero_point, scale } = layer.output;
+    let rows = usize::from(shape.channels);
+    let row_length = layer.row_length();
+    InspectedLayer {
+        name: layer.name.to_string(),
+        operator: operator_name(&layer.operator),
+        bits: layer.weights().map(|weights| weights.bit_width.bits()),
+        layout: layer.weights().map(|weights| layout_name(weights.layout)),
+        weights: rows * row_length,
+        bytes: parameter_bytes(layer),
+        macs: layer.macs(),
+        shape: sizes(shape),
+        scale: decode_scale(scale),
+        zero_point,
+        activation: [layer.activation.min, layer.activation.max],
+        offset,
+        scratch: layer.scratch.bytes,
+    }
+}

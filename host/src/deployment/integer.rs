@@ -1,0 +1,188 @@
+//! Evaluation with the device's own arithmetic, on all cores of the machine.
+//!
+//! Every sample runs through [`tinyhero_common::network::run`] with the portable kernels, so the outputs and digests here are those that a
+//! board must give, to the last bit. Results are in the order of the samples whatever the number of threads.
+
+use crate::error::{Error, Result};
+use rayon::prelude::*;
+use tinyhero_common::checksum::Digest;
+use tinyhero_common::kernel::Portable;
+use tinyhero_common::model::{Layer, Model, SampleType};
+use tinyhero_common::network::{LayerDigests, Observer, SelfTestInput, run};
+
+/// What one inference gave.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Outcome {
+    /// Index of the winning class.
+    pub label: u16,
+    /// Digest over all layers.
+    pub digest: u32,
+    /// The output's int8 values.
+    pub scores: Vec<i8>,
+}
+
+/// The outcome of every sample, in order.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Evaluation {
+    /// One per sample.
+    pub outcomes: Vec<Outcome>,
+    /// How many labels were right.
+    pub correct: usize,
+    /// Share of right labels, 0 to 1; 0 without samples.
+    pub accuracy: f64,
+}
+
+/// The bytes that a model reads for raw samples: one byte each, or two, little-endian.
+pub fn raw_bytes(sample_type: SampleType, samples: &[i16]) -> Vec<u8> {
+    match sample_type {
+        // Data sets have checked that samples of this type lie in 0..=255.
+        SampleType::U8 => samples.iter().map(|value| value.to_le_bytes()[0]).collect(),
+        SampleType::I16 => samples.iter().flat_map(|value| value.to_le_bytes()).collect(),
+    }
+}
+
+/// The raw input that a model's self-test runs, as bytes.
+pub fn self_test_input(model: &Model<'_>) -> Vec<u8> {
+    let seed = model.description().self_test.seed;
+    SelfTestInput::new(seed).take(model.raw_input_bytes()).collect()
+}
+
+/// Runs every sample. `samples` holds raw values one sample after the other, each in height, width, channel order;
+/// `labels` the right answers.
+///
+/// # Errors
+/// If the samples do not have the model's input size, or there are not as many as labels.
+pub fn evaluate(model: &Model<'_>, samples: &[i16], labels: &[u16]) -> Result<Evaluation> {
+    let elements = model.description().input.shape.elements();
+    if samples.len() != labels.len() * elements {
+        return Err(Error::bad_input(
+            format_args!("model '{}'", model.description().name),
+            format_args!(
+                "reads samples of {elements} values, but the data has {} values for {} samples",
+                samples.len(),
+                labels.len()
+            ),
+            "use the data that the model was made for",
+        ));
+    }
+    let outcomes = run_all(model, samples)?;
+    let right = outcomes.iter().zip(labels).filter(|(outcome, label)| outcome.label == **label);
+    let correct = right.count();
+    let accuracy = if labels.is_empty() { 0.0 } else { correct as f64 / labels.len() as f64 };
+    Ok(Evaluation { outcomes, correct, accuracy })
+}
+
+/// The outcome of every sample. A rest that is no whole sample is left out.
+pub fn run_all(model: &Model<'_>, samples: &[i16]) -> Result<Vec<Outcome>> {
+    let elements = model.description().input.shape.elements();
+    let sample_type = model.description().input_quantization.sample_type;
+    let arena_bytes = model.description().arena_bytes as usize;
+    samples
+        .par_chunks_exact(elements)
+        .map_init(
+            || vec![0; arena_bytes],
+            |arena, sample| {
+                let mut digests = LayerDigests::default();
+                let raw = raw_bytes(sample_type, sample);
+                let output =
+                    run(model, &mut Portable, &mut digests, &raw, arena).map_err(run_error)?;
+                Ok(Outcome {
+                    // A vector of scores has at most 65,535 elements.
+                    label: output.label as u16,
+                    digest: digests.finish(),
+                    scores: output.scores.to_vec(),
+                })
+            },
+        )
+        .collect()
+}
+
+/// The digest of every layer's output for one raw input.
+pub fn layer_digests(model: &Model<'_>, raw_input: &[u8]) -> Result<Vec<u32>> {
+    let mut digests = Digests(Vec::new());
+    let mut arena = vec![0; model.description().arena_bytes as usize];
+    run(model, &mut Portable, &mut digests, raw_input, &mut arena).map_err(run_error)?;
+    Ok(digests.0)
+}
+
+struct Digests(Vec<u32>);
+
+impl Observer for Digests {
+    fn begin(&mut self) {
+        self.0.clear();
+    }
+
+    fn layer_done(&mut self, _index: usize, _layer: &Layer<'_>, output: &[i8]) {
+        self.0.push(Digest::new().update(output).finish());
+    }
+}
+
+fn run_error(problem: tinyhero_common::error::RunError) -> Error {
+    Error::bad_input("input", problem, "use the data that the model was made for")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::deployment::export::export;
+    use crate::deployment::quantizer::{Quantization, quantize};
+    use crate::graph::network::Network;
+    use crate::graph::trained_network::TrainedNetwork;
+    use tinyhero_common::packing::BitWidth;
+
+    fn model_file() -> Vec<u8> {
+        let network = Network::open("cnn", crate::dataset::SampleShape::new(8, 8, 1), 10).unwrap();
+        let trained = TrainedNetwork::untrained(network, 1).unwrap();
+        let quantization = Quantization::new(BitWidth::Four);
+        export(&quantize(&trained, &samples(4), &quantization).unwrap()).unwrap().bytes
+    }
+
+    fn samples(count: i16) -> Vec<i16> {
+        (0..count * 64).map(|index| index * 37 % 256).collect()
+    }
+
+    #[test]
+    fn outcomes_do_not_depend_on_the_number_of_threads() {
+        let file = model_file();
+        let model = Model::load(&file).unwrap();
+        let outcomes = |threads| {
+            let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+            pool.install(|| run_all(&model, &samples(40)).unwrap())
+        };
+        assert_eq!(outcomes(1), outcomes(3));
+        assert_eq!(outcomes(1).len(), 40);
+    }
+
+    #[test]
+    fn accuracy_counts_right_labels() {
+        let file = model_file();
+        let model = Model::load(&file).unwrap();
+        let samples = samples(10);
+        let mut labels: Vec<u16> =
+            run_all(&model, &samples).unwrap().iter().map(|outcome| outcome.label).collect();
+        assert_eq!(evaluate(&model, &samples, &labels).unwrap().accuracy, 1.0);
+        labels[0] += 1;
+        let evaluation = evaluate(&model, &samples, &labels).unwrap();
+        assert_eq!((evaluation.correct, evaluation.accuracy), (9, 0.9));
+    }
+
+    #[test]
+    fn the_layer_digests_combine_to_the_outcome_s_digest() {
+        let file = model_file();
+        let model = Model::load(&file).unwrap();
+        let samples = samples(1);
+        let digests = layer_digests(&model, &raw_bytes(SampleType::U8, &samples)).unwrap();
+        let combine = |all: Digest, digest: &u32| all.combine(*digest);
+        let all = digests.iter().fold(Digest::new(), combine).finish();
+        assert_eq!(all, run_all(&model, &samples).unwrap()[0].digest);
+    }
+
+    #[test]
+    fn data_of_another_shape_is_refused() {
+        let file = model_file();
+        let model = Model::load(&file).unwrap();
+        let error = evaluate(&model, &samples(2), &[0; 3]).unwrap_err().to_string();
+        assert!(error.contains("64 values"), "{error}");
+        assert!(layer_digests(&model, &[0; 63]).is_err());
+    }
+}

@@ -1,0 +1,137 @@
+//! A quantized network as the host holds it: owned, with its scales in real numbers, before memory is planned.
+//!
+//! The quantizer makes it, [`crate::deployment::export`] turns it into a model file. Operators are those of the model file; only
+//! places in the arena and in the file are still missing from them (they stand as 0 until export fills them in).
+
+use tinyhero_common::kernel::InputMap;
+use tinyhero_common::model::{Operator, SampleType, Scale, Shape, Weights};
+use tinyhero_common::packing::BitWidth;
+use tinyhero_common::requantize::{ActivationRange, Rescale};
+
+/// An int8 tensor: `real = scale · (q − zero_point)`.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct IntegerTensor {
+    /// Dimensions.
+    pub shape: Shape,
+    /// The real step between neighbouring values, positive.
+    pub scale: f64,
+    /// The value that stands for real zero.
+    pub zero_point: i8,
+}
+
+impl IntegerTensor {
+    /// The real number that `value` stands for.
+    pub fn real(&self, value: i8) -> f64 {
+        self.scale * f64::from(i32::from(value) - i32::from(self.zero_point))
+    }
+}
+
+/// The weights of a layer, one row an output channel, and what belongs to each channel.
+#[derive(Clone, Debug, PartialEq)]
+pub struct IntegerWeights {
+    /// Bits of each weight.
+    pub bit_width: BitWidth,
+    /// Weights of one output channel.
+    pub row_length: usize,
+    /// All rows one after the other, each in the order kernel row, kernel column, input channel.
+    pub values: Vec<i8>,
+    /// The real step between neighbouring weights of each channel; all equal when quantized per tensor.
+    pub scales: Vec<f64>,
+    /// `bias / (scale_in · scale_w) − zero_point_in · Σw` of each channel.
+    pub biases: Vec<i32>,
+    /// `scale_in · scale_w / scale_out` of each channel.
+    pub rescales: Vec<Rescale>,
+}
+
+/// One step of the network.
+#[derive(Clone, Debug, PartialEq)]
+pub struct IntegerLayer {
+    /// Unique name, from the network's description.
+    pub name: String,
+    /// What it computes. Offsets inside are 0, and so is the second operand of an addition: `inputs` says what is read.
+    pub operator: Operator,
+    /// Tensors that it reads: 0 is the network's input, `k` the output of layer `k − 1`.
+    pub inputs: Vec<usize>,
+    /// Weights, for operators that have some.
+    pub weights: Option<IntegerWeights>,
+    /// What it writes.
+    pub output: IntegerTensor,
+    /// Where its output is cut off.
+    pub activation: ActivationRange,
+}
+
+/// A quantized network. Its last layer gives its output.
+#[derive(Clone, Debug, PartialEq)]
+pub struct IntegerNetwork {
+    /// Name of the network.
+    pub name: String,
+    /// Name of each class, in output order; empty for a network that is no classifier.
+    pub labels: Vec<String>,
+    /// What a raw sample is.
+    pub sample_type: SampleType,
+    /// From raw samples to the int8 input: one map for all channels, or one per channel.
+    pub input_maps: Vec<InputMap>,
+    /// The int8 input.
+    pub input: IntegerTensor,
+    /// Layers, each after those that it reads.
+    pub layers: Vec<IntegerLayer>,
+}
+
+impl IntegerNetwork {
+    /// The tensor with that number: 0 is the input, `k` the output of layer `k − 1`.
+    pub fn tensor(&self, number: usize) -> IntegerTensor {
+        match number.checked_sub(1) {
+            None => self.input,
+            Some(layer) => self.layers[layer].output,
+        }
+    }
+}
+
+/// The scale with 24 significant bits, as it stands in the model file. `None` for a scale that is not positive, or
+/// outside `2^-104 .. 2^151`.
+pub fn encode_scale(scale: f64) -> Option<Scale> {
+    if !(scale.is_finite() && scale > 0.0) {
+        return None;
+    }
+    let mut exponent = scale.log2().floor() as i32 - 23;
+    let mut mantissa = (scale / f64::from(exponent).exp2()).round();
+    if mantissa >= f64::from(1 << 24) {
+        mantissa /= 2.0;
+        exponent += 1;
+    }
+    Some(Scale { mantissa: mantissa as u32, exponent: i8::try_from(exponent).ok()? })
+}
+
+/// The real number of a scale in a model file.
+pub fn decode_scale(scale: Scale) -> f64 {
+    f64::from(scale.mantissa) * f64::from(scale.exponent).exp2()
+}
+
+/// Puts the place of the weights into an operator that has some.
+pub(crate) fn set_weights(operator: &mut Operator, place: Weights) {
+    match operator {
+        Operator::Convolution2d { weights, .. }
+        | Operator::DepthwiseConvolution2d { weights, .. }
+        | Operator::FullyConnected { weights } => *weights = place,
+        _ => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_scale_keeps_24_bits() {
+        for scale in [1.0, 1.0 / 256.0, 0.1, 3.0e-7, 1234.5, 1.0 - 1e-12, 2.0f64.powi(-100)] {
+            let encoded = encode_scale(scale).unwrap();
+            assert!((1 << 23..1 << 24).contains(&encoded.mantissa), "{scale}");
+            let error = (decode_scale(encoded) / scale - 1.0).abs();
+            assert!(error <= 2.0f64.powi(-24), "{scale} {error}");
+        }
+        assert_eq!(encode_scale(0.0), None);
+        assert_eq!(encode_scale(f64::NAN), None);
+        assert_eq!(encode_scale(-1.0), None);
+        assert_eq!(encode_scale(1e-60), None);
+    }
+}

@@ -1,0 +1,344 @@
+//! From the description's nodes to layers that integers can carry out: batch normalization disappears in the weights
+//! before it, activations become cuts of the output before them, flattening becomes nothing.
+
+mod numbers;
+
+use super::lower::{
+    Activation, Add, AveragePool2d, Convolution2d, DepthwiseConvolution2d, FoldedOperator,
+    FullyConnected, Identity, MaxPool2d, Softmax,
+};
+use super::weights::WeightMatrix;
+use crate::error::{Error, Result};
+use crate::graph::network::{Node, NodeInput, NodeSummary, Operation, Padding, Window};
+use crate::graph::trained_network::{NodeParameters, TrainedNetwork, count_readers};
+use numbers::{batch_norm, geometry, matrix, shape};
+use tinyhero_common::model::Shape;
+
+/// One layer of the folded network.
+pub struct FoldedNode {
+    /// The name of the node that it comes from.
+    pub name: String,
+    /// What it computes.
+    pub operator: Box<dyn FoldedOperator>,
+    /// Tensors that it reads: 0 is the network's input, `k` the output of node `k − 1`.
+    pub inputs: Vec<usize>,
+    /// Shape of its output.
+    pub shape: Shape,
+    /// What follows it.
+    pub activation: Activation,
+}
+
+/// A network without batch normalization, whose activations belong to layers.
+pub struct FoldedNetwork {
+    /// Shape of the input.
+    pub input: Shape,
+    /// Layers, each after those that it reads; the last gives the output.
+    pub nodes: Vec<FoldedNode>,
+    /// Class names; empty for a network that is no classifier.
+    pub labels: Vec<String>,
+    softmax: bool,
+}
+
+impl FoldedNetwork {
+    fn shape(&self, tensor: usize) -> Shape {
+        tensor.checked_sub(1).map_or(self.input, |node| self.nodes[node].shape)
+    }
+
+    /// Whether the network's answer is read off the output of that node: the last, or what a final softmax reads.
+    pub fn decides(&self, node: usize) -> bool {
+        node + 1 + usize::from(self.softmax) == self.nodes.len()
+    }
+
+    /// Into how many groups the statistics of a tensor are divided: its channels, or its elements where somebody needs
+    /// that.
+    pub fn groups(&self, tensor: usize) -> usize {
+        let shape = self.shape(tensor);
+        let readers = self.nodes.iter().filter(|node| node.inputs.contains(&tensor));
+        let by_element = readers.into_iter().any(|node| node.operator.reads_elements());
+        if by_element { shape.elements() } else { usize::from(shape.channels) }
+    }
+
+    /// Room for the values of all tensors.
+    pub fn room(&self) -> Vec<Vec<f32>> {
+        (0..=self.nodes.len()).map(|tensor| vec![0.0; self.shape(tensor).elements()]).collect()
+    }
+
+    /// Computes every tensor in real numbers; `values` comes from [`FoldedNetwork::room`].
+    pub fn forward(&self, input: &[f32], values: &mut [Vec<f32>]) {
+        values[0].copy_from_slice(input);
+        for (index, node) in self.nodes.iter().enumerate() {
+            let (before, after) = values.split_at_mut(index + 1);
+            let inputs: Vec<&[f32]> = node.inputs.iter().map(|&tensor| &*before[tensor]).collect();
+            node.operator.forward(&inputs, &mut after[0]);
+            node.activation.apply(&mut after[0]);
+        }
+    }
+}
+
+/// Where the value of a description's node is found.
+#[derive(Clone, Copy)]
+struct Value {
+    /// Tensor of the folded network.
+    tensor: usize,
+    /// Whether the tensor is an image that the description sees as a vector.
+    flattened: bool,
+    /// Whether nobody else reads the tensor, so that it may be changed.
+    exclusive: bool,
+}
+
+/// Folds a trained network. A classifier that does not end in softmax receives one.
+pub fn fold(trained: &TrainedNetwork) -> Result<FoldedNetwork> {
+    let network = &trained.network;
+    let summaries = network.summaries()?;
+    let readers = count_readers(network);
+    let mut folder = Folder {
+        folded: FoldedNetwork {
+            input: shape(&network.name, network.input)?,
+            nodes: Vec::new(),
+            labels: Vec::new(),
+            softmax: false,
+        },
+        values: Vec::new(),
+    };
+    let nodes = network.nodes.iter().zip(&summaries).zip(&trained.parameters);
+    for (index, ((node, summary), parameters)) in nodes.enumerate() {
+        let mut value = folder.fold_node(node, summary, parameters)?;
+        value.exclusive &= readers[index] <= 1;
+        folder.values.push(value);
+    }
+    let ends_in_softmax =
+        network.nodes.last().is_some_and(|node| node.operation == Operation::Softmax);
+    let output = folder.values.last().map_or(0, |value| value.tensor);
+    let mut folded = folder.folded;
+    if output == 0 {
+        return Err(Error::bad_input(
+            format_args!("network '{}'", network.name),
+            "computes nothing",
+            "add a layer with weights",
+        ));
+    }
+    keep_ancestors(&mut folded, output);
+    let scores = folded.shape(folded.nodes.len());
+    let classes = trained.class_names.len();
+    folded.softmax = ends_in_softmax;
+    if !network.is_autoencoder() && scores.elements() == classes && scores.pixels() == 1 {
+        folded.labels.clone_from(&trained.class_names);
+        if !ends_in_softmax && classes > 1 {
+            let name = free_name(&folded, "softmax");
+            let inputs = vec![folded.nodes.len()];
+            let operator = Box::new(Softmax);
+            let activation = Activation::None;
+            folded.nodes.push(FoldedNode { name, operator, inputs, shape: scores, activation });
+            folded.softmax = true;
+        }
+    }
+    move_activations_forward(&mut folded);
+    Ok(folded)
+}
+
+/// Drops nodes that the output does not depend on.
+fn keep_ancestors(folded: &mut FoldedNetwork, output: usize) {
+    let mut needed = vec![false; folded.nodes.len() + 1];
+    needed[0] = true;
+    needed[output] = true;
+    for index in (0..folded.nodes.len()).rev() {
+        if needed[index + 1] {
+            folded.nodes[index].inputs.iter().for_each(|&tensor| needed[tensor] = true);
+        }
+    }
+    let mut numbers = vec![0; needed.len()];
+    let kept = numbers.iter_mut().zip(&needed).filter(|(_, needed)| **needed);
+    for (next, (number, _)) in kept.enumerate() {
+        *number = next;
+    }
+    let mut index = 0;
+    folded.nodes.retain(|_| {
+        index += 1;
+        needed[index]
+    });
+    for node in &mut folded.nodes {
+        node.inputs.iter_mut().for_each(|tensor| *tensor = numbers[*tensor]);
+    }
+}
+
+/// An activation behind a max pooling moves before it, where a scale can be chosen for it.
+fn move_activations_forward(folded: &mut FoldedNetwork) {
+    for index in (0..folded.nodes.len()).rev() {
+        let node = &folded.nodes[index];
+        if node.activation == Activation::None || !node.operator.commutes_with_activation() {
+            continue;
+        }
+        let [source] = node.inputs[..] else { continue };
+        let readers = folded.nodes.iter().filter(|node| node.inputs.contains(&source)).count();
+        if source > 0 && readers == 1 && folded.nodes[source - 1].activation == Activation::None {
+            folded.nodes[source - 1].activation = folded.nodes[index].activation;
+            folded.nodes[index].activation = Activation::None;
+        }
+    }
+}
+
+fn free_name(folded: &FoldedNetwork, wanted: &str) -> String {
+    let mut name = wanted.to_string();
+    while folded.nodes.iter().any(|node| node.name == name) {
+        name.push('_');
+    }
+    name
+}
+
+struct Folder {
+    folded: FoldedNetwork,
+    values: Vec<Value>,
+}
+
+impl Folder {
+    fn value(&self, input: NodeInput) -> Value {
+        match input {
+            NodeInput::Network => Value { tensor: 0, flattened: false, exclusive: false },
+            NodeInput::Node(index) => self.values[index],
+        }
+    }
+
+    fn fold_node(
+        &mut self,
+        node: &Node,
+        summary: &NodeSummary,
+        parameters: &NodeParameters,
+    ) -> Result<Value> {
+        let refuse = |problem: &str, advice: &str| {
+            Err(Error::bad_input(format_args!("layer '{}'", node.name), problem, advice))
+        };
+        let source = self.value(node.inputs[0]);
+        let reads_image = !matches!(
+            node.operation,
+            Operation::FullyConnected { .. }
+                | Operation::Flatten
+                | Operation::Relu
+                | Operation::Relu6
+                | Operation::Add
+        );
+        if source.flattened && reads_image {
+            return refuse(
+                "reads a flattened image, which integers keep as an image",
+                "put flatten directly before a fully connected layer",
+            );
+        }
+        let input = self.folded.shape(source.tensor);
+        let mut output = shape(&node.name, summary.output)?;
+        if source.flattened && !matches!(node.operation, Operation::FullyConnected { .. }) {
+            output = input;
+        }
+        let geometry =
+            |kernel, stride, padding| geometry(node, input, output, kernel, stride, padding);
+        let mut inputs = vec![source.tensor];
+        let operator: Box<dyn FoldedOperator> = match node.operation {
+            Operation::Flatten => {
+                return Ok(Value { flattened: source.flattened || input.pixels() > 1, ..source });
+            }
+            Operation::Relu | Operation::Relu6 => {
+                let activation = match node.operation {
+                    Operation::Relu => Activation::Relu,
+                    _ => Activation::Relu6,
+                };
+                if self.fuse_activation(source, activation) {
+                    return Ok(source);
+                }
+                let operator = Box::new(Identity { gain: 1.0 });
+                let tensor = self.push(node, operator, inputs, output, activation);
+                return Ok(Value { tensor, exclusive: true, ..source });
+            }
+            Operation::BatchNorm { epsilon } => {
+                let (gain, shift) = batch_norm(parameters, epsilon);
+                let before =
+                    source.tensor.checked_sub(1).map(|index| &mut self.folded.nodes[index]);
+                if let Some(before) = before
+                    && source.exclusive
+                    && before.activation == Activation::None
+                    && before.operator.fold_affine(&gain, &shift)
+                {
+                    return Ok(source);
+                }
+                let matrix = WeightMatrix { row_length: 1, values: gain, bias: shift };
+                Box::new(DepthwiseConvolution2d::new(
+                    geometry([1, 1], [1, 1], Padding::Valid)?,
+                    matrix,
+                ))
+            }
+            Operation::Convolution2d { kernel, stride, padding, .. } => Box::new(
+                Convolution2d::new(geometry(kernel, stride, padding)?, matrix(parameters, true)),
+            ),
+            Operation::DepthwiseConvolution2d { kernel, stride, padding, .. } => {
+                let geometry = geometry(kernel, stride, padding)?;
+                Box::new(DepthwiseConvolution2d::new(geometry, matrix(parameters, true)))
+            }
+            Operation::FullyConnected { .. } => {
+                Box::new(FullyConnected::new(matrix(parameters, false)))
+            }
+            Operation::GlobalAveragePool => {
+                let kernel = [usize::from(input.height), usize::from(input.width)];
+                Box::new(AveragePool2d::new(geometry(kernel, kernel, Padding::Valid)?))
+            }
+            Operation::AveragePool2d { kernel, stride, padding } => {
+                let over = [usize::from(input.height), usize::from(input.width)];
+                let padded = Window::over(over, kernel, stride, padding).is_some_and(|window| {
+                    window.padding != crate::graph::network::PaddingAmounts::default()
+                });
+                if padded {
+                    return refuse(
+                        "averages over padding, which integers count as zeros and training leaves out",
+                        "use padding = \"valid\" or max pooling",
+                    );
+                }
+                Box::new(AveragePool2d::new(geometry(kernel, stride, padding)?))
+            }
+            Operation::MaxPool2d { kernel, stride, padding } => {
+                Box::new(MaxPool2d::new(geometry(kernel, stride, padding)?))
+            }
+            Operation::Add => {
+                let other = self.value(node.inputs[1]);
+                if self.folded.shape(other.tensor) != input {
+                    return refuse(
+                        "adds an image and a flattened one",
+                        "put flatten behind the addition",
+                    );
+                }
+                if other.tensor == source.tensor {
+                    Box::new(Identity { gain: 2.0 })
+                } else {
+                    inputs.push(other.tensor);
+                    Box::new(Add)
+                }
+            }
+            Operation::Softmax => Box::new(Softmax),
+        };
+        let tensor = self.push(node, operator, inputs, output, Activation::None);
+        let flattened = source.flattened && node.operation == Operation::Add;
+        Ok(Value { tensor, flattened, exclusive: true })
+    }
+
+    fn push(
+        &mut self,
+        node: &Node,
+        operator: Box<dyn FoldedOperator>,
+        inputs: Vec<usize>,
+        shape: Shape,
+        activation: Activation,
+    ) -> usize {
+        let name = node.name.clone();
+        self.folded.nodes.push(FoldedNode { name, operator, inputs, shape, activation });
+        self.folded.nodes.len()
+    }
+
+    /// Lets the layer that writes `source` carry out the activation. False if it cannot.
+    fn fuse_activation(&mut self, source: Value, activation: Activation) -> bool {
+        let Some(index) = source.tensor.checked_sub(1) else { return false };
+        let node = &mut self.folded.nodes[index];
+        if !source.exclusive {
+            return false;
+        }
+        // Both activations are cuts at 0, so of two the one that also cuts at 6 remains.
+        if node.activation != Activation::Relu6 {
+            node.activation = activation;
+        }
+        true
+    }
+}

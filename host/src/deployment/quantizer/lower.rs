@@ -1,0 +1,122 @@
+//! One file per operator: what it computes in real numbers, and how it becomes integers.
+
+mod add;
+mod average_pool_2d;
+mod convolution_2d;
+mod depthwise_convolution_2d;
+mod fully_connected;
+mod identity;
+mod max_pool_2d;
+mod softmax;
+mod weighted;
+mod windowed;
+
+pub use add::Add;
+pub use average_pool_2d::AveragePool2d;
+pub use convolution_2d::Convolution2d;
+pub use depthwise_convolution_2d::DepthwiseConvolution2d;
+pub use fully_connected::FullyConnected;
+pub use identity::Identity;
+pub use max_pool_2d::MaxPool2d;
+pub use softmax::Softmax;
+pub use windowed::Geometry;
+
+use super::calibrate::Statistics;
+use super::range::quantize_tensor;
+use super::{Quantization, RangeMethod};
+use crate::deployment::integer_network::{IntegerTensor, IntegerWeights};
+use crate::error::{Error, Result};
+use tinyhero_common::model::{Operator, Shape};
+use tinyhero_common::requantize::ActivationRange;
+
+/// What follows a layer and is carried out by cutting off its output.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Activation {
+    /// Nothing.
+    None,
+    /// max(x, 0).
+    Relu,
+    /// min(max(x, 0), 6).
+    Relu6,
+}
+
+impl Activation {
+    /// Applies it to real numbers.
+    pub fn apply(self, values: &mut [f32]) {
+        match self {
+            Self::None => {}
+            Self::Relu => values.iter_mut().for_each(|value| *value = value.max(0.0)),
+            Self::Relu6 => values.iter_mut().for_each(|value| *value = value.clamp(0.0, 6.0)),
+        }
+    }
+}
+
+/// An operator of the folded network.
+pub trait FoldedOperator: Send + Sync {
+    /// Computes the output in real numbers, without the activation.
+    fn forward(&self, inputs: &[&[f32]], output: &mut [f32]);
+
+    /// Its integers.
+    fn lower(&self, context: &Context<'_>) -> Result<Lowered>;
+
+    /// Takes `y → gain · y + shift` per output channel into itself. False if it cannot.
+    fn fold_affine(&mut self, _gain: &[f64], _shift: &[f64]) -> bool {
+        false
+    }
+
+    /// Whether it reads every element with a weight of its own, so that statistics are needed per element.
+    fn reads_elements(&self) -> bool {
+        false
+    }
+
+    /// Whether an activation before it gives the same result as one behind it.
+    fn commutes_with_activation(&self) -> bool {
+        false
+    }
+}
+
+/// What an operator needs to know about its surroundings.
+pub struct Context<'a> {
+    /// The layer's name.
+    pub name: &'a str,
+    /// The quantized tensors that it reads.
+    pub inputs: &'a [IntegerTensor],
+    /// What calibration knows about them.
+    pub input_statistics: &'a [&'a Statistics],
+    /// Shape of its output.
+    pub shape: Shape,
+    /// What calibration knows about its output, the activation applied.
+    pub statistics: &'a Statistics,
+    /// What follows it.
+    pub activation: Activation,
+    /// Whether the network's answer is read off its output.
+    pub decides: bool,
+    /// The wishes of whoever quantizes.
+    pub quantization: &'a Quantization,
+}
+
+impl Context<'_> {
+    /// An error of this layer.
+    pub fn error(&self, problem: &str, advice: &str) -> Error {
+        Error::bad_input(format_args!("layer '{}'", self.name), problem, advice)
+    }
+
+    /// Quantization of the output, with a scale of at least `scale_min`.
+    pub fn output(&self, scale_min: f64) -> (IntegerTensor, ActivationRange) {
+        // Clipping the largest scores would make classes tie.
+        let method = if self.decides { RangeMethod::MinMax } else { self.quantization.range };
+        quantize_tensor(self.shape, self.statistics, self.activation, method, scale_min)
+    }
+}
+
+/// An operator in integers.
+pub struct Lowered {
+    /// What the model file holds, offsets still 0.
+    pub operator: Operator,
+    /// Weights, for operators that have some.
+    pub weights: Option<IntegerWeights>,
+    /// Quantization of its output.
+    pub output: IntegerTensor,
+    /// Where its output is cut off.
+    pub activation: ActivationRange,
+}

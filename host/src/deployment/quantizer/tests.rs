@@ -1,0 +1,449 @@
+use super::*;
+use crate::dataset::SampleShape;
+use crate::deployment::export::export;
+use crate::deployment::integer::run_all;
+use crate::graph::network::{Network, NodeInput, Operation, Window};
+use crate::graph::trained_network::NodeParameters;
+use tinyhero_common::model::Model;
+
+/// Bytes that a linear congruential generator makes, smoothed so that they look a little like images.
+fn samples(count: usize, shape: SampleShape, seed: u64) -> Vec<i16> {
+    let mut state = seed;
+    let mut value = 128i64;
+    (0..count * shape.elements())
+        .map(|_| {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+            value = (value * 3 + (state >> 56) as i64) / 4;
+            value as i16
+        })
+        .collect()
+}
+
+/// A network of the zoo with initial weights and batch normalization that does something.
+fn network(name: &str, shape: SampleShape, classes: usize) -> TrainedNetwork {
+    let network = Network::open(name, shape, classes).unwrap();
+    let mut trained = TrainedNetwork::untrained(network, 7).unwrap();
+    for parameters in &mut trained.parameters {
+        if let NodeParameters::BatchNorm { gamma, beta, mean, variance } = parameters {
+            let wave = |channel: usize| (channel as f32 * 1.7).sin();
+            let count = gamma.len();
+            *gamma = (0..count).map(|channel| 1.0 + 0.5 * wave(channel)).collect();
+            *beta = (0..count).map(|channel| 0.3 * (channel as f32 * 0.9).cos()).collect();
+            *mean = (0..count).map(|channel| 0.2 * wave(channel)).collect();
+            *variance = (0..count).map(|channel| 1.5 + wave(channel)).collect();
+        }
+    }
+    trained
+}
+
+/// The description carried out node by node in f64, nothing folded: an independent definition.
+fn reference(trained: &TrainedNetwork, sample: &[i16]) -> Vec<f64> {
+    let summaries = trained.network.summaries().unwrap();
+    let input: Vec<f64> =
+        calibrate::normalize(trained, sample).iter().map(|&value| f64::from(value)).collect();
+    let mut values: Vec<Vec<f64>> = Vec::new();
+    for (index, node) in trained.network.nodes.iter().enumerate() {
+        let read = |input_index: usize| match node.inputs[input_index] {
+            NodeInput::Network => &input,
+            NodeInput::Node(before) => &values[before],
+        };
+        let from = summaries[index].input;
+        let to = summaries[index].output;
+        let source = read(0);
+        let layer = match &trained.parameters[index] {
+            NodeParameters::Layer { weight, bias, .. } => {
+                Some((weight, bias.clone().unwrap_or(vec![0.0; to.channels])))
+            }
+            _ => None,
+        };
+        let slide = |kernel: [usize; 2], stride: [usize; 2], padding, depthwise: bool| {
+            let window = Window::over([from.height, from.width], kernel, stride, padding).unwrap();
+            let (weight, bias) = layer.as_ref().unwrap();
+            let mut output = Vec::new();
+            for y in 0..to.height {
+                for x in 0..to.width {
+                    for (o, &bias) in bias.iter().enumerate() {
+                        let mut sum = f64::from(bias);
+                        for i in 0..kernel[0] {
+                            for j in 0..kernel[1] {
+                                let row = (y * stride[0] + i).checked_sub(window.padding.top);
+                                let column = (x * stride[1] + j).checked_sub(window.padding.left);
+                                let (Some(row), Some(column)) = (row, column) else { continue };
+                                if row >= from.height || column >= from.width {
+                                    continue;
+                                }
+                                let depth = if depthwise { 1 } else { from.channels };
+                                for c in 0..depth {
+                                    let channel = if depthwise { o } else { c };
+                                    let place =
+                                        (row * from.width + column) * from.channels + channel;
+                                    let place_w = ((o * depth + c) * kernel[0] + i) * kernel[1] + j;
+                                    sum += source[place] * f64::from(weight[place_w]);
+                                }
+                            }
+                        }
+                        output.push(sum);
+                    }
+                }
+            }
+            output
+        };
+        let output: Vec<f64> = match node.operation {
+            Operation::Convolution2d { kernel, stride, padding, .. } => {
+                slide(kernel, stride, padding, false)
+            }
+            Operation::DepthwiseConvolution2d { kernel, stride, padding, .. } => {
+                slide(kernel, stride, padding, true)
+            }
+            Operation::BatchNorm { epsilon } => {
+                let NodeParameters::BatchNorm { gamma, beta, mean, variance } =
+                    &trained.parameters[index]
+                else {
+                    panic!("batch normalization without numbers")
+                };
+                let channel = |(place, value): (usize, &f64)| {
+                    let c = place % to.channels;
+                    f64::from(gamma[c]) * (value - f64::from(mean[c]))
+                        / (f64::from(variance[c]) + epsilon).sqrt()
+                        + f64::from(beta[c])
+                };
+                source.iter().enumerate().map(channel).collect()
+            }
+            Operation::Relu => source.iter().map(|value| value.max(0.0)).collect(),
+            Operation::Relu6 => source.iter().map(|value| value.clamp(0.0, 6.0)).collect(),
+            Operation::FullyConnected { .. } => {
+                let (weight, bias) = layer.as_ref().unwrap();
+                let row = |o: usize| {
+                    let weights = &weight[o * source.len()..];
+                    let products = source.iter().zip(weights).map(|(x, &w)| x * f64::from(w));
+                    f64::from(bias[o]) + products.sum::<f64>()
+                };
+                (0..to.channels).map(row).collect()
+            }
+            Operation::GlobalAveragePool => {
+                let pixels = from.height * from.width;
+                let mean = |c: usize| {
+                    (0..pixels).map(|p| source[p * from.channels + c]).sum::<f64>() / pixels as f64
+                };
+                (0..from.channels).map(mean).collect()
+            }
+            Operation::AveragePool2d { kernel, stride, .. }
+            | Operation::MaxPool2d { kernel, stride, .. } => {
+                let mut output = Vec::new();
+                for y in 0..to.height {
+                    for x in 0..to.width {
+                        for c in 0..to.channels {
+                            let taps: Vec<f64> = (0..kernel[0] * kernel[1])
+                                .map(|tap| {
+                                    let row = y * stride[0] + tap / kernel[1];
+                                    let column = x * stride[1] + tap % kernel[1];
+                                    source[(row * from.width + column) * from.channels + c]
+                                })
+                                .collect();
+                            let average = matches!(node.operation, Operation::AveragePool2d { .. });
+                            output.push(if average {
+                                taps.iter().sum::<f64>() / taps.len() as f64
+                            } else {
+                                taps.iter().copied().fold(f64::NEG_INFINITY, f64::max)
+                            });
+                        }
+                    }
+                }
+                output
+            }
+            Operation::Add => source.iter().zip(read(1)).map(|(a, b)| a + b).collect(),
+            Operation::Flatten | Operation::Softmax => source.clone(),
+        };
+        values.push(output);
+    }
+    values.pop().unwrap()
+}
+
+/// Scores of the folded network in f32: what is left of it before a final softmax.
+fn folded_scores(
+    folded: &fold::FoldedNetwork,
+    trained: &TrainedNetwork,
+    sample: &[i16],
+) -> Vec<f32> {
+    let mut room = folded.room();
+    folded.forward(&calibrate::normalize(trained, sample), &mut room);
+    let decides = (0..folded.nodes.len()).find(|&node| folded.decides(node)).unwrap();
+    room[decides + 1].clone()
+}
+
+fn zoo() -> Vec<TrainedNetwork> {
+    vec![
+        network("mlp", SampleShape::new(8, 8, 1), 10),
+        network("cnn", SampleShape::new(8, 8, 1), 10),
+        network("lenet", SampleShape::new(12, 12, 1), 10),
+        network("resnet8", SampleShape::new(12, 12, 3), 10),
+        network("ds-cnn", SampleShape::new(13, 10, 1), 12),
+        network("mobilenet-v1-0.25", SampleShape::new(32, 32, 3), 2),
+        network("autoencoder", SampleShape::new(1, 1, 64), 64),
+    ]
+}
+
+#[test]
+fn folding_changes_nothing_but_rounding() {
+    for trained in zoo() {
+        let shape = trained.network.input;
+        let folded = fold::fold(&trained).unwrap();
+        let samples = samples(3, shape, 1);
+        for sample in samples.chunks(shape.elements()) {
+            let expected = reference(&trained, sample);
+            let found = folded_scores(&folded, &trained, sample);
+            let largest = expected.iter().fold(1.0f64, |largest, value| largest.max(value.abs()));
+            for (expected, found) in expected.iter().zip(found) {
+                let error = (expected - f64::from(found)).abs() / largest;
+                assert!(error < 1e-5, "{}: {expected} {found}", trained.network.name);
+            }
+        }
+    }
+}
+
+/// Index of the scores in the integer network, whether or not a softmax follows.
+fn score_layer(network: &IntegerNetwork) -> usize {
+    network.layers.len() - 1 - usize::from(!network.labels.is_empty())
+}
+
+#[test]
+fn at_eight_bits_scores_are_within_a_few_steps_of_the_real_ones() {
+    for trained in zoo() {
+        let name = trained.network.name.clone();
+        let shape = trained.network.input;
+        let calibration = samples(64, shape, 2);
+        let mut quantized =
+            quantize(&trained, &calibration, &Quantization::new(BitWidth::Eight)).unwrap();
+        let scores = score_layer(&quantized);
+        quantized.layers.truncate(scores + 1);
+        let output = quantized.layers[scores].output;
+        let file = export(&quantized).unwrap().bytes;
+        let test = samples(16, shape, 3);
+        let outcomes = run_all(&Model::load(&file).unwrap(), &test).unwrap();
+        let folded = fold::fold(&trained).unwrap();
+        let mut total = 0.0f64;
+        let mut count = 0.0;
+        for (sample, outcome) in test.chunks(shape.elements()).zip(outcomes) {
+            let expected = folded_scores(&folded, &trained, sample);
+            for (&expected, &found) in expected.iter().zip(&outcome.scores) {
+                let expected = f64::from(expected).clamp(output.real(-128), output.real(127));
+                let steps = (output.real(found) - expected).abs() / output.scale;
+                total += steps;
+                count += 1.0;
+                assert!(steps < 40.0, "{name}: {steps} steps");
+            }
+        }
+        assert!(total / count < 6.0, "{name}: {} steps on average", total / count);
+    }
+}
+
+#[test]
+fn every_width_per_tensor_and_per_channel_exports_and_loads() {
+    for trained in zoo() {
+        let calibration = samples(8, trained.network.input, 4);
+        for bit_width in BitWidth::ALL {
+            for quantization in
+                [Quantization::new(bit_width), Quantization::new(bit_width).per_tensor()]
+            {
+                let quantized = quantize(&trained, &calibration, &quantization).unwrap();
+                for weights in quantized.layers.iter().filter_map(|layer| layer.weights.as_ref()) {
+                    assert_eq!(weights.bit_width, bit_width);
+                    let equal = weights.scales.windows(2).all(|pair| pair[0] == pair[1]);
+                    assert!(equal || !quantization.per_tensor);
+                }
+                let exported = export(&quantized).unwrap();
+                assert_eq!(exported, export(&quantized).unwrap());
+                let model = Model::load(&exported.bytes).unwrap();
+                assert_eq!(model.layers().count(), quantized.layers.len());
+            }
+        }
+    }
+}
+
+#[test]
+fn the_same_bytes_come_from_any_number_of_threads() {
+    let trained = network("resnet8", SampleShape::new(12, 12, 3), 10);
+    let calibration = samples(100, trained.network.input, 5);
+    let bytes = |threads| {
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+        pool.install(|| {
+            let quantization = Quantization::new(BitWidth::Three);
+            export(&quantize(&trained, &calibration, &quantization).unwrap()).unwrap().bytes
+        })
+    };
+    assert_eq!(bytes(1), bytes(5));
+}
+
+/// Changes the weights and bias of one layer.
+fn edit(trained: &mut TrainedNetwork, layer: &str, change: impl Fn(&mut Vec<f32>, &mut Vec<f32>)) {
+    let index = trained.network.nodes.iter().position(|node| node.name == layer).unwrap();
+    if let NodeParameters::Layer { weight, bias: Some(bias), .. } = &mut trained.parameters[index] {
+        change(weight, bias);
+    } else {
+        panic!("{layer} has no weights and bias");
+    }
+}
+
+#[test]
+fn channels_without_weights_still_give_their_bias() {
+    for per_tensor in [false, true] {
+        for only_one in [false, true] {
+            let mut trained = network("mlp", SampleShape::new(8, 8, 1), 10);
+            edit(&mut trained, "output", |weight, bias| {
+                let count = if only_one { 32 } else { weight.len() };
+                weight[..count].fill(0.0);
+                bias.fill(0.1);
+                bias[0] = 1.25;
+            });
+            let calibration = samples(32, trained.network.input, 6);
+            let quantization = Quantization { per_tensor, ..Quantization::new(BitWidth::Four) };
+            let mut quantized = quantize(&trained, &calibration, &quantization).unwrap();
+            quantized.layers.pop();
+            let output = quantized.layers.last().unwrap().output;
+            let file = export(&quantized).unwrap().bytes;
+            let outcomes = run_all(&Model::load(&file).unwrap(), &calibration).unwrap();
+            for outcome in outcomes {
+                let error = (output.real(outcome.scores[0]) - 1.25).abs();
+                assert!(error <= output.scale * 0.51, "{per_tensor} {only_one} {error}");
+            }
+        }
+    }
+}
+
+#[test]
+fn tiny_and_huge_weights_export() {
+    for factor in [1e-30, 1e-12, 1e-6, 1e6, 1e12] {
+        for per_tensor in [false, true] {
+            let mut trained = network("mlp", SampleShape::new(8, 8, 1), 10);
+            edit(&mut trained, "hidden", |weight, _| {
+                weight[..64].iter_mut().for_each(|weight| *weight *= factor);
+            });
+            edit(&mut trained, "output", |weight, bias| {
+                weight.iter_mut().for_each(|weight| *weight *= factor);
+                bias[3] = 1.0;
+            });
+            let calibration = samples(32, trained.network.input, 6);
+            let quantization = Quantization { per_tensor, ..Quantization::new(BitWidth::Eight) };
+            let quantized = quantize(&trained, &calibration, &quantization).unwrap();
+            export(&quantized).unwrap();
+        }
+    }
+}
+
+#[test]
+fn per_channel_scales_keep_a_small_channel_that_a_common_scale_loses() {
+    let mut trained = network("mlp", SampleShape::new(8, 8, 1), 10);
+    edit(&mut trained, "hidden", |weight, _| {
+        weight[64..].iter_mut().for_each(|weight| *weight *= 100.0);
+    });
+    let calibration = samples(32, trained.network.input, 8);
+    let hidden = |per_tensor| {
+        let quantization = Quantization { per_tensor, ..Quantization::new(BitWidth::Four) };
+        let quantized = quantize(&trained, &calibration, &quantization).unwrap();
+        quantized.layers[0].weights.clone().unwrap().values[..64].to_vec()
+    };
+    assert!(hidden(true).iter().all(|&weight| weight == 0));
+    assert!(hidden(false).iter().any(|&weight| weight.unsigned_abs() >= 7));
+}
+
+#[test]
+fn byte_images_with_one_channel_lose_nothing_at_the_input() {
+    for largest in [16, 255] {
+        let mut trained = network("mlp", SampleShape::new(8, 8, 1), 10);
+        trained.normalization.offset = vec![f64::from(largest) * 0.307];
+        trained.normalization.inverse_scale = vec![3.1 / f64::from(largest)];
+        let calibration: Vec<i16> =
+            samples(32, trained.network.input, 9).iter().map(|v| v % (largest + 1)).collect();
+        let mut calibration = calibration;
+        calibration[0] = 0;
+        calibration[1] = largest;
+        let quantization = Quantization::new(BitWidth::Eight);
+        let quantized = quantize(&trained, &calibration, &quantization).unwrap();
+        let [map] = quantized.input_maps[..] else { panic!("one map") };
+        for raw in 0..=largest {
+            let real = trained.normalization.real(raw, 0);
+            let found = quantized.input.real(map.apply(i32::from(raw)));
+            assert!((real - found).abs() <= 0.501 * quantized.input.scale, "{raw}");
+            if raw > 0 {
+                assert!(map.apply(i32::from(raw)) > map.apply(i32::from(raw) - 1), "{raw}");
+            }
+        }
+    }
+}
+
+#[test]
+fn activations_that_cannot_be_fused_still_work() {
+    let toml = r#"
+name = "odd"
+[[layer]]
+operation = "relu6"
+[[layer]]
+operation = "batch-norm"
+[[layer]]
+name = "first"
+operation = "convolution-2d"
+out-channels = 4
+kernel = 3
+[[layer]]
+name = "pool"
+operation = "max-pool-2d"
+kernel = 2
+[[layer]]
+name = "cut"
+operation = "relu"
+[[layer]]
+name = "branch"
+operation = "convolution-2d"
+out-channels = 4
+kernel = 1
+[[layer]]
+name = "branch-relu"
+operation = "relu6"
+[[layer]]
+name = "sum"
+operation = "add"
+inputs = ["branch-relu", "branch"]
+[[layer]]
+name = "double"
+operation = "add"
+inputs = ["sum", "sum"]
+[[layer]]
+operation = "average-pool-2d"
+kernel = 2
+[[layer]]
+operation = "flatten"
+[[layer]]
+operation = "fully-connected"
+out-features = "classes"
+"#;
+    let shape = SampleShape::new(8, 8, 2);
+    let described = Network::from_toml(toml, "odd.toml", shape, 3).unwrap();
+    let trained = TrainedNetwork::untrained(described, 3).unwrap();
+    let folded = fold::fold(&trained).unwrap();
+    let test = samples(20, shape, 11);
+    let quantization = Quantization::new(BitWidth::Eight);
+    let mut quantized = quantize(&trained, &samples(64, shape, 10), &quantization).unwrap();
+    quantized.layers.pop();
+    let output = quantized.layers.last().unwrap().output;
+    let file = export(&quantized).unwrap().bytes;
+    let outcomes = run_all(&Model::load(&file).unwrap(), &test).unwrap();
+    for (sample, outcome) in test.chunks(shape.elements()).zip(outcomes) {
+        let expected = reference(&trained, sample);
+        let found = folded_scores(&folded, &trained, sample);
+        for ((expected, folded), &score) in expected.iter().zip(found).zip(&outcome.scores) {
+            assert!((expected - f64::from(folded)).abs() < 1e-5);
+            let steps = (output.real(score) - expected).abs() / output.scale;
+            assert!(steps < 12.0, "{steps} steps");
+        }
+    }
+}
+
+#[test]
+fn calibration_without_whole_samples_is_refused() {
+    let trained = network("mlp", SampleShape::new(8, 8, 1), 10);
+    for count in [0, 63, 65] {
+        let error =
+            quantize(&trained, &vec![1; count], &Quantization::new(BitWidth::Four)).unwrap_err();
+        assert!(error.to_string().contains("calibration"), "{error}");
+    }
+}

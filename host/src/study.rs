@@ -1,0 +1,3 @@
+//! Many training runs side by side.
+
+pub mod compare;

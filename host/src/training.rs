@@ -1,0 +1,22 @@
+//! Training runs: from options to a run directory with a trained network in it.
+//!
+//! Everything random is decided by the seed and the epoch alone, so a run that is interrupted and resumed ends with the same
+//! bytes as one that is not.
+
+mod batch;
+pub mod checkpoint;
+pub mod convolution;
+pub mod curvature;
+pub mod engine;
+mod log;
+pub mod optimizer;
+mod options;
+mod run;
+
+pub use batch::Augmentation;
+pub use log::EpochRecord;
+pub use options::{Keep, OptimizerKind, TrainingOptions};
+pub use run::{Observer, Outcome, Run};
+
+#[cfg(test)]
+mod tests;

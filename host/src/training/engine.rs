@@ -1,0 +1,364 @@
+//! A network as a differentiable function: parameters, forward pass, loss.
+//!
+//! There are two ways to its derivatives, which the tests compare: the tensor library's, through [`TrainingGraph`]'s loss, and the
+//! faster one of `direct`, which training uses.
+//!
+//! Tensors inside are samples × height × width × channels. Every operation used has a backward pass made of operations that have
+//! one themselves, so that gradients can be differentiated again.
+
+mod direct;
+mod forward;
+
+use std::sync::{Mutex, PoisonError};
+
+use candle_core::{DType, Device, Tensor, Var};
+use serde::{Deserialize, Serialize};
+
+use crate::error::{Error, Result};
+use crate::graph::network::{Network, NodeInput, NodeSummary, Operation};
+use crate::graph::trained_network::NodeParameters;
+use crate::training::optimizer::{
+    Objective, Parameter, ParameterKind, Pass, SecondOrder, library_gradient, library_second_order,
+};
+use direct::{Computation, Direct};
+
+/// Share of a minibatch's statistics in the running ones, PyTorch's default.
+const STATISTICS_MOMENTUM: f64 = 0.1;
+
+/// Passes of a step that batch normalization's running statistics follow.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "kebab-case")]
+pub enum StatisticsPasses {
+    /// The pass at the weights themselves
+    #[default]
+    First,
+    /// That and the pass at perturbed weights, as the authors of HERO published
+    Both,
+}
+
+/// The tensors of one node.
+#[derive(Clone, Debug)]
+enum NodeTensors {
+    None,
+    Layer { weight: Var, bias: Option<Var> },
+    BatchNorm { gamma: Var, beta: Var, mean: Tensor, variance: Tensor },
+}
+
+/// A network with trainable tensors and, once [`TrainingGraph::set_batch`] was called, a minibatch.
+#[derive(Debug)]
+pub struct TrainingGraph {
+    /// Passes that running statistics follow.
+    pub statistics_passes: StatisticsPasses,
+    /// Whether the loss uses the running statistics and leaves them alone, so that it is one fixed function of the parameters.
+    pub frozen_statistics: bool,
+    network: Network,
+    summaries: Vec<NodeSummary>,
+    nodes: Vec<NodeTensors>,
+    parameters: Vec<Parameter>,
+    dtype: DType,
+    batch: Option<(Tensor, Tensor)>,
+    device: Device,
+    /// The same function computed faster, on the processor; `predict` needs its memory too.
+    direct: Option<Mutex<Box<dyn Computation>>>,
+}
+
+/// Whether batch normalization uses the minibatch or the running statistics.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Mode {
+    Training,
+    Evaluation,
+}
+
+impl TrainingGraph {
+    /// A graph with these parameters, one entry per node; computes in `dtype` (f32 or f64).
+    ///
+    /// # Errors
+    /// The network's shapes do not work.
+    pub fn new(network: &Network, parameters: &[NodeParameters], dtype: DType) -> Result<Self> {
+        // The processor, unless the program was built for CUDA (feature `cuda`) and there is such a device.
+        let device = Device::cuda_if_available(0).unwrap_or(Device::Cpu);
+        let summaries = network.summaries()?;
+        let mut nodes = Vec::with_capacity(parameters.len());
+        let mut trainable = Vec::new();
+        for (node, values) in network.nodes.iter().zip(parameters) {
+            let tensor = |values: &[f32], shape: &[usize]| -> Result<Tensor> {
+                Ok(Tensor::from_slice(values, shape, &device)?.to_dtype(dtype)?)
+            };
+            let mut variable = |name: &str, kind, values: &[f32], shape: &[usize]| -> Result<Var> {
+                let variable = Var::from_tensor(&tensor(values, shape)?)?;
+                let name = format!("{}.{name}", node.name);
+                trainable.push(Parameter { name, kind, variable: variable.clone() });
+                Ok(variable)
+            };
+            nodes.push(match values {
+                NodeParameters::None => NodeTensors::None,
+                NodeParameters::Layer { weight, shape, bias } => {
+                    let kind = match node.operation {
+                        Operation::FullyConnected { .. } => ParameterKind::LinearWeight,
+                        _ => ParameterKind::ConvolutionWeight,
+                    };
+                    let weight = variable("weight", kind, weight, shape)?;
+                    let bias = match bias {
+                        Some(bias) => {
+                            Some(variable("bias", ParameterKind::Bias, bias, &[bias.len()])?)
+                        }
+                        None => None,
+                    };
+                    NodeTensors::Layer { weight, bias }
+                }
+                NodeParameters::BatchNorm { gamma, beta, mean, variance } => {
+                    NodeTensors::BatchNorm {
+                        gamma: variable("gamma", ParameterKind::Gamma, gamma, &[gamma.len()])?,
+                        beta: variable("beta", ParameterKind::Beta, beta, &[beta.len()])?,
+                        mean: tensor(mean, &[mean.len()])?,
+                        variance: tensor(variance, &[variance.len()])?,
+                    }
+                }
+            });
+        }
+        let direct: Option<Box<dyn Computation>> = match dtype {
+            _ if !device.is_cpu() => None,
+            DType::F64 => Some(Box::new(Direct::<f64>::new(network, &summaries, &trainable)?)),
+            _ => Some(Box::new(Direct::<f32>::new(network, &summaries, &trainable)?)),
+        };
+        Ok(Self {
+            direct: direct.map(Mutex::new),
+            device,
+            statistics_passes: StatisticsPasses::default(),
+            frozen_statistics: false,
+            network: network.clone(),
+            summaries,
+            nodes,
+            parameters: trainable,
+            dtype,
+            batch: None,
+        })
+    }
+
+    /// Sets the minibatch: normalised samples one after the other, each in height, width, channel order, and their classes, which an
+    /// autoencoder does not read.
+    ///
+    /// # Errors
+    /// The tensor library refuses.
+    pub fn set_batch(&mut self, samples: &[f32], labels: &[u16]) -> Result<()> {
+        let input = self.input(samples)?;
+        let target = if self.network.is_autoencoder() {
+            input.clone()
+        } else {
+            let labels: Vec<u32> = labels.iter().map(|&label| u32::from(label)).collect();
+            Tensor::from_vec(
+                labels,
+                (samples.len() / self.network.input.elements(), 1),
+                &self.device,
+            )?
+        };
+        self.batch = Some((input, target));
+        let labels = (!self.network.is_autoencoder()).then_some(labels);
+        if let Some(direct) = self.direct() {
+            direct.set_batch(samples, labels);
+        }
+        Ok(())
+    }
+
+    /// The network's outputs with running statistics, sample after sample, each in height, width, channel order. A final softmax is left out.
+    ///
+    /// # Errors
+    /// The tensor library refuses.
+    pub fn predict(&self, samples: &[f32]) -> Result<Vec<f32>> {
+        let Some(direct) = &self.direct else { return self.predict_by_library(samples) };
+        let running = self.nodes.iter().enumerate().filter_map(|(index, node)| match node {
+            NodeTensors::BatchNorm { mean, variance, .. } => Some((index, mean, variance)),
+            _ => None,
+        });
+        let mut direct = direct.lock().unwrap_or_else(PoisonError::into_inner);
+        direct.predict(samples, &self.parameters, &running.collect())
+    }
+
+    fn predict_by_library(&self, samples: &[f32]) -> Result<Vec<f32>> {
+        let input = self.input(samples)?;
+        let output = self.forward(&input, Mode::Evaluation, &mut Vec::new())?.detach();
+        Ok(output.flatten_all()?.to_dtype(DType::F32)?.to_vec1()?)
+    }
+
+    /// The present parameters and running statistics, one entry per node.
+    ///
+    /// # Errors
+    /// The tensor library refuses.
+    pub fn node_parameters(&self) -> Result<Vec<NodeParameters>> {
+        let list = |tensor: &Tensor| -> Result<Vec<f32>> {
+            Ok(tensor.detach().flatten_all()?.to_dtype(DType::F32)?.to_vec1()?)
+        };
+        let parameters = |node: &NodeTensors| {
+            Ok(match node {
+                NodeTensors::None => NodeParameters::None,
+                NodeTensors::Layer { weight, bias } => NodeParameters::Layer {
+                    weight: list(weight.as_tensor())?,
+                    shape: weight.dims().to_vec(),
+                    bias: bias.as_ref().map(|bias| list(bias.as_tensor())).transpose()?,
+                },
+                NodeTensors::BatchNorm { gamma, beta, mean, variance } => {
+                    NodeParameters::BatchNorm {
+                        gamma: list(gamma.as_tensor())?,
+                        beta: list(beta.as_tensor())?,
+                        mean: list(mean)?,
+                        variance: list(variance)?,
+                    }
+                }
+            })
+        };
+        self.nodes.iter().map(parameters).collect()
+    }
+
+    fn direct(&mut self) -> Option<&mut Box<dyn Computation>> {
+        let direct = self.direct.as_mut()?;
+        Some(direct.get_mut().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Samples in height, width, channel order as a tensor.
+    fn input(&self, samples: &[f32]) -> Result<Tensor> {
+        let shape = self.network.input;
+        let count = samples.len() / shape.elements().max(1);
+        let dimensions = (count, shape.height, shape.width, shape.channels);
+        let tensor = Tensor::from_slice(samples, dimensions, &self.device)?;
+        Ok(tensor.to_dtype(self.dtype)?)
+    }
+
+    /// The output; in training also each normalising node's index with the minibatch's mean and variance.
+    fn forward(
+        &self,
+        input: &Tensor,
+        mode: Mode,
+        statistics: &mut Vec<(usize, Tensor, Tensor)>,
+    ) -> Result<Tensor> {
+        let mut outputs: Vec<Tensor> = Vec::with_capacity(self.nodes.len());
+        let nodes = self.network.nodes.iter().zip(&self.nodes).zip(&self.summaries);
+        for (index, ((node, tensors), summary)) in nodes.enumerate() {
+            let read = |position: usize| match node.inputs.get(position) {
+                Some(NodeInput::Node(source)) => &outputs[*source],
+                _ => input,
+            };
+            let x = read(0);
+            let output = match (&node.operation, tensors) {
+                (
+                    Operation::BatchNorm { epsilon },
+                    NodeTensors::BatchNorm { gamma, beta, mean, variance },
+                ) => {
+                    let (mean, variance) = if mode == Mode::Training {
+                        let (mean, variance) = forward::statistics(x)?;
+                        statistics.push((index, mean.detach(), variance.detach()));
+                        (mean, variance)
+                    } else {
+                        (forward::per_channel(mean)?, forward::per_channel(variance)?)
+                    };
+                    forward::normalize(x, &mean, &variance, gamma, beta, *epsilon)?
+                }
+                (Operation::Add, _) => x.add(read(1))?,
+                (operation, NodeTensors::Layer { weight, bias }) => {
+                    forward::layer(operation, x, summary, weight, bias.as_ref())
+                        .map_err(|error| name_node(error, &node.name))?
+                }
+                (operation, _) => forward::plain(operation, x, summary)
+                    .map_err(|error| name_node(error, &node.name))?,
+            };
+            outputs.push(output);
+        }
+        Ok(outputs.pop().unwrap_or_else(|| input.clone()))
+    }
+
+    /// Moves the running statistics toward those of the minibatch, if they follow this pass.
+    fn follow_pass(&mut self, pass: Pass, statistics: &[(usize, Tensor, Tensor)]) -> Result<()> {
+        let samples = match &self.batch {
+            Some((input, _)) => input.dim(0)?,
+            None => 0,
+        };
+        let follow = match pass {
+            Pass::First => true,
+            Pass::Perturbed => self.statistics_passes == StatisticsPasses::Both,
+            Pass::Probe => false,
+        };
+        if follow {
+            self.follow(statistics, samples)?;
+        }
+        Ok(())
+    }
+
+    /// Moves the running statistics toward those of a minibatch.
+    fn follow(&mut self, statistics: &[(usize, Tensor, Tensor)], samples: usize) -> Result<()> {
+        for (index, batch_mean, batch_variance) in statistics {
+            let values = samples
+                * self.summaries[*index].output.height
+                * self.summaries[*index].output.width;
+            // The running variance is the unbiased estimate, as in PyTorch.
+            let unbiased = values as f64 / (values.max(2) - 1) as f64;
+            if let Some(NodeTensors::BatchNorm { mean, variance, .. }) = self.nodes.get_mut(*index)
+            {
+                let towards = |running: &Tensor, batch: &Tensor, scale: f64| -> Result<Tensor> {
+                    let batch = batch.flatten_all()?.affine(STATISTICS_MOMENTUM * scale, 0.0)?;
+                    Ok(running.affine(1.0 - STATISTICS_MOMENTUM, 0.0)?.add(&batch)?.detach())
+                };
+                *mean = towards(mean, batch_mean, 1.0)?;
+                *variance = towards(variance, batch_variance, unbiased)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Objective for TrainingGraph {
+    fn parameters(&self) -> &[Parameter] {
+        &self.parameters
+    }
+
+    fn loss(&mut self, pass: Pass) -> Result<Tensor> {
+        let Some((input, target)) = self.batch.clone() else {
+            return Err(Error::check_failed(
+                "training",
+                "no minibatch is set",
+                "please report this",
+            ));
+        };
+        let mut statistics = Vec::new();
+        let mode = if self.frozen_statistics { Mode::Evaluation } else { Mode::Training };
+        let output = self.forward(&input, mode, &mut statistics)?;
+        self.follow_pass(pass, &statistics)?;
+        if self.network.is_autoencoder() {
+            return Ok(output.sub(&target)?.sqr()?.mean_all()?);
+        }
+        forward::cross_entropy(&output.flatten_from(1)?, &target)
+    }
+
+    fn gradient(&mut self, pass: Pass) -> Result<(f64, Vec<Tensor>)> {
+        let Some(direct) = self.direct.as_mut().filter(|_| !self.frozen_statistics) else {
+            return library_gradient(self, pass);
+        };
+        let direct = direct.get_mut().unwrap_or_else(PoisonError::into_inner);
+        let gradients = direct.gradient(&self.parameters)?;
+        self.follow_pass(pass, &gradients.statistics)?;
+        Ok((gradients.loss, gradients.values))
+    }
+
+    fn second_order(
+        &mut self,
+        pass: Pass,
+        direction: &mut dyn FnMut(&[Tensor]) -> Result<Vec<Tensor>>,
+    ) -> Result<SecondOrder> {
+        if self.direct.is_none() || self.frozen_statistics {
+            return library_second_order(self, pass, direction);
+        }
+        let (loss, gradient) = self.gradient(pass)?;
+        let direction = direction(&gradient)?;
+        let product = self.direct().map(|direct| direct.product(&direction));
+        let product = product.transpose()?.unwrap_or_default();
+        Ok(SecondOrder { loss, gradient, product })
+    }
+}
+
+fn name_node(error: Error, name: &str) -> Error {
+    match error {
+        Error::Tensor(problem) => Error::Tensor(format!("layer '{name}': {problem}")),
+        other => other,
+    }
+}
+
+#[cfg(test)]
+mod tests;

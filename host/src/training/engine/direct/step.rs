@@ -1,0 +1,139 @@
+//! A network as a list of steps: layers, normalizations and sums with the limits that follow them, pools.
+
+use super::limit::Limit;
+use crate::error::Result;
+use crate::graph::network::{Network, Node, NodeInput, NodeSummary, Operation, PaddingAmounts};
+use crate::training::convolution::{Geometry, Plan, Pool};
+use crate::training::engine::forward;
+
+/// What a step computes. Numbers are indexes of trainable tensors.
+#[derive(Clone, Debug)]
+pub enum Kind {
+    /// A convolution, or a fully connected layer as a convolution of one pixel.
+    Layer { plan: Box<Plan>, weight: usize, bias: Option<usize> },
+    /// Batch normalization.
+    Normalization { gamma: usize, beta: usize, epsilon: f64, limit: Limit },
+    /// ReLU or ReLU6.
+    Limited(Limit),
+    /// A sum of two slots.
+    Sum(Limit),
+    /// The largest value of windows.
+    MaxPool(Pool),
+    /// The mean of windows.
+    AveragePool(Pool),
+}
+
+/// One step: reads slots, gives a slot.
+#[derive(Clone, Debug)]
+pub struct Step {
+    /// What it computes.
+    pub kind: Kind,
+    /// Slots that it reads; the second only for sums.
+    pub sources: [usize; 2],
+    /// The slot that it gives, larger than those it reads.
+    pub target: usize,
+    /// The node that it computes, the first if it computes two.
+    pub node: usize,
+}
+
+impl Step {
+    /// Whether it measures statistics.
+    pub const fn is_normalization(&self) -> bool {
+        matches!(self.kind, Kind::Normalization { .. })
+    }
+}
+
+const fn limit(operation: &Operation) -> Limit {
+    match operation {
+        Operation::Relu => Limit::Zero,
+        Operation::Relu6 => Limit::Six,
+        _ => Limit::None,
+    }
+}
+
+/// The steps of a network and the values of each slot for one sample.
+///
+/// # Errors
+/// A window does not fit.
+pub fn steps(network: &Network, summaries: &[NodeSummary]) -> Result<(Vec<Step>, Vec<usize>)> {
+    let mut steps: Vec<Step> = Vec::new();
+    let mut sizes = vec![network.input.elements()];
+    // The slot that holds each node's output.
+    let mut slots: Vec<usize> = Vec::with_capacity(network.nodes.len());
+    let mut parameter = 0;
+    for (index, (node, summary)) in network.nodes.iter().zip(summaries).enumerate() {
+        let slot = |position: usize| match node.inputs.get(position) {
+            Some(NodeInput::Node(source)) => slots[*source],
+            _ => 0,
+        };
+        let sources = [slot(0), slot(1)];
+        let mut next = || {
+            parameter += 1;
+            parameter - 1
+        };
+        let kind = match node.operation {
+            Operation::Convolution2d { bias, .. }
+            | Operation::DepthwiseConvolution2d { bias, .. }
+            | Operation::FullyConnected { bias, .. } => {
+                let geometry = geometry(&node.operation, summary)?;
+                let plan = Box::new(Plan::new(geometry));
+                Kind::Layer { plan, weight: next(), bias: bias.then(next) }
+            }
+            Operation::BatchNorm { epsilon } => {
+                let (gamma, beta) = (next(), next());
+                Kind::Normalization { gamma, beta, epsilon, limit: Limit::None }
+            }
+            Operation::Relu | Operation::Relu6 => {
+                let limit = limit(&node.operation);
+                let only_reader = readers(network, &node.inputs) == 1;
+                match steps.last_mut() {
+                    // The step before can cut off what nobody else reads.
+                    Some(Step {
+                        kind: Kind::Normalization { limit: own, .. } | Kind::Sum(own),
+                        target,
+                        ..
+                    }) if only_reader && *target == sources[0] && *own == Limit::None => {
+                        *own = limit;
+                        slots.push(sources[0]);
+                        continue;
+                    }
+                    _ => Kind::Limited(limit),
+                }
+            }
+            Operation::Add => Kind::Sum(Limit::None),
+            Operation::MaxPool2d { .. } => Kind::MaxPool(forward::pool(&node.operation, summary)?),
+            Operation::AveragePool2d { .. } | Operation::GlobalAveragePool => {
+                Kind::AveragePool(forward::pool(&node.operation, summary)?)
+            }
+            // The values lie in the right order already; softmax is left to the loss.
+            Operation::Flatten | Operation::Softmax => {
+                slots.push(sources[0]);
+                continue;
+            }
+        };
+        let target = sizes.len();
+        sizes.push(summary.output.elements());
+        slots.push(target);
+        steps.push(Step { kind, sources, target, node: index });
+    }
+    Ok((steps, sizes))
+}
+
+/// How many nodes read the first of these inputs.
+fn readers(network: &Network, inputs: &[NodeInput]) -> usize {
+    let reads = |node: &&Node| inputs.first().is_some_and(|input| node.inputs.contains(input));
+    network.nodes.iter().filter(reads).count()
+}
+
+fn geometry(operation: &Operation, summary: &NodeSummary) -> Result<Geometry> {
+    Ok(forward::geometry(operation, summary)?.unwrap_or_else(|| Geometry {
+        input: [1, 1],
+        output: [1, 1],
+        channels: summary.input.elements(),
+        out_channels: summary.output.channels,
+        kernel: [1, 1],
+        stride: [1, 1],
+        padding: PaddingAmounts::default(),
+        depthwise: false,
+    }))
+}
