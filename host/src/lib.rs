@@ -2,6 +2,7 @@
 
 pub mod artifact;
 pub mod command;
+pub mod cortex;
 pub mod dataset;
 pub mod deployment;
 pub mod device;

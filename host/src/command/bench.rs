@@ -10,12 +10,13 @@ use super::model_file;
 use super::output::Output;
 use super::session;
 use crate::artifact;
+use crate::cortex::Core;
 use crate::deployment::export::export_for;
 use crate::deployment::integer_network::IntegerNetwork;
 #[cfg(feature = "probe")]
 use crate::device::bench::measure;
 use crate::device::bench::{Bench, bench, untrained};
-use crate::device::board::{Board, Core};
+use crate::device::board::Board;
 #[cfg(feature = "probe")]
 use crate::device::verify::Counts;
 use crate::error::{Error, Result};

@@ -9,10 +9,10 @@ use tinyhero_common::packing::BitWidth;
 
 use super::output::Output;
 use crate::artifact;
+use crate::cortex::Core;
 use crate::deployment::export::export_for;
 use crate::deployment::integer_network::IntegerNetwork;
 use crate::deployment::quantizer::{CALIBRATION_SAMPLES, Quantization, quantize};
-use crate::device::board::Core;
 use crate::error::{Error, Result};
 use crate::report::table::grouped;
 use crate::training::Run;

@@ -7,10 +7,10 @@ mod description;
 pub mod layout;
 mod parameters;
 
+use crate::cortex::Core;
 use crate::deployment::integer;
 use crate::deployment::integer_network::{IntegerLayer, IntegerNetwork, IntegerWeights};
 use crate::deployment::plan::{ArenaPlan, Problem, Step, plan_arena};
-use crate::device::board::Core;
 use crate::error::{Error, Result};
 use tinyhero_common::kernel::{Portable, scratch};
 use tinyhero_common::model::{

@@ -4,11 +4,13 @@
 //! on calibration samples to learn the range of every tensor, chooses scales, and asks each operator for its integers. Everything is
 //! computed in an order that does not depend on the number of threads, so the same network gives the same bytes.
 
+mod activation;
 mod calibrate;
 mod constants;
 mod fold;
 mod lower;
 mod range;
+mod tensor_statistics;
 mod weight_only;
 mod weights;
 
@@ -20,8 +22,8 @@ use crate::dataset;
 use crate::deployment::integer_network::{IntegerLayer, IntegerNetwork, IntegerTensor};
 use crate::error::{Error, Result};
 use crate::graph::trained_network::TrainedNetwork;
-use calibrate::Statistics;
 use lower::Context;
+use tensor_statistics::TensorStatistics;
 use tinyhero_common::kernel::InputMap;
 use tinyhero_common::model::SampleType;
 use tinyhero_common::packing::BitWidth;
@@ -92,7 +94,7 @@ pub fn quantize(
     for (index, node) in folded.nodes.iter().enumerate() {
         let inputs: Vec<IntegerTensor> =
             node.inputs.iter().map(|&tensor| network.tensor(tensor)).collect();
-        let input_statistics: Vec<&Statistics> =
+        let input_statistics: Vec<&TensorStatistics> =
             node.inputs.iter().map(|&tensor| &statistics[tensor]).collect();
         let context = Context {
             name: &node.name,
@@ -132,7 +134,7 @@ pub const fn sample_type(sample_type: dataset::SampleType) -> SampleType {
 fn quantize_input(
     trained: &TrainedNetwork,
     folded: &fold::FoldedNetwork,
-    statistics: &Statistics,
+    statistics: &TensorStatistics,
 ) -> Result<(IntegerTensor, Vec<InputMap>)> {
     let normalization = &trained.normalization;
     let sample_type = sample_type(trained.data.sample_type);

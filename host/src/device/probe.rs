@@ -22,8 +22,9 @@ pub use flash::{Amounts, Part, Step, firmware_parts};
 pub use link::ProbeLink;
 pub use log::Log;
 
-use super::board::{Board, Core};
+use super::board::Board;
 use super::firmware_image;
+use crate::cortex::Core;
 use crate::error::{Error, Result};
 use crate::report::table::grouped;
 

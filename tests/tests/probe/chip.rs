@@ -5,7 +5,8 @@ use std::collections::BTreeSet;
 use std::process::{Child, Command, Stdio};
 
 use tempfile::TempDir;
-use tinyhero::device::board::{Board, Core};
+use tinyhero::cortex::Core;
+use tinyhero::device::board::Board;
 
 use super::remote::{Bus, Stub};
 

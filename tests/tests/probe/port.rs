@@ -10,7 +10,7 @@ use probe_rs::architecture::arm::{
     RegisterAddress,
 };
 use probe_rs::probe::{DebugProbe, DebugProbeError, Probe, WireProtocol};
-use tinyhero::device::board::Core;
+use tinyhero::cortex::Core;
 
 use super::chip::Chip;
 

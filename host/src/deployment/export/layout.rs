@@ -3,8 +3,8 @@
 //! This is the only place that knows which kernels a core runs. A kernel family that brings a layout of its own adds an arm here, a
 //! variant to [`Layout`], and a module beside [`tinyhero_common::packing::channel_pairs`].
 
+use crate::cortex::Core;
 use crate::deployment::integer_network::{IntegerLayer, IntegerNetwork, set_weights};
-use crate::device::board::Core;
 use tinyhero_common::kernel::scratch::QuadColumns;
 use tinyhero_common::kernel::scratch::vector::Blocks;
 use tinyhero_common::model::{Layout, Operator, Shape, Weights};

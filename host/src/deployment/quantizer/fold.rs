@@ -3,9 +3,10 @@
 
 mod numbers;
 
+use super::activation::Activation;
 use super::lower::{
-    Activation, Add, AveragePool2d, Convolution2d, DepthwiseConvolution2d, FoldedOperator,
-    FullyConnected, Identity, MaxPool2d, Softmax,
+    Add, AveragePool2d, Convolution2d, DepthwiseConvolution2d, FoldedOperator, FullyConnected,
+    Identity, MaxPool2d, Softmax,
 };
 use super::weights::WeightMatrix;
 use crate::error::{Error, Result};

@@ -21,35 +21,14 @@ pub use max_pool_2d::MaxPool2d;
 pub use softmax::Softmax;
 pub use windowed::Geometry;
 
-use super::calibrate::Statistics;
+use super::activation::Activation;
 use super::range::quantize_tensor;
+use super::tensor_statistics::TensorStatistics;
 use super::{Quantization, RangeMethod};
 use crate::deployment::integer_network::{IntegerTensor, IntegerWeights};
 use crate::error::{Error, Result};
 use tinyhero_common::model::{Operator, Shape};
 use tinyhero_common::requantize::ActivationRange;
-
-/// What follows a layer and is carried out by cutting off its output.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Activation {
-    /// Nothing.
-    None,
-    /// max(x, 0).
-    Relu,
-    /// min(max(x, 0), 6).
-    Relu6,
-}
-
-impl Activation {
-    /// Applies it to real numbers.
-    pub fn apply(self, values: &mut [f32]) {
-        match self {
-            Self::None => {}
-            Self::Relu => values.iter_mut().for_each(|value| *value = value.max(0.0)),
-            Self::Relu6 => values.iter_mut().for_each(|value| *value = value.clamp(0.0, 6.0)),
-        }
-    }
-}
 
 /// An operator of the folded network.
 pub trait FoldedOperator: Send + Sync {
@@ -82,11 +61,11 @@ pub struct Context<'a> {
     /// The quantized tensors that it reads.
     pub inputs: &'a [IntegerTensor],
     /// What calibration knows about them.
-    pub input_statistics: &'a [&'a Statistics],
+    pub input_statistics: &'a [&'a TensorStatistics],
     /// Shape of its output.
     pub shape: Shape,
     /// What calibration knows about its output, the activation applied.
-    pub statistics: &'a Statistics,
+    pub statistics: &'a TensorStatistics,
     /// What follows it.
     pub activation: Activation,
     /// Whether the network's answer is read off its output.

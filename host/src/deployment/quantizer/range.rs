@@ -1,7 +1,7 @@
 //! The range of a tensor, and scale and zero point from it.
 
-use super::calibrate::{BINS, Statistics, bin_value};
-use super::lower::Activation;
+use super::activation::Activation;
+use super::tensor_statistics::{BINS, TensorStatistics, bin_value};
 use crate::deployment::integer_network::IntegerTensor;
 use tinyhero_common::model::Shape;
 use tinyhero_common::requantize::ActivationRange;
@@ -26,7 +26,7 @@ const SPAN_MIN: f64 = 1e-6;
 /// at least `scale_min`, which operators need whose rescaling ratio has a largest value.
 pub fn quantize_tensor(
     shape: Shape,
-    statistics: &Statistics,
+    statistics: &TensorStatistics,
     activation: Activation,
     method: RangeMethod,
     scale_min: f64,
@@ -52,7 +52,7 @@ pub fn quantize_tensor(
 }
 
 /// Shrinks both ends together or one at a time while the squared error falls.
-fn search(statistics: &Statistics, low: f64, high: f64) -> (f64, f64) {
+fn search(statistics: &TensorStatistics, low: f64, high: f64) -> (f64, f64) {
     let values: Vec<(f64, f64)> = (0..BINS)
         .filter(|&bin| statistics.counts[bin] > 0)
         .map(|bin| (bin_value(bin), statistics.counts[bin] as f64))

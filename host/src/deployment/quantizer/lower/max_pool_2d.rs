@@ -1,7 +1,8 @@
 //! Max pooling, equation (7). Scale and zero point stay.
 
+use super::super::activation::Activation;
 use super::windowed::Geometry;
-use super::{Activation, Context, FoldedOperator, Lowered};
+use super::{Context, FoldedOperator, Lowered};
 use crate::deployment::integer_network::IntegerTensor;
 use crate::error::Result;
 use tinyhero_common::model::Operator;

@@ -1,7 +1,7 @@
 //! What all operators with weights share: rounding weights, and the integers of each output channel.
 
-use super::super::calibrate::Statistics;
 use super::super::constants::{RATIO_MAX, RATIO_MIN, rescale};
+use super::super::tensor_statistics::TensorStatistics;
 use super::super::weights::{
     WeightMatrix, WeightedRow, largest_weight_scale, quantize_weight, search_scale,
 };
@@ -116,7 +116,7 @@ pub fn lower(
 }
 
 /// How much the error of a weight matters: the variance of its input, with a floor. All alike for a constant input.
-fn importance(statistics: &Statistics) -> Vec<f64> {
+fn importance(statistics: &TensorStatistics) -> Vec<f64> {
     let mean = statistics.variance.iter().sum::<f64>() / statistics.variance.len() as f64;
     if mean > 0.0 {
         statistics.variance.iter().map(|variance| variance + IMPORTANCE_FLOOR * mean).collect()
