@@ -1,6 +1,6 @@
 //! The errors a user meets: one line that says what is wrong, where, and what to do.
 
-use crate::report::plain::plain;
+use crate::plain::plain;
 use std::fmt::Display;
 use std::path::Path;
 

@@ -9,6 +9,7 @@ pub mod device;
 pub mod error;
 pub mod graph;
 pub mod leftovers;
+pub mod plain;
 pub mod random;
 pub mod report;
 pub mod statistics;

@@ -2,6 +2,5 @@
 
 pub mod heat_map;
 pub mod json;
-pub mod plain;
 pub mod plot;
 pub mod table;

@@ -8,8 +8,9 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde::Serialize;
 
 use crate::error::Result;
+use crate::plain;
+use crate::report::json;
 use crate::report::table::Table;
-use crate::report::{json, plain};
 
 /// The option that every command has.
 #[derive(Clone, Debug, Default, clap::Args)]

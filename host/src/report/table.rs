@@ -1,6 +1,6 @@
 //! Plain aligned tables for a terminal, which are valid Markdown as well.
 
-use super::plain;
+use crate::plain;
 
 /// A table with a heading; numbers are aligned to the right.
 #[derive(Clone, Debug, Default)]

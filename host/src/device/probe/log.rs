@@ -6,7 +6,7 @@ use defmt_decoder::{DecodeError, Table};
 
 use crate::artifact;
 use crate::error::{Error, Result};
-use crate::report::plain;
+use crate::plain;
 
 /// Ends each frame: defmt's encoding keeps zero for that.
 const FRAME_END: u8 = 0;
