@@ -8,13 +8,23 @@
 #[cfg(test)]
 extern crate std;
 
+pub mod bit_width;
+pub mod byte_routines;
+pub mod channels;
 pub mod checksum;
 mod compact;
 pub mod error;
 pub mod kernel;
+pub mod layer;
+pub mod layout;
 pub mod message;
 pub mod model;
 pub mod network;
-pub mod packing;
+pub mod operator;
+mod parameters;
 pub mod requantize;
+pub mod scratch;
+pub mod shape;
 pub mod slot;
+pub mod tensor;
+pub mod text;

@@ -2,11 +2,14 @@
 
 use crate::checksum::Digest;
 use crate::error::RunError;
-use crate::kernel::{
-    Add, Channels, Convolution, FullyConnected, Kernels, PackedWeights, Pool, Softmax, argmax,
-};
-use crate::model::{Layer, Model, Operator, Region, Tensor, Weights, Window};
+use crate::kernel::{Add, Convolution, FullyConnected, Kernels, Pool, Softmax, argmax};
+use crate::layer::Layer;
+use crate::model::Model;
+use crate::operator::{Operator, Weights};
+use crate::parameters::{section, weights_of};
 use crate::requantize::Rescale;
+use crate::shape::{Region, Window};
+use crate::tensor::Tensor;
 
 /// Is told of every layer that has run; `()` does nothing.
 pub trait Observer {
@@ -109,32 +112,6 @@ fn tensor(arena: &[i8], tensor: Tensor) -> &[i8] {
 const fn range(region: Region) -> core::ops::Range<usize> {
     let start = region.offset as usize;
     start..start + region.bytes as usize
-}
-
-/// `bytes` bytes of the parameters from `offset` on; `None` if they are not all there, which loading refuses.
-fn section(parameters: &[u8], offset: u32, bytes: usize) -> Option<&[u8]> {
-    let start = offset as usize;
-    parameters.get(start..start.saturating_add(bytes))
-}
-
-/// The packed weights of a layer, and its channel table, found in the parameters. `None` where they are not all there, which
-/// loading refuses; a layer of a model that was not validated is left out then.
-fn weights_of<'a>(
-    parameters: &'a [u8],
-    layer: &Layer<'_>,
-    weights: Weights,
-) -> Option<(PackedWeights<'a>, Channels<'a>)> {
-    let rows = usize::from(layer.output.shape.channels);
-    let row_length = layer.row_length();
-    let bytes = PackedWeights::bytes_for(weights.bit_width, weights.layout, rows, row_length);
-    let packed = PackedWeights {
-        bytes: section(parameters, weights.offset, bytes)?,
-        bit_width: weights.bit_width,
-        layout: weights.layout,
-        row_length,
-    };
-    let table = section(parameters, weights.channels, rows * Channels::BYTES)?;
-    Some((packed, Channels::new(table, rows)?))
 }
 
 /// Runs one layer of a validated model.

@@ -117,3 +117,14 @@ pub const fn requantize(
 ) -> i8 {
     activation.saturate(rescale.apply(accumulator).wrapping_add(zero_point as i32))
 }
+
+/// The two multipliers of an [`Operator::Add`](crate::operator::Operator::Add) over one shift: `ratio = multiplier / 2^shift`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AddRescale {
+    /// For the layer's input, `1 ..= 2^15 − 1`.
+    pub multiplier: i16,
+    /// For the other operand, `1 ..= 2^15 − 1`.
+    pub other_multiplier: i16,
+    /// Common right shift, `1 ..= 23`.
+    pub shift: u8,
+}

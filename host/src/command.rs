@@ -91,9 +91,9 @@ fn positive(text: &str) -> std::result::Result<usize, String> {
 }
 
 /// 2 to 8, for options that name a bit width.
-fn bit_width(text: &str) -> std::result::Result<tinyhero_common::packing::BitWidth, String> {
+fn bit_width(text: &str) -> std::result::Result<tinyhero_common::bit_width::BitWidth, String> {
     text.parse()
         .ok()
-        .and_then(tinyhero_common::packing::BitWidth::from_bits)
+        .and_then(tinyhero_common::bit_width::BitWidth::from_bits)
         .ok_or_else(|| "must be a number of bits from 2 to 8".to_string())
 }

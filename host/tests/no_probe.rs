@@ -6,7 +6,7 @@ use std::process::Output;
 use assert_cmd::Command;
 use tinyhero::deployment::export::export;
 use tinyhero::device::bench::untrained;
-use tinyhero_common::packing::BitWidth;
+use tinyhero_common::bit_width::BitWidth;
 
 /// A probe that nobody has: the numbers stand for no maker and no product.
 const NOBODYS: &str = "ffff:fffe:none";

@@ -3,9 +3,11 @@
 pub(crate) mod memory;
 pub(crate) mod shape;
 
-use tinyhero_common::model::{AddRescale, Layout, Shape, Window};
-use tinyhero_common::packing::BitWidth;
+use tinyhero_common::bit_width::BitWidth;
+use tinyhero_common::layout::Layout;
+use tinyhero_common::requantize::AddRescale;
 use tinyhero_common::requantize::{ActivationRange, Rescale};
+use tinyhero_common::shape::{Shape, Window};
 
 use crate::definition;
 use crate::generator::Generator;

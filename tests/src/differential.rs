@@ -5,12 +5,15 @@
 
 use core::fmt;
 
-use tinyhero_common::kernel::{
-    Channels, Convolution, FullyConnected, Kernels, PackedWeights, Portable, scratch,
-};
-use tinyhero_common::model::{Layout, Operator, Shape, Weights, Window};
-use tinyhero_common::packing::BitWidth;
+use tinyhero_common::bit_width::BitWidth;
+use tinyhero_common::channels::Channels;
+use tinyhero_common::kernel::{Convolution, FullyConnected, Kernels, Portable};
+use tinyhero_common::layout::Layout;
+use tinyhero_common::layout::PackedWeights;
+use tinyhero_common::operator::{Operator, Weights};
 use tinyhero_common::requantize::ActivationRange;
+use tinyhero_common::scratch;
+use tinyhero_common::shape::{Shape, Window};
 
 use crate::case::{Aligned, channel_entry, fill, write};
 use crate::generator::Generator;

@@ -9,8 +9,9 @@ mod shape;
 
 use core::fmt;
 
-use tinyhero_common::kernel::{Channels, Kernels};
-use tinyhero_common::model::Layout;
+use tinyhero_common::channels::Channels;
+use tinyhero_common::kernel::Kernels;
+use tinyhero_common::layout::Layout;
 
 use crate::case::memory::Memory;
 use crate::case::{Aligned, MARGIN, OperatorCase, range};

@@ -1,8 +1,8 @@
 //! Runs operator cases on an implementation and compares every element with its definition.
 
-use tinyhero_common::kernel::{
-    Add, Channel, Channels, Convolution, FullyConnected, Kernels, PackedWeights, Pool, Softmax,
-};
+use tinyhero_common::channels::{Channel, Channels};
+use tinyhero_common::kernel::{Add, Convolution, FullyConnected, Kernels, Pool, Softmax};
+use tinyhero_common::layout::PackedWeights;
 
 use crate::case::memory::Memory;
 use crate::case::{OperatorCase, Workspace};

@@ -11,8 +11,8 @@ use tinyhero::deployment::export::export_for;
 use tinyhero::device::bench::{bench, total, untrained};
 use tinyhero::device::board::{self, Board};
 use tinyhero::device::{firmware_image, setup};
+use tinyhero_common::bit_width::BitWidth;
 use tinyhero_common::model::Model;
-use tinyhero_common::packing::BitWidth;
 
 const NETWORKS: [&str; 4] = ["resnet8", "ds-cnn", "mobilenet-v1-0.25", "autoencoder"];
 const WIDTHS: [BitWidth; 3] = [BitWidth::Eight, BitWidth::Four, BitWidth::Two];

@@ -13,10 +13,12 @@ use crafted::Crafted;
 use tinyhero_common::kernel::{
     Add, Convolution, FullyConnected, InputMap, Kernels, Pool, Portable, Softmax,
 };
-use tinyhero_common::model::{
-    Description, InputQuantization, Layer, Layout, Model, Operand, Operator, Region, SampleType,
-    Scale, SelfTest, Shape, Tensor, Weights, Window,
-};
+use tinyhero_common::layer::Layer;
+use tinyhero_common::layout::Layout;
+use tinyhero_common::model::{Description, InputQuantization, Model, SelfTest};
+use tinyhero_common::operator::{Operator, Weights};
+use tinyhero_common::shape::{Region, Shape, Window};
+use tinyhero_common::tensor::{Operand, SampleType, Scale, Tensor};
 use tinyhero_tests::{
     BOARD_LAYERS, FastKernel, IN_ROWS, LayerMemory, LayerMismatch, OperatorCase, Plan, Subject,
     WITHOUT_WEIGHTS, Workspace, layer_case, layer_cases, operator_cases,

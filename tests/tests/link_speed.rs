@@ -11,8 +11,8 @@ use tinyhero::device::qemu::{Emulator, Start};
 use tinyhero::device::{board, firmware_image, setup};
 use tinyhero::graph::network::Network;
 use tinyhero::graph::trained_network::TrainedNetwork;
+use tinyhero_common::bit_width::BitWidth;
 use tinyhero_common::model::Model;
-use tinyhero_common::packing::BitWidth;
 
 const BOARD: &str = "mps2-an386";
 const LIMIT: Duration = Duration::from_secs(60);

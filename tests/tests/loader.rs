@@ -5,15 +5,17 @@
 mod crafted;
 
 use crafted::{Crafted, assemble, repair};
+use tinyhero_common::bit_width::BitWidth;
 use tinyhero_common::checksum::Digest;
 use tinyhero_common::kernel::{InputMap, Portable};
+use tinyhero_common::layer::Layer;
+use tinyhero_common::layout::Layout;
 use tinyhero_common::message::Refusal;
-use tinyhero_common::model::{
-    FORMAT_VERSION, Layer, Layout, LoadError, Model, Operator, Reason, Region, Shape, file_bytes,
-};
+use tinyhero_common::model::{FORMAT_VERSION, LoadError, Model, Reason, file_bytes};
 use tinyhero_common::network::{LayerDigests, run};
-use tinyhero_common::packing::BitWidth;
+use tinyhero_common::operator::Operator;
 use tinyhero_common::requantize::ActivationRange;
+use tinyhero_common::shape::{Region, Shape};
 use tinyhero_firmware::engine::{Engine, LoadedModel};
 use tinyhero_firmware::kernel::FullyConnectedOnly;
 use tinyhero_tests::Generator;
@@ -317,7 +319,7 @@ fn provoking(reason: Reason) -> Vec<(Vec<u8>, Option<u16>)> {
                     }
                 })
             };
-            let addition = |change: fn(&mut tinyhero_common::model::AddRescale)| {
+            let addition = |change: fn(&mut tinyhero_common::requantize::AddRescale)| {
                 layer(2, |layer| {
                     if let Operator::Add { rescale, .. } = &mut layer.operator {
                         change(rescale);
@@ -388,7 +390,7 @@ const fn region(offset: u32, bytes: u32) -> Region {
     Region { offset, bytes }
 }
 
-fn window_of<'a>(layer: &'a mut Layer<'static>) -> &'a mut tinyhero_common::model::Window {
+fn window_of<'a>(layer: &'a mut Layer<'static>) -> &'a mut tinyhero_common::shape::Window {
     match &mut layer.operator {
         Operator::Convolution2d { window, .. }
         | Operator::DepthwiseConvolution2d { window, .. }
@@ -398,7 +400,7 @@ fn window_of<'a>(layer: &'a mut Layer<'static>) -> &'a mut tinyhero_common::mode
     }
 }
 
-fn weights_of<'a>(layer: &'a mut Layer<'static>) -> &'a mut tinyhero_common::model::Weights {
+fn weights_of<'a>(layer: &'a mut Layer<'static>) -> &'a mut tinyhero_common::operator::Weights {
     match &mut layer.operator {
         Operator::Convolution2d { weights, .. }
         | Operator::DepthwiseConvolution2d { weights, .. }

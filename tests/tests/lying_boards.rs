@@ -19,9 +19,9 @@ use tinyhero::deployment::integer::{self, Evaluation};
 use tinyhero::device::board::{self, Board};
 use tinyhero::device::client::{Client, Keep};
 use tinyhero::device::verify::{Counts, compare};
+use tinyhero_common::bit_width::BitWidth;
 use tinyhero_common::model::Model;
 use tinyhero_common::network::SelfTestInput;
-use tinyhero_common::packing::BitWidth;
 use tinyhero_tests::Generator;
 
 const BOARDS: u32 = 10_000;

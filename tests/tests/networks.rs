@@ -17,8 +17,8 @@ use tinyhero::device::{firmware_image, setup};
 use tinyhero::graph::network::Network;
 use tinyhero::graph::trained_network::TrainedNetwork;
 use tinyhero::random::{self, Purpose};
+use tinyhero_common::bit_width::BitWidth;
 use tinyhero_common::model::Model;
-use tinyhero_common::packing::BitWidth;
 
 /// Inputs that each board runs of each model.
 const INPUTS: usize = 50;

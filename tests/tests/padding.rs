@@ -7,11 +7,16 @@ mod crafted;
 use std::collections::BTreeMap;
 
 use crafted::{Crafted, repair};
-use tinyhero_common::kernel::{Channel, Channels, InputMap, PackedWeights, scratch};
-use tinyhero_common::model::{
-    Layer, Layout, LoadError, Model, Operator, Reason, Region, Shape, Weights, Window,
-};
-use tinyhero_common::packing::BitWidth;
+use tinyhero_common::bit_width::BitWidth;
+use tinyhero_common::channels::{Channel, Channels};
+use tinyhero_common::kernel::InputMap;
+use tinyhero_common::layer::Layer;
+use tinyhero_common::layout::Layout;
+use tinyhero_common::layout::PackedWeights;
+use tinyhero_common::model::{LoadError, Model, Reason};
+use tinyhero_common::operator::{Operator, Weights};
+use tinyhero_common::scratch;
+use tinyhero_common::shape::{Region, Shape, Window};
 use tinyhero_tests::Generator;
 
 /// Rows and row lengths around the ends of bytes, words, groups of four rows and vectors of sixteen weights.

@@ -13,8 +13,8 @@ use tinyhero::device::board;
 use tinyhero::device::verify::{plant_wrong_bit, verify_board};
 use tinyhero::device::{firmware_image, setup};
 use tinyhero::training::{OptimizerKind, Run, TrainingOptions};
+use tinyhero_common::bit_width::BitWidth;
 use tinyhero_common::model::Model;
-use tinyhero_common::packing::BitWidth;
 
 const BOARD: &str = "mps2-an386";
 /// Test images that the board runs.

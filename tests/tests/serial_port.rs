@@ -10,9 +10,9 @@ use tinyhero::deployment::integer;
 use tinyhero::device::client::{Client, Keep};
 use tinyhero::device::qemu::{Emulator, Start};
 use tinyhero::device::{board, firmware_image, setup};
+use tinyhero_common::bit_width::BitWidth;
 use tinyhero_common::model::Model;
 use tinyhero_common::network::SelfTestInput;
-use tinyhero_common::packing::BitWidth;
 
 /// Boards whose serial port differs from that of the others.
 const BOARDS: [&str; 2] = ["mps2-an386", "microbit"];

@@ -21,10 +21,12 @@ use hostile::{hostile_file, is_worth_running};
 use mutation::mutated_file;
 use rayon::prelude::*;
 use tinyhero::device::board;
-use tinyhero_common::model::{
-    Layout, Model, Operator, Region, SampleType, Shape, Weights, file_bytes,
-};
-use tinyhero_common::packing::BitWidth;
+use tinyhero_common::bit_width::BitWidth;
+use tinyhero_common::layout::Layout;
+use tinyhero_common::model::{Model, file_bytes};
+use tinyhero_common::operator::{Operator, Weights};
+use tinyhero_common::shape::{Region, Shape};
+use tinyhero_common::tensor::SampleType;
 use tinyhero_tests::{Answer, Generator, Task, Verdict};
 use trusted::Trusting;
 

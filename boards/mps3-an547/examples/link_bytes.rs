@@ -5,9 +5,9 @@
 #![no_std]
 #![no_main]
 
+use tinyhero_common::byte_routines::ByteRoutines;
 use tinyhero_common::checksum::Crc32;
 use tinyhero_common::kernel::Kernels;
-use tinyhero_common::message::frame::ByteRoutines;
 use tinyhero_firmware::kernel::Helium;
 use tinyhero_firmware::semihosting;
 use tinyhero_tests::Generator;

@@ -1,7 +1,8 @@
 //! Fully connected layer, equation (5). Each weight is used once, so rows are unpacked in short pieces on the stack.
 
 use super::convolution_2d::dot;
-use super::{FullyConnected, PackedWeights};
+use crate::kernel::FullyConnected;
+use crate::layout::PackedWeights;
 use crate::requantize::requantize;
 
 /// Weights unpacked at a time.

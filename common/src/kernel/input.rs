@@ -1,7 +1,7 @@
 //! From a sensor's integers to the network's int8 input, equation (1).
 
-use crate::model::SampleType;
 use crate::requantize::ActivationRange;
+use crate::tensor::SampleType;
 
 /// An integer affine map, `q = clamp(floor((raw · multiplier + offset) / 2^shift), −128, 127)`.
 ///

@@ -3,13 +3,17 @@
 //! The types derive postcard's own reading too, which hosts and tests use; this one takes a board a third of the flash, because what is
 //! wrong is noted by the reader and asked for once at the end. The tests compare the two.
 
-use super::{
-    AddRescale, Description, InputQuantization, Layer, Layout, Operand, Operator, Region,
-    SampleType, Scale, SelfTest, Shape, Tensor, Text, Weights, Window,
-};
+use crate::bit_width::BitWidth;
 use crate::compact::Reader;
-use crate::packing::BitWidth;
+use crate::layer::Layer;
+use crate::layout::Layout;
+use crate::model::{Description, InputQuantization, SelfTest};
+use crate::operator::{Operator, Weights};
+use crate::requantize::AddRescale;
 use crate::requantize::{ActivationRange, Rescale};
+use crate::shape::{Region, Shape, Window};
+use crate::tensor::{Operand, SampleType, Scale, Tensor};
+use crate::text::Text;
 
 /// What stands before the layers, and the layers' bytes. `None` if it is broken.
 pub(super) fn description(bytes: &[u8]) -> Option<(Description<'_>, &[u8])> {

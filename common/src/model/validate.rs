@@ -1,11 +1,16 @@
 //! Everything that is checked once, so that nothing has to be checked while a network runs.
 
-use super::{
-    ALIGNMENT, AddRescale, Layer, MAX_ARENA_BYTES, MAX_LAYERS, MAX_NAME_BYTES, MAX_WORK, Model,
-    Operand, Operator, Region, Shape, Tensor, Weights, Window,
-};
-use crate::kernel::{Channels, InputMap, Kernels, PackedWeights, scratch};
+use crate::channels::Channels;
+use crate::kernel::{InputMap, Kernels};
+use crate::layer::{Layer, MAX_NAME_BYTES};
+use crate::layout::PackedWeights;
+use crate::model::{ALIGNMENT, MAX_ARENA_BYTES, MAX_LAYERS, MAX_WORK, Model};
+use crate::operator::{Operator, Weights};
 use crate::requantize::ActivationRange;
+use crate::requantize::AddRescale;
+use crate::scratch;
+use crate::shape::{Region, Shape, Window};
+use crate::tensor::{Operand, Tensor};
 
 /// Largest number of elements of a tensor.
 const MAX_ELEMENTS: usize = MAX_ARENA_BYTES as usize;

@@ -15,7 +15,9 @@ mod fully_connected;
 mod pairs;
 
 use tinyhero_common::kernel::{Add, Convolution, FullyConnected, Kernels, Pool, Portable};
-use tinyhero_common::model::{Layer, Layout, Operator};
+use tinyhero_common::layer::Layer;
+use tinyhero_common::layout::Layout;
+use tinyhero_common::operator::Operator;
 
 core::arch::global_asm!(include_str!("dsp/pairs.s"), options(raw));
 core::arch::global_asm!(include_str!("dsp/depthwise.s"), options(raw));

@@ -1,9 +1,10 @@
 //! A kernel set for applications whose networks have fully connected layers and nothing else: the other operators' code stays out of
 //! the image, and [`Engine::load`](crate::engine::Engine::load) refuses models that need it.
 
+use tinyhero_common::byte_routines::ByteRoutines;
 use tinyhero_common::kernel::{FullyConnected, Kernels};
-use tinyhero_common::message::frame::ByteRoutines;
-use tinyhero_common::model::{Layer, Operator};
+use tinyhero_common::layer::Layer;
+use tinyhero_common::operator::Operator;
 
 /// Only the fully connected layers of another set.
 #[derive(Clone, Copy, Debug, Default)]

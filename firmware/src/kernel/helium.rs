@@ -1,7 +1,7 @@
 //! Kernels for cores with Helium, the vector extension of Armv8.1-M (Cortex-M55, M85).
 //!
-//! The weights they read fast are laid out as [`Layout::VectorPairs`](tinyhero_common::model::Layout::VectorPairs) and, for depthwise
-//! convolutions, as [`Layout::VectorRows`](tinyhero_common::model::Layout::VectorRows). Whatever else a job holds, and jobs of extreme sizes, go to
+//! The weights they read fast are laid out as [`Layout::VectorPairs`](tinyhero_common::layout::Layout::VectorPairs) and, for depthwise
+//! convolutions, as [`Layout::VectorRows`](tinyhero_common::layout::Layout::VectorRows). Whatever else a job holds, and jobs of extreme sizes, go to
 //! the portable kernels, which give the same bits.
 //!
 //! The assembly stands in files of its own because its macros need the assembler's own words for repetition and choice. Every
@@ -18,11 +18,10 @@ mod lines;
 mod link;
 mod unit;
 
-use tinyhero_common::kernel::{
-    Add, Channels, Convolution, FullyConnected, Kernels, Pool, Portable,
-};
-use tinyhero_common::message::frame::ByteRoutines;
-use tinyhero_common::model::SampleType;
+use tinyhero_common::byte_routines::ByteRoutines;
+use tinyhero_common::channels::Channels;
+use tinyhero_common::kernel::{Add, Convolution, FullyConnected, Kernels, Pool, Portable};
+use tinyhero_common::tensor::SampleType;
 
 /// The kernels for Helium. The core must have it: on any other the first kernel faults.
 #[derive(Clone, Copy, Debug, Default)]

@@ -1,6 +1,6 @@
 //! Kernels for cores with a plain 32-bit multiply: Cortex-M0, M0+ and M3.
 //!
-//! They read weights in [`Layout::FieldQuads`](tinyhero_common::model::Layout::FieldQuads); any other layout, and memory that is not aligned as it is
+//! They read weights in [`Layout::FieldQuads`](tinyhero_common::layout::Layout::FieldQuads); any other layout, and memory that is not aligned as it is
 //! in an [`Engine`](crate::engine::Engine), goes to the portable kernels, which give the same bits. Everything is computed on fields,
 //! which are weights plus an offset, so `Σ w · x = Σ field · x − offset · Σ x`; the second sum is common to all channels of a pixel.
 //! The inner loops are assembly for either instruction set (`armv6m.rs`, `armv7m.rs`), behind functions that check every length.

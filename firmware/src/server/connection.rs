@@ -1,7 +1,9 @@
 //! Frames from and to the link.
 
 use embedded_io::{Read, Write};
-use tinyhero_common::message::frame::{self, ByteRoutines, Decoder, Progress};
+use tinyhero_common::byte_routines::ByteRoutines;
+use tinyhero_common::message::frame;
+use tinyhero_common::message::frame::{Decoder, Progress};
 use tinyhero_common::message::{Refusal, Request, Response};
 
 use super::End;

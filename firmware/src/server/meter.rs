@@ -1,8 +1,8 @@
 //! Times the layers of a run and digests their outputs, without counting the digesting.
 
 use tinyhero_common::checksum::Digest;
+use tinyhero_common::layer::Layer;
 use tinyhero_common::message::{ClockUnit, LAYER_RECORD_BYTES};
-use tinyhero_common::model::Layer;
 use tinyhero_common::network::Observer;
 
 use crate::clock::Clock;

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use rayon::prelude::*;
 use serde::Deserialize;
-use tinyhero_common::packing::BitWidth;
+use tinyhero_common::bit_width::BitWidth;
 
 use super::model_file;
 use super::output::Output;

@@ -42,7 +42,7 @@ pub struct Options {
     optimizers: Vec<String>,
     /// Bit widths [default: 8,6,5,4,3,2]
     #[arg(long, value_delimiter = ',', value_name = "LIST", value_parser = super::bit_width)]
-    bits: Vec<tinyhero_common::packing::BitWidth>,
+    bits: Vec<tinyhero_common::bit_width::BitWidth>,
     /// Number of seeds [default: 3]
     #[arg(long, value_name = "N")]
     seeds: Option<u64>,

@@ -8,8 +8,8 @@ use std::time::Instant;
 
 use serde::Serialize;
 use serde_json::{Map, Value, json};
+use tinyhero_common::bit_width::BitWidth;
 use tinyhero_common::model::Model;
-use tinyhero_common::packing::BitWidth;
 
 use super::output::Output;
 use super::quantize::quantize_run;

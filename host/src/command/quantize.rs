@@ -3,9 +3,11 @@
 use std::path::PathBuf;
 
 use serde::Serialize;
-use tinyhero_common::kernel::PackedWeights;
-use tinyhero_common::model::{Layer, Layout, Model};
-use tinyhero_common::packing::BitWidth;
+use tinyhero_common::bit_width::BitWidth;
+use tinyhero_common::layer::Layer;
+use tinyhero_common::layout::Layout;
+use tinyhero_common::layout::PackedWeights;
+use tinyhero_common::model::Model;
 
 use super::output::Output;
 use crate::artifact;

@@ -4,7 +4,8 @@ use std::io::Cursor;
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
-use tinyhero_common::model::{Model, SampleType};
+use tinyhero_common::model::Model;
+use tinyhero_common::tensor::SampleType;
 
 use super::model_file;
 use super::output::Output;

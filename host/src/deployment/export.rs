@@ -12,12 +12,15 @@ use crate::deployment::integer;
 use crate::deployment::integer_network::{IntegerLayer, IntegerNetwork, IntegerWeights};
 use crate::deployment::plan::{ArenaPlan, Problem, Step, plan_arena};
 use crate::error::{Error, Result};
-use tinyhero_common::kernel::{Portable, scratch};
+use tinyhero_common::kernel::Portable;
+use tinyhero_common::layout::Layout;
 use tinyhero_common::model::{
-    ALIGNMENT, HEADER_BYTES, Header, Layout, LoadError, MAX_ARENA_BYTES, MAX_LAYERS, Model,
-    Operator, Reason, SelfTest,
+    ALIGNMENT, HEADER_BYTES, Header, LoadError, MAX_ARENA_BYTES, MAX_LAYERS, Model, Reason,
+    SelfTest,
 };
 use tinyhero_common::network::{LayerDigests, run};
+use tinyhero_common::operator::Operator;
+use tinyhero_common::scratch;
 
 /// Seed of the self-test's input.
 pub const SELF_TEST_SEED: u32 = 0x4845_524F;

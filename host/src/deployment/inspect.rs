@@ -2,8 +2,14 @@
 
 use crate::deployment::integer_network::decode_scale;
 use serde::Serialize;
-use tinyhero_common::kernel::{Channels, PackedWeights};
-use tinyhero_common::model::{Layer, Layout, Model, Operator, SampleType, Shape, Tensor};
+use tinyhero_common::channels::Channels;
+use tinyhero_common::layer::Layer;
+use tinyhero_common::layout::Layout;
+use tinyhero_common::layout::PackedWeights;
+use tinyhero_common::model::Model;
+use tinyhero_common::operator::Operator;
+use tinyhero_common::shape::Shape;
+use tinyhero_common::tensor::{SampleType, Tensor};
 
 /// A model file.
 #[derive(Clone, Debug, PartialEq, Serialize)]

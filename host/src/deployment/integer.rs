@@ -7,8 +7,10 @@ use crate::error::{Error, Result};
 use rayon::prelude::*;
 use tinyhero_common::checksum::Digest;
 use tinyhero_common::kernel::Portable;
-use tinyhero_common::model::{Layer, Model, SampleType};
+use tinyhero_common::layer::Layer;
+use tinyhero_common::model::Model;
 use tinyhero_common::network::{LayerDigests, Observer, SelfTestInput, run};
+use tinyhero_common::tensor::SampleType;
 
 /// What one inference gave.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -128,7 +130,7 @@ mod tests {
     use crate::deployment::quantizer::{Quantization, quantize};
     use crate::graph::network::Network;
     use crate::graph::trained_network::TrainedNetwork;
-    use tinyhero_common::packing::BitWidth;
+    use tinyhero_common::bit_width::BitWidth;
 
     fn model_file() -> Vec<u8> {
         let network = Network::open("cnn", crate::dataset::SampleShape::new(8, 8, 1), 10).unwrap();

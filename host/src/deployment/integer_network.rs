@@ -3,10 +3,12 @@
 //! The quantizer makes it, [`crate::deployment::export`] turns it into a model file. Operators are those of the model file; only
 //! places in the arena and in the file are still missing from them (they stand as 0 until export fills them in).
 
+use tinyhero_common::bit_width::BitWidth;
 use tinyhero_common::kernel::InputMap;
-use tinyhero_common::model::{Operator, SampleType, Scale, Shape, Weights};
-use tinyhero_common::packing::BitWidth;
+use tinyhero_common::operator::{Operator, Weights};
 use tinyhero_common::requantize::{ActivationRange, Rescale};
+use tinyhero_common::shape::Shape;
+use tinyhero_common::tensor::{SampleType, Scale};
 
 /// An int8 tensor: `real = scale · (q − zero_point)`.
 #[derive(Clone, Copy, Debug, PartialEq)]

@@ -8,7 +8,7 @@
 mod order;
 mod packing;
 
-use tinyhero_common::model::Region;
+use tinyhero_common::shape::Region;
 
 /// Offsets are multiples of this, so that kernels may read whole words.
 pub const ALIGNMENT: u32 = 4;

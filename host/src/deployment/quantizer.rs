@@ -24,9 +24,9 @@ use crate::error::{Error, Result};
 use crate::graph::trained_network::TrainedNetwork;
 use lower::Context;
 use tensor_statistics::TensorStatistics;
+use tinyhero_common::bit_width::BitWidth;
 use tinyhero_common::kernel::InputMap;
-use tinyhero_common::model::SampleType;
-use tinyhero_common::packing::BitWidth;
+use tinyhero_common::tensor::SampleType;
 
 /// Training samples that calibration looks at.
 pub const CALIBRATION_SAMPLES: usize = 512;

@@ -5,8 +5,8 @@ use std::time::Instant;
 
 use object::{Object, ObjectSection, ObjectSegment, SectionKind};
 use serde::Serialize;
+use tinyhero_common::bit_width::BitWidth;
 use tinyhero_common::model::Model;
-use tinyhero_common::packing::BitWidth;
 
 use crate::artifact;
 use crate::deployment::inspect::{operator_name, parameter_bytes};

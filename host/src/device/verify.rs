@@ -4,7 +4,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use serde::Serialize;
-use tinyhero_common::kernel::PackedWeights;
+use tinyhero_common::layout::PackedWeights;
 use tinyhero_common::model::{Header, Model};
 
 use crate::dataset::Split;

@@ -2,10 +2,14 @@
 
 use core::ops::Range;
 
-use tinyhero_common::kernel::{PackedWeights, scratch};
-use tinyhero_common::model::{AddRescale, Layout, Operator, Shape, Weights, Window};
-use tinyhero_common::packing::BitWidth;
+use tinyhero_common::bit_width::BitWidth;
+use tinyhero_common::layout::Layout;
+use tinyhero_common::layout::PackedWeights;
+use tinyhero_common::operator::{Operator, Weights};
+use tinyhero_common::requantize::AddRescale;
 use tinyhero_common::requantize::Rescale;
+use tinyhero_common::scratch;
+use tinyhero_common::shape::{Shape, Window};
 
 use super::{CHANNELS, ELEMENTS, MARGIN, MAX_MACS, OperatorCase, SCRATCH, WEIGHTS};
 use crate::generator::Generator;

@@ -1,6 +1,6 @@
 //! Sliding windows, equations (3), (4), (6) and (7): every tap by its signed coordinates, padding by asking whether they are inside.
 
-use tinyhero_common::model::{Shape, Window};
+use tinyhero_common::shape::{Shape, Window};
 
 /// A place in an output tensor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,10 +1,13 @@
 //! Shapes of layers: drawn from the whole range, then as many outputs as the work allows.
 
-use tinyhero_common::kernel::PackedWeights;
-use tinyhero_common::kernel::scratch::vector::Strips;
-use tinyhero_common::kernel::scratch::{PairColumns, QuadColumns, QuadStrip, vector::Blocks};
-use tinyhero_common::model::{Shape, Window};
-use tinyhero_common::packing::BitWidth;
+use tinyhero_common::bit_width::BitWidth;
+use tinyhero_common::layout::PackedWeights;
+use tinyhero_common::layout::channel_pairs::PairColumns;
+use tinyhero_common::layout::channel_quads::QuadColumns;
+use tinyhero_common::layout::field_quads::QuadStrip;
+use tinyhero_common::layout::vector_pairs::Strips;
+use tinyhero_common::layout::vector_rows::Blocks;
+use tinyhero_common::shape::{Shape, Window};
 
 use super::{CHANNELS, INPUT, OTHER, OUTPUT, PACKED, SCRATCH, WEIGHTS};
 use crate::case::OperatorCase;

@@ -3,11 +3,12 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use tinyhero_common::kernel::scratch::PairColumns;
-use tinyhero_common::kernel::scratch::vector::{Blocks, Strips};
-use tinyhero_common::kernel::{Channel, Channels};
-use tinyhero_common::model::Layout;
-use tinyhero_common::packing::BitWidth;
+use tinyhero_common::bit_width::BitWidth;
+use tinyhero_common::channels::{Channel, Channels};
+use tinyhero_common::layout::Layout;
+use tinyhero_common::layout::channel_pairs::PairColumns;
+use tinyhero_common::layout::vector_pairs::Strips;
+use tinyhero_common::layout::vector_rows::Blocks;
 use tinyhero_common::requantize::{
     ActivationRange, MULTIPLIER_MAX, MULTIPLIER_MIN, SHIFT_MAX, SHIFT_MIN,
 };

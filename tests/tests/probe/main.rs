@@ -24,8 +24,8 @@ use tinyhero::device::probe::{Attached, Log, ProbeLink, Step, firmware_parts};
 use tinyhero::device::verify::{BoardReport, Counts, compare};
 use tinyhero::device::{firmware_image, setup};
 use tinyhero::training::{OptimizerKind, Run, TrainingOptions};
+use tinyhero_common::bit_width::BitWidth;
 use tinyhero_common::model::Model;
-use tinyhero_common::packing::BitWidth;
 use tinyhero_common::slot::{RECORD_BYTES, Slot};
 
 const DIGITS: usize = 1_797;

@@ -13,8 +13,8 @@ use tinyhero::device::flash::{Flashed, Request, flash};
 use tinyhero::device::probe::{Attached, firmware_parts};
 use tinyhero::graph::network::Network;
 use tinyhero::graph::trained_network::TrainedNetwork;
+use tinyhero_common::bit_width::BitWidth;
 use tinyhero_common::model::Model;
-use tinyhero_common::packing::BitWidth;
 use tinyhero_common::slot::{RECORD_BYTES, Record, Slot, room};
 
 use super::chip::{Chip, Overlay};

@@ -3,14 +3,22 @@
 //! Weights come from a fixed generator; scales are chosen so that activations use most of int8. It tests that a board
 //! computes what the host computes, so what it would classify does not matter.
 
-use tinyhero_common::kernel::{Channels, InputMap, PackedWeights, Portable};
+use tinyhero_common::bit_width::BitWidth;
+use tinyhero_common::channels::Channels;
+use tinyhero_common::kernel::{InputMap, Portable};
+use tinyhero_common::layer::Layer;
+use tinyhero_common::layout::Layout;
+use tinyhero_common::layout::PackedWeights;
+use tinyhero_common::layout::rows::pack_row;
 use tinyhero_common::model::{
-    ALIGNMENT, AddRescale, Description, HEADER_BYTES, Header, InputQuantization, Layer, Layout,
-    Model, Operand, Operator, Region, SampleType, Scale, SelfTest, Shape, Tensor, Weights, Window,
+    ALIGNMENT, Description, HEADER_BYTES, Header, InputQuantization, Model, SelfTest,
 };
 use tinyhero_common::network::{LayerDigests, SelfTestInput, run};
-use tinyhero_common::packing::{BitWidth, pack_row};
+use tinyhero_common::operator::{Operator, Weights};
+use tinyhero_common::requantize::AddRescale;
 use tinyhero_common::requantize::{ActivationRange, Rescale};
+use tinyhero_common::shape::{Region, Shape, Window};
+use tinyhero_common::tensor::{Operand, SampleType, Scale, Tensor};
 
 const SCALE: Scale = Scale { mantissa: 1 << 23, exponent: -27 };
 /// Room for the largest scratch of any layer: a row of the fully connected layer is not unpacked, a 3 × 3 × 8 one is.

@@ -14,11 +14,11 @@ use tinyhero::device::client::{BatchResult, Client, InferenceResult, Keep};
 use tinyhero::device::link::Link;
 use tinyhero::device::qemu::{Emulator, Start};
 use tinyhero::device::{firmware_image, setup};
+use tinyhero_common::bit_width::BitWidth;
 use tinyhero_common::kernel::Portable;
 use tinyhero_common::message::{Refusal, Request};
 use tinyhero_common::model::Model;
 use tinyhero_common::network::{LayerDigests, SelfTestInput, run};
-use tinyhero_common::packing::BitWidth;
 use tinyhero_common::slot::Slot;
 use wire::{Answer, decode, encode, update_requests};
 

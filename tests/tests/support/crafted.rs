@@ -1,12 +1,18 @@
 //! Model files made by hand: valid ones with every operator, to be damaged on purpose.
 
-use tinyhero_common::kernel::{Channels, InputMap, PackedWeights, scratch};
-use tinyhero_common::model::{
-    AddRescale, Description, Header, InputQuantization, Layer, Layout, Operand, Operator, Region,
-    SampleType, Scale, SelfTest, Shape, Tensor, Weights, Window,
-};
-use tinyhero_common::packing::BitWidth;
+use tinyhero_common::bit_width::BitWidth;
+use tinyhero_common::channels::Channels;
+use tinyhero_common::kernel::InputMap;
+use tinyhero_common::layer::Layer;
+use tinyhero_common::layout::Layout;
+use tinyhero_common::layout::PackedWeights;
+use tinyhero_common::model::{Description, Header, InputQuantization, SelfTest};
+use tinyhero_common::operator::{Operator, Weights};
+use tinyhero_common::requantize::AddRescale;
 use tinyhero_common::requantize::{ActivationRange, Rescale};
+use tinyhero_common::scratch;
+use tinyhero_common::shape::{Region, Shape, Window};
+use tinyhero_common::tensor::{Operand, SampleType, Scale, Tensor};
 use tinyhero_tests::Generator;
 
 /// The parts of a model file, before they become bytes.

@@ -1,8 +1,12 @@
 //! Model files that no loader should accept, for what takes them at their word: sizes of 0 and of the largest, shapes that do not belong
 //! together, sections that are not there.
 
-use tinyhero_common::model::{Layer, Layout, MAX_LAYERS, Model, Operator, Shape, Weights, Window};
+use tinyhero_common::layer::Layer;
+use tinyhero_common::layout::Layout;
+use tinyhero_common::model::{MAX_LAYERS, Model};
+use tinyhero_common::operator::{Operator, Weights};
 use tinyhero_common::requantize::ActivationRange;
+use tinyhero_common::shape::{Shape, Window};
 use tinyhero_tests::Generator;
 
 use crate::crafted::Crafted;
@@ -193,7 +197,7 @@ fn damage_weights(generator: &mut Generator, weights: &mut Weights) {
         1 => weights.channels = size(generator, weights.channels) & !3,
         2 => weights.offset = generator.pick(u32::MAX - 3, &[1 << 31, 1 << 24]),
         _ => {
-            let widths = &tinyhero_common::packing::BitWidth::ALL;
+            let widths = &tinyhero_common::bit_width::BitWidth::ALL;
             weights.bit_width = generator.pick(widths[0], widths);
         }
     }

@@ -1,12 +1,14 @@
 //! Damaged model files whose checksum is right: what a loader has to judge by content alone.
 
+use tinyhero_common::bit_width::BitWidth;
 use tinyhero_common::kernel::Portable;
-use tinyhero_common::model::{
-    Layer, Model, Operand, Operator, Reason, Region, SampleType, Tensor, Weights, Window,
-};
+use tinyhero_common::layer::Layer;
+use tinyhero_common::model::{Model, Reason};
 use tinyhero_common::network::{LayerDigests, run};
-use tinyhero_common::packing::BitWidth;
+use tinyhero_common::operator::{Operator, Weights};
 use tinyhero_common::requantize::Rescale;
+use tinyhero_common::shape::{Region, Window};
+use tinyhero_common::tensor::{Operand, SampleType, Tensor};
 use tinyhero_tests::Generator;
 
 use crate::crafted::{Crafted, assemble, repair};

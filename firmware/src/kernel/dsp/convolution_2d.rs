@@ -4,7 +4,7 @@
 //! taken in segments of whole kernel rows, between which the sums of all channels wait in memory.
 
 use tinyhero_common::kernel::Convolution;
-use tinyhero_common::kernel::scratch::{PAIR_PIXELS, PairColumns};
+use tinyhero_common::layout::channel_pairs::{PAIR_PIXELS, PairColumns};
 
 use super::expand::{expand, gather};
 use super::pairs::{Pairs, Partials, Segment};

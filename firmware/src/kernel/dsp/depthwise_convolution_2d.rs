@@ -7,9 +7,9 @@
 
 use core::mem::offset_of;
 
-use tinyhero_common::kernel::scratch::QuadColumns;
 use tinyhero_common::kernel::{Convolution, Kernels, Portable};
-use tinyhero_common::model::Layout;
+use tinyhero_common::layout::Layout;
+use tinyhero_common::layout::channel_quads::QuadColumns;
 use tinyhero_common::requantize::ActivationRange;
 
 use super::scratch_words;

@@ -1,8 +1,8 @@
 //! Fully connected layers: the input becomes a column of lanes once, then every pair of outputs is one pass over it.
 
+use tinyhero_common::bit_width::BitWidth;
 use tinyhero_common::kernel::FullyConnected;
-use tinyhero_common::packing::BitWidth;
-use tinyhero_common::packing::channel_pairs::padded_depth;
+use tinyhero_common::layout::channel_pairs::padded_depth;
 
 use super::expand::expand_one;
 use super::pairs::Pairs;

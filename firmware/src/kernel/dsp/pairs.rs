@@ -1,12 +1,13 @@
-//! The inner loops for [`ChannelPairs`](tinyhero_common::model::Layout::ChannelPairs): their symbols, their job, and the checks before each call.
+//! The inner loops for [`ChannelPairs`](tinyhero_common::layout::Layout::ChannelPairs): their symbols, their job, and the checks before each call.
 
 use core::mem::offset_of;
 use core::ops::Range;
 
-use tinyhero_common::kernel::{Channels, PackedWeights};
-use tinyhero_common::model::Layout;
-use tinyhero_common::packing::channel_pairs::{field_offset, pair_bytes};
-use tinyhero_common::packing::fields::field_bits;
+use tinyhero_common::bit_width::field_bits;
+use tinyhero_common::channels::Channels;
+use tinyhero_common::layout::Layout;
+use tinyhero_common::layout::PackedWeights;
+use tinyhero_common::layout::channel_pairs::{field_offset, pair_bytes};
 use tinyhero_common::requantize::{ActivationRange, Rescale, requantize};
 
 use super::words;

@@ -11,14 +11,14 @@
 use core::array;
 use core::mem::offset_of;
 
+use tinyhero_common::bit_width::field_bits;
 use tinyhero_common::kernel::Convolution;
-use tinyhero_common::kernel::scratch::vector::{
+use tinyhero_common::layout::Layout;
+use tinyhero_common::layout::vector_pairs::LANES;
+use tinyhero_common::layout::vector_rows::{
     Blocks, MOST_TAP_COLUMNS, MOST_TAP_ROWS, OCTET, TAP_BYTES,
 };
-use tinyhero_common::model::Layout;
-use tinyhero_common::packing::fields::field_bits;
-use tinyhero_common::packing::vector_pairs::LANES;
-use tinyhero_common::packing::vector_rows::{place, row_bytes};
+use tinyhero_common::layout::vector_rows::{place, row_bytes};
 
 use super::Table;
 use crate::kernel::offsets::{assert_offsets, assert_words};

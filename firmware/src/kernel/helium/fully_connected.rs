@@ -3,10 +3,10 @@
 //! Every weight is used once, so a step of the inner loop is one load of 16 inputs, eight of weights and eight `VMLADAVA`: 17 instructions
 //! for 128 multiply-accumulates. 4-bit weights take 21, 2-bit ones 25.
 
+use tinyhero_common::bit_width::field_bits;
 use tinyhero_common::kernel::FullyConnected;
-use tinyhero_common::model::Layout;
-use tinyhero_common::packing::fields::field_bits;
-use tinyhero_common::packing::vector_pairs::{padded_depth, pair_bytes, unit};
+use tinyhero_common::layout::Layout;
+use tinyhero_common::layout::vector_pairs::{padded_depth, pair_bytes, unit};
 
 use super::Table;
 use super::lines::{copy_lines, fill};

@@ -1,7 +1,7 @@
 //! Raw samples to the network's int8 input, equation (1), four samples at a time.
 
 use tinyhero_common::kernel::InputMap;
-use tinyhero_common::model::SampleType;
+use tinyhero_common::tensor::SampleType;
 
 use crate::kernel::offsets::assert_words;
 

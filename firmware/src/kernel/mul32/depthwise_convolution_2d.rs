@@ -1,7 +1,7 @@
 //! Depthwise convolution: four channels at a time, row by row of the output.
 
 use tinyhero_common::kernel::Convolution;
-use tinyhero_common::kernel::scratch::QuadStrip;
+use tinyhero_common::layout::field_quads::QuadStrip;
 use tinyhero_common::requantize::{Rescale, requantize};
 
 use super::core_loops::strip::OFFSET;

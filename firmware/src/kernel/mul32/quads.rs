@@ -2,16 +2,16 @@
 
 use core::arch::naked_asm;
 
-use tinyhero_common::kernel::PackedWeights;
-use tinyhero_common::model::Layout;
-use tinyhero_common::packing::channel_pairs::{depth_multiple, padded_depth};
-use tinyhero_common::packing::field_quads::{field_offset, quad_bytes};
-use tinyhero_common::packing::fields::field_bits;
+use tinyhero_common::bit_width::field_bits;
+use tinyhero_common::layout::Layout;
+use tinyhero_common::layout::PackedWeights;
+use tinyhero_common::layout::channel_pairs::{depth_multiple, padded_depth};
+use tinyhero_common::layout::field_quads::{field_offset, quad_bytes};
 
 use super::core_loops::{bytes, fields};
 
 /// Channels of a quad.
-pub const QUAD: usize = tinyhero_common::packing::field_quads::QUAD;
+pub const QUAD: usize = tinyhero_common::layout::field_quads::QUAD;
 /// Sums of a quad over two pixels, in the order channel pair, pixel, channel of the pair.
 pub const PAIR_SUMS: usize = 2 * QUAD;
 

@@ -7,7 +7,7 @@
 
 use core::mem::offset_of;
 
-use tinyhero_common::kernel::{Channel, Channels};
+use tinyhero_common::channels::{Channel, Channels};
 use tinyhero_common::requantize::ActivationRange;
 
 use crate::kernel::offsets::assert_words;

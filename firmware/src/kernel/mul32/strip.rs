@@ -5,7 +5,7 @@
 //! anything else, and that beside the image only once.
 
 use tinyhero_common::kernel::Convolution;
-use tinyhero_common::kernel::scratch::QuadStrip;
+use tinyhero_common::layout::field_quads::QuadStrip;
 
 use super::core_loops::strip;
 use super::quads::QUAD;

@@ -3,7 +3,7 @@
 use core::arch::naked_asm;
 use core::mem::offset_of;
 
-use tinyhero_common::kernel::Channels;
+use tinyhero_common::channels::Channels;
 use tinyhero_common::requantize::{ActivationRange, requantize};
 
 use super::core_loops::rescale;

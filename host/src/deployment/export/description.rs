@@ -4,9 +4,11 @@ use super::parameters::Parameters;
 use crate::deployment::integer_network::{IntegerNetwork, encode_scale, set_weights};
 use crate::deployment::plan::ArenaPlan;
 use crate::error::{Error, Result};
-use tinyhero_common::model::{
-    AddRescale, Description, InputQuantization, Layer, Operand, Operator, SelfTest, Tensor,
-};
+use tinyhero_common::layer::Layer;
+use tinyhero_common::model::{Description, InputQuantization, SelfTest};
+use tinyhero_common::operator::Operator;
+use tinyhero_common::requantize::AddRescale;
+use tinyhero_common::tensor::{Operand, Tensor};
 
 /// Writes description and layers.
 pub fn write(

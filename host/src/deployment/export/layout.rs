@@ -1,14 +1,16 @@
 //! Which layout the weights of a layer get: the one that the kernels of the core at hand read fastest.
 //!
 //! This is the only place that knows which kernels a core runs. A kernel family that brings a layout of its own adds an arm here, a
-//! variant to [`Layout`], and a module beside [`tinyhero_common::packing::channel_pairs`].
+//! variant to [`Layout`], and a module beside [`tinyhero_common::layout::channel_pairs`].
 
 use crate::cortex::Core;
 use crate::deployment::integer_network::{IntegerLayer, IntegerNetwork, set_weights};
-use tinyhero_common::kernel::scratch::QuadColumns;
-use tinyhero_common::kernel::scratch::vector::Blocks;
-use tinyhero_common::model::{Layout, Operator, Shape, Weights};
-use tinyhero_common::packing::BitWidth;
+use tinyhero_common::bit_width::BitWidth;
+use tinyhero_common::layout::Layout;
+use tinyhero_common::layout::channel_quads::QuadColumns;
+use tinyhero_common::layout::vector_rows::Blocks;
+use tinyhero_common::operator::{Operator, Weights};
+use tinyhero_common::shape::Shape;
 
 /// The kernel sets of `tinyhero_firmware::kernel`, as far as layouts are concerned.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -2,8 +2,9 @@
 
 use crate::deployment::integer_network::{IntegerLayer, IntegerNetwork, IntegerWeights};
 use crate::error::{Error, Result};
-use tinyhero_common::kernel::PackedWeights;
-use tinyhero_common::model::{Layout, Weights};
+use tinyhero_common::layout::Layout;
+use tinyhero_common::layout::PackedWeights;
+use tinyhero_common::operator::Weights;
 
 /// Packed weights begin at multiples of this, so that kernels may read them in the widest words there are.
 const WEIGHT_ALIGNMENT: usize = 16;

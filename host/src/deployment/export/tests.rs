@@ -2,8 +2,8 @@ use super::*;
 use crate::deployment::quantizer::{Quantization, quantize};
 use crate::graph::network::Network;
 use crate::graph::trained_network::TrainedNetwork;
+use tinyhero_common::bit_width::BitWidth;
 use tinyhero_common::network::self_test;
-use tinyhero_common::packing::BitWidth;
 
 fn random_network(name: &str) -> IntegerNetwork {
     let (shape, classes) = Network::default_input(name).unwrap();

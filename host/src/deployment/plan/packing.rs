@@ -5,7 +5,7 @@
 //! lower bound is reached.
 
 use super::{ALIGNMENT, ArenaPlan, Problem, Uses};
-use tinyhero_common::model::Region;
+use tinyhero_common::shape::Region;
 
 /// Up to this many buffers every sequence is tried.
 const EXHAUSTIVE: usize = 7;

@@ -13,7 +13,7 @@ use crate::error::{Error, Result};
 use crate::graph::network::{Node, NodeInput, NodeSummary, Operation, Padding, Window};
 use crate::graph::trained_network::{NodeParameters, TrainedNetwork, count_readers};
 use numbers::{batch_norm, geometry, matrix, shape};
-use tinyhero_common::model::Shape;
+use tinyhero_common::shape::Shape;
 
 /// One layer of the folded network.
 pub struct FoldedNode {

@@ -27,8 +27,9 @@ use super::tensor_statistics::TensorStatistics;
 use super::{Quantization, RangeMethod};
 use crate::deployment::integer_network::{IntegerTensor, IntegerWeights};
 use crate::error::{Error, Result};
-use tinyhero_common::model::{Operator, Shape};
+use tinyhero_common::operator::Operator;
 use tinyhero_common::requantize::ActivationRange;
+use tinyhero_common::shape::Shape;
 
 /// An operator of the folded network.
 pub trait FoldedOperator: Send + Sync {

@@ -3,8 +3,8 @@
 use super::activation::Activation;
 use super::tensor_statistics::{BINS, TensorStatistics, bin_value};
 use crate::deployment::integer_network::IntegerTensor;
-use tinyhero_common::model::Shape;
 use tinyhero_common::requantize::ActivationRange;
+use tinyhero_common::shape::Shape;
 
 /// How the range of an activation follows from what calibration saw.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

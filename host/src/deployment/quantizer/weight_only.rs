@@ -6,7 +6,7 @@
 
 use super::weights::{largest_weight_scale, quantize_weight};
 use crate::graph::trained_network::{NodeParameters, TrainedNetwork};
-use tinyhero_common::packing::BitWidth;
+use tinyhero_common::bit_width::BitWidth;
 
 /// The network with every weight replaced by the real number that its quantized value stands for.
 pub fn weight_only(

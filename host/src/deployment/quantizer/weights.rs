@@ -5,7 +5,7 @@
 //! made small is the error of the layer's output, `Σ_k importance_k · (w_k − scale · q_k)²`, where the importance of a weight is the
 //! variance of the input that it multiplies (the mean's share of the error is taken off by bias correction).
 
-use tinyhero_common::packing::BitWidth;
+use tinyhero_common::bit_width::BitWidth;
 
 /// Fractions of the scale that `max|w|` asks for, in percent, that the search tries.
 const FRACTIONS: std::ops::RangeInclusive<u32> = 20..=125;

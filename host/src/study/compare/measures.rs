@@ -5,8 +5,8 @@ use std::path::Path;
 use std::sync::atomic::AtomicBool;
 
 use serde::{Deserialize, Serialize};
+use tinyhero_common::bit_width::BitWidth;
 use tinyhero_common::model::Model;
-use tinyhero_common::packing::BitWidth;
 
 use super::PlannedRun;
 use crate::artifact;

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
-use tinyhero_common::packing::BitWidth;
+use tinyhero_common::bit_width::BitWidth;
 use toml::{Table, Value};
 
 use super::{Measures, Part, RUNS_FOLDER, Search, Task};

@@ -6,7 +6,7 @@ use crate::dataset::SampleShape;
 use crate::error::{Error, Result};
 use crate::graph::network::{Node, Padding, Window};
 use crate::graph::trained_network::NodeParameters;
-use tinyhero_common::model::Shape;
+use tinyhero_common::shape::Shape;
 
 /// A shape in the format's numbers.
 pub fn shape(place: &str, shape: SampleShape) -> Result<Shape> {
@@ -88,7 +88,7 @@ pub fn geometry(
             )
         })
     };
-    let window = tinyhero_common::model::Window {
+    let window = tinyhero_common::shape::Window {
         kernel_height: byte(window.kernel[0])?,
         kernel_width: byte(window.kernel[1])?,
         stride_height: byte(window.stride[0])?,

@@ -3,7 +3,9 @@
 use super::super::constants::add_rescale;
 use super::{Context, FoldedOperator, Lowered};
 use crate::error::Result;
-use tinyhero_common::model::{Operand, Operator, Scale, Shape, Tensor};
+use tinyhero_common::operator::Operator;
+use tinyhero_common::shape::Shape;
+use tinyhero_common::tensor::{Operand, Scale, Tensor};
 
 /// Ratios of scales stay below this, which keeps the common shift positive.
 const RATIO_MAX: f64 = 8_192.0;

@@ -4,7 +4,7 @@ use super::super::constants::{RATIO_MAX, rescale};
 use super::windowed::Geometry;
 use super::{Context, FoldedOperator, Lowered};
 use crate::error::Result;
-use tinyhero_common::model::Operator;
+use tinyhero_common::operator::Operator;
 
 /// Windows with more taps than this keep their ratio of scales at most 1, so that their sum fits the rescaling.
 const LARGE_WINDOW: usize = 4_096;
@@ -43,7 +43,7 @@ impl FoldedOperator for AveragePool2d {
 /// Lowers `gain · Σ x` over the taps of a window.
 pub fn lower_mean(
     context: &Context<'_>,
-    window: tinyhero_common::model::Window,
+    window: tinyhero_common::shape::Window,
     gain: f64,
 ) -> Result<Lowered> {
     let step = context.inputs[0].scale * gain;

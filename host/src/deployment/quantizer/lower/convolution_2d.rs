@@ -5,7 +5,7 @@ use super::windowed::Geometry;
 use super::{Context, FoldedOperator, Lowered, weighted};
 use crate::error::Result;
 use std::sync::OnceLock;
-use tinyhero_common::model::Operator;
+use tinyhero_common::operator::Operator;
 
 /// A convolution with folded weights.
 pub struct Convolution2d {

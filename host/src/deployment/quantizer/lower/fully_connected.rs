@@ -5,7 +5,7 @@ use super::convolution_2d::transpose;
 use super::{Context, FoldedOperator, Lowered, weighted};
 use crate::error::Result;
 use std::sync::OnceLock;
-use tinyhero_common::model::Operator;
+use tinyhero_common::operator::Operator;
 
 /// A fully connected layer with folded weights.
 pub struct FullyConnected {

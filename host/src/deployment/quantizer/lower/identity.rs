@@ -4,7 +4,7 @@
 use super::average_pool_2d::lower_mean;
 use super::{Context, FoldedOperator, Lowered};
 use crate::error::Result;
-use tinyhero_common::model::Window;
+use tinyhero_common::shape::Window;
 
 const ONE_PIXEL: Window = Window {
     kernel_height: 1,

@@ -5,7 +5,7 @@ use super::windowed::Geometry;
 use super::{Context, FoldedOperator, Lowered};
 use crate::deployment::integer_network::IntegerTensor;
 use crate::error::Result;
-use tinyhero_common::model::Operator;
+use tinyhero_common::operator::Operator;
 use tinyhero_common::requantize::ActivationRange;
 
 /// A max pooling.

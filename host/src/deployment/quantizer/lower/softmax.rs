@@ -4,7 +4,7 @@ use super::super::constants::exponent_multiplier;
 use super::{Context, FoldedOperator, Lowered};
 use crate::deployment::integer_network::IntegerTensor;
 use crate::error::Result;
-use tinyhero_common::model::Operator;
+use tinyhero_common::operator::Operator;
 use tinyhero_common::requantize::ActivationRange;
 
 /// Softmax over all values of a vector.

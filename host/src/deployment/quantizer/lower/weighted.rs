@@ -8,7 +8,8 @@ use super::super::weights::{
 use super::{Context, Lowered};
 use crate::deployment::integer_network::IntegerWeights;
 use crate::error::Result;
-use tinyhero_common::model::{Layout, Operator, Weights};
+use tinyhero_common::layout::Layout;
+use tinyhero_common::operator::{Operator, Weights};
 
 /// Stored biases stay below this, which leaves room for the sum of products.
 const BIAS_MAX: f64 = (1 << 29) as f64;

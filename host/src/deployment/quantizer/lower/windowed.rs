@@ -1,6 +1,6 @@
 //! Sliding windows over real images.
 
-use tinyhero_common::model::{Shape, Window};
+use tinyhero_common::shape::{Shape, Window};
 
 /// A window and the shapes it leads from and to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,4 +1,4 @@
-//! The layout [`VectorPairs`](crate::model::Layout::VectorPairs): two output channels side by side in vectors of 16 bytes, for cores that sum
+//! The layout [`VectorPairs`](crate::layout::Layout::VectorPairs): two output channels side by side in vectors of 16 bytes, for cores that sum
 //! sixteen 8-bit products at once.
 //!
 //! A pair of rows is one stream of 16-byte vectors; lane `i` of a vector belongs to every sixteenth weight of a row, from `i` on.
@@ -14,8 +14,8 @@
 //! take 8: the price of reading all widths at one speed. Rows are padded with zeros to a multiple of 16 weights (32 with 2-bit fields) and an
 //! odd last channel by an empty one, so that whatever activations meet the padding add nothing.
 
-use super::BitWidth;
-use super::fields::field_bits;
+use crate::bit_width::{BitWidth, field_bits};
+use crate::shape::{Shape, Window, larger, smaller};
 
 /// Weights that a vector holds of one row.
 pub const LANES: usize = 16;
@@ -50,12 +50,67 @@ pub(super) const fn place(bit_width: BitWidth, row: usize, index: usize) -> (usi
     (LANES * vector + lane, bit as u32)
 }
 
+/// Pixels that the convolution kernel computes together.
+pub const QUAD: usize = 4;
+
+/// Most bytes of a strip, where the image can be cut; what ResNet8 needs is 1,920.
+const STRIP_BYTES: usize = 2048;
+
+/// How a full convolution reads its input: either in place, or strip by strip.
+///
+/// A strip is a copy of what some output pixels of one column read: for every input row `kernel width · channels` bytes, padding included, one
+/// row behind the other. The window of a pixel is then one run of bytes in the order of its weights, and the window of the pixel
+/// below begins `stride` rows later.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Strips {
+    /// Whether windows are single pixels: then the input is read in place, but for the last pixels if channels do not fill whole
+    /// vectors.
+    pub direct: bool,
+    /// Weights of a row with their padding.
+    pub depth: usize,
+    /// Bytes of one input row in a strip.
+    pub line: usize,
+    /// Output pixels of a strip.
+    pub pixels: usize,
+    /// Bytes of a strip, or of the pixels that are not read in place, with the room that the last window's padding reads into.
+    pub bytes: usize,
+}
+
+impl Strips {
+    /// The division of a convolution.
+    pub const fn new(window: Window, bit_width: BitWidth, input: Shape, output: Shape) -> Self {
+        let channels = input.channels as usize;
+        let line = (window.kernel_width as usize).saturating_mul(channels);
+        let row_length = line.saturating_mul(window.kernel_height as usize);
+        let depth = padded_depth(bit_width, row_length);
+        let direct = window.taps() == 1;
+        if direct {
+            // The pixels whose padded rows end beyond the input begin within one row of its end.
+            let bytes = if depth == channels { 0 } else { depth.saturating_mul(2) };
+            return Self { direct, depth, line, pixels: 0, bytes };
+        }
+        let height = output.height as usize;
+        let stride = (window.stride_height as usize).saturating_mul(line);
+        let padding = depth.saturating_sub(row_length);
+        let first = row_length.saturating_add(padding);
+        // A loader meets windows of no size before it refuses them.
+        let room = match STRIP_BYTES.saturating_sub(first).checked_div(stride) {
+            Some(others) => 1 + others,
+            None => 1,
+        };
+        let pixels =
+            if room >= height { height } else { smaller(height, larger(room - room % QUAD, QUAD)) };
+        let others = pixels.saturating_sub(1).saturating_mul(stride);
+        Self { direct, depth, line, pixels, bytes: first.saturating_add(others) }
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use crate::model::Layout;
-    use crate::packing::BitWidth;
-    use crate::packing::fields::pack;
-    use crate::packing::fields::tests::{every_width_survives, packed};
+    use crate::bit_width::BitWidth;
+    use crate::layout::Layout;
+    use crate::layout::fields::pack;
+    use crate::layout::fields::tests::{every_width_survives, packed};
 
     const LAYOUT: Layout = Layout::VectorPairs;
 

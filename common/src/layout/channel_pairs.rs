@@ -1,4 +1,4 @@
-//! The layout [`ChannelPairs`](crate::model::Layout::ChannelPairs): two output channels side by side, for cores that multiply two 16-bit lanes at once.
+//! The layout [`ChannelPairs`](crate::layout::Layout::ChannelPairs): two output channels side by side, for cores that multiply two 16-bit lanes at once.
 //!
 //! A pair of rows is one stream of 32-bit little-endian words, every word two 16-bit lanes. Weights are taken four at a
 //! time along the row: the lanes hold weights 0 and 2, then 1 and 3, because that is how `SXTB16` parts four activations
@@ -13,8 +13,8 @@
 //! narrower ones `w + 2^(f−1)`. Rows are padded to a multiple of 4 weights (8 with 2-bit fields) and an odd last channel by an
 //! empty one, all with zero bits.
 
-use super::BitWidth;
-use super::fields::{field_bits, field_exponent};
+use crate::bit_width::{BitWidth, field_bits, field_exponent};
+use crate::shape::{Shape, Window, larger};
 
 /// Weights in a lane step: what `SXTB16` makes of one word of activations.
 const GROUP: usize = 4;
@@ -58,12 +58,83 @@ pub(super) const fn place(bit_width: BitWidth, row: usize, index: usize) -> (usi
     (4 * word + 2 * lane + bit / 8, (bit % 8) as u32)
 }
 
+/// Pixels of the output that the kernel for this layout computes together.
+pub const PAIR_PIXELS: usize = 3;
+
+/// Most bytes of 16-bit columns at a time, where the window can be cut; what ResNet8's 288 weights a row need.
+const COLUMN_BYTES: usize = 1792;
+
+/// How the convolution kernel for this layout divides a window into segments of whole kernel rows, and what it
+/// keeps in its scratch memory: first the columns, three pixels' windows as 16-bit lanes; then the partial sums of all
+/// channels where there is more than one segment; then bytes of windows that leave the image.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PairColumns {
+    /// Activations of one kernel row: kernel width times input channels.
+    pub line: usize,
+    /// Kernel rows of a segment; the last segment may have fewer.
+    pub rows: usize,
+    /// Weights of a segment with its padding.
+    pub depth: usize,
+    /// Whether there is more than one segment.
+    pub divided: bool,
+    /// Bytes of the 16-bit columns.
+    pub column_bytes: usize,
+    /// Bytes of the partial sums.
+    pub partial_bytes: usize,
+    /// Bytes of the gathered window lines.
+    pub gathered_bytes: usize,
+}
+
+impl PairColumns {
+    /// The division of a convolution.
+    pub const fn new(window: Window, bit_width: BitWidth, input: Shape, output: Shape) -> Self {
+        let line = window.kernel_width as usize * input.channels as usize;
+        let kernel_rows = window.kernel_height as usize;
+        let depth = padded_depth(bit_width, line.saturating_mul(kernel_rows));
+        let column = 2 * PAIR_PIXELS;
+        let multiple = depth_multiple(bit_width);
+        let whole = depth.saturating_mul(column);
+        // A segment must end where words of weights end.
+        let divided = whole > COLUMN_BYTES && line & (multiple - 1) == 0 && kernel_rows > 1;
+        // Checked, since not every optimizer sees that a line of a divided window is not empty.
+        let rows = match COLUMN_BYTES.checked_div(column * line) {
+            Some(rows) if divided => larger(rows, 1),
+            _ => kernel_rows,
+        };
+        let depth = if divided { rows * line } else { depth };
+        // Lines that are no whole words are gathered for the whole window at once.
+        let gathered = match (line & 3 == 0, window.leaves_image(input, output)) {
+            (true, false) => 0,
+            (true, true) => PAIR_PIXELS * line,
+            // Lines are copied by words, the last of which may reach beyond.
+            (false, _) => PAIR_PIXELS * depth + 4,
+        };
+        let channels = (output.channels as usize).div_ceil(2) * 2;
+        Self {
+            line,
+            rows,
+            depth,
+            divided,
+            column_bytes: depth.saturating_mul(column),
+            partial_bytes: if divided { channels * PAIR_PIXELS * 4 } else { 0 },
+            gathered_bytes: gathered,
+        }
+    }
+
+    /// Bytes of all three.
+    pub const fn scratch_bytes(&self) -> usize {
+        self.column_bytes
+            .saturating_add(self.partial_bytes)
+            .saturating_add(self.gathered_bytes.next_multiple_of(4))
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use crate::model::Layout;
-    use crate::packing::BitWidth;
-    use crate::packing::fields::pack;
-    use crate::packing::fields::tests::{every_width_survives, packed};
+    use crate::bit_width::BitWidth;
+    use crate::layout::Layout;
+    use crate::layout::fields::pack;
+    use crate::layout::fields::tests::{every_width_survives, packed};
     use std::vec::Vec;
 
     const LAYOUT: Layout = Layout::ChannelPairs;

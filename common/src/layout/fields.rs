@@ -3,22 +3,9 @@
 //! The layouts differ in how many rows a unit has, where in it the field of a weight stands, and whether fields are two's complement; their
 //! modules say it. One loop reads them all, and one writes them.
 
-use super::{BitWidth, channel_pairs, field_quads, vector_pairs, vector_rows};
-use crate::model::Layout;
-
-/// Logarithm of the bits that a field has.
-pub const fn field_exponent(bit_width: BitWidth) -> u32 {
-    match bit_width {
-        BitWidth::Two => 1,
-        BitWidth::Three | BitWidth::Four => 2,
-        BitWidth::Five | BitWidth::Six | BitWidth::Seven | BitWidth::Eight => 3,
-    }
-}
-
-/// Bits that a weight takes in the file: 2, 4 or 8.
-pub const fn field_bits(bit_width: BitWidth) -> u32 {
-    1 << field_exponent(bit_width)
-}
+use crate::bit_width::{BitWidth, field_bits};
+use crate::layout::Layout;
+use crate::layout::{channel_pairs, field_quads, vector_pairs, vector_rows};
 
 /// Logarithm of the number of rows in a unit of the layout, and the bytes of a unit. `None` for the layouts that are tightly packed rows.
 pub const fn unit(layout: Layout, bit_width: BitWidth, row_length: usize) -> Option<(u32, usize)> {
@@ -110,7 +97,7 @@ pub(super) mod tests {
     use std::vec::Vec;
 
     use super::*;
-    use crate::kernel::PackedWeights;
+    use crate::layout::PackedWeights;
 
     /// Whole rows, packed into as many bytes as the layout says.
     pub fn packed(

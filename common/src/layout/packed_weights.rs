@@ -1,7 +1,10 @@
 //! The weights of a layer in any layout, and the one way to read a row of them.
 
-use crate::model::Layout;
-use crate::packing::{BitWidth, fields, pack_row, unpack_row};
+use crate::bit_width::BitWidth;
+use crate::bit_width::field_exponent;
+use crate::layout::Layout;
+use crate::layout::fields;
+use crate::layout::rows::{pack_row, unpack_row};
 
 /// The packed weights of a layer, one row an output channel.
 #[derive(Clone, Copy, Debug)]
@@ -40,7 +43,7 @@ impl PackedWeights<'_> {
     pub(crate) const fn padded(&self, rows: usize) -> (usize, usize) {
         match fields::unit(self.layout, self.bit_width, self.row_length) {
             Some((unit_exponent, bytes)) => {
-                let fields = bytes.saturating_mul(8) >> fields::field_exponent(self.bit_width);
+                let fields = bytes.saturating_mul(8) >> field_exponent(self.bit_width);
                 (rows.next_multiple_of(1 << unit_exponent), fields >> unit_exponent)
             }
             None => (rows, self.row_length),

@@ -1,4 +1,4 @@
-//! The layout [`FieldQuads`](crate::model::Layout::FieldQuads): four output channels side by side, for cores that multiply 32 bits by 32 bits.
+//! The layout [`FieldQuads`](crate::layout::Layout::FieldQuads): four output channels side by side, for cores that multiply 32 bits by 32 bits.
 //!
 //! Four rows, a quad, are one stream of little-endian groups. A group holds the next weights of all four channels:
 //!
@@ -11,9 +11,9 @@
 //! Fields have 2, 4 or 8 bits, as in [`channel_pairs`](super::channel_pairs), and hold `w + 2^(f−1)` with `f` bits. Rows are padded to whole groups and the last
 //! quad with empty channels, all with zero bits: a kernel that multiplies fields as they are adds nothing there.
 
-use super::BitWidth;
-use super::channel_pairs::padded_depth;
-use super::fields::field_bits;
+use crate::bit_width::{BitWidth, field_bits};
+use crate::layout::channel_pairs::padded_depth;
+use crate::shape::{Shape, Window};
 
 /// Output channels side by side.
 pub const QUAD: usize = 4;
@@ -40,12 +40,46 @@ pub(super) const fn place(bit_width: BitWidth, row: usize, index: usize) -> (usi
     (word + 2 * channel + bit / 8, (bit % 8) as u32)
 }
 
+/// What the depthwise kernel for this layout keeps in its scratch memory, in this order: the weights of four channels
+/// as words; the sums of a row of outputs; and the strip, the rows of the input under a row of windows, four channels wide and padded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct QuadStrip {
+    /// Taps of the window, the words of weights of a channel.
+    pub taps: usize,
+    /// Outputs of a row, the words of sums.
+    pub outputs: usize,
+    /// Columns of the strip, each as many words as the window has rows.
+    pub columns: usize,
+    /// Rows of the window.
+    pub rows: usize,
+}
+
+impl QuadStrip {
+    /// For a window over an image whose output has this shape.
+    pub const fn new(window: Window, output: Shape) -> Self {
+        let outputs = output.width as usize;
+        Self {
+            taps: window.taps(),
+            outputs,
+            columns: outputs.saturating_sub(1) * window.stride_width as usize
+                + window.kernel_width as usize,
+            rows: window.kernel_height as usize,
+        }
+    }
+
+    /// Bytes of all three.
+    pub const fn scratch_bytes(&self) -> usize {
+        let strip = self.columns.saturating_mul(self.rows);
+        (4 * self.taps).saturating_add(self.outputs).saturating_add(strip).saturating_mul(4)
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use crate::model::Layout;
-    use crate::packing::BitWidth;
-    use crate::packing::fields::pack;
-    use crate::packing::fields::tests::{every_width_survives, packed};
+    use crate::bit_width::BitWidth;
+    use crate::layout::Layout;
+    use crate::layout::fields::pack;
+    use crate::layout::fields::tests::{every_width_survives, packed};
     use std::vec::Vec;
 
     const LAYOUT: Layout = Layout::FieldQuads;

@@ -1,95 +1,10 @@
-//! Weights of 2 to 8 bits, packed into bytes.
+//! The layout [`Rows`](crate::layout::Layout::Rows): one row an output channel, packed without gaps.
 //!
 //! A weight `w` of `b` bits lies in `−2^(b−1) ..= 2^(b−1) − 1` and is stored offset-binary, as `w + 2^(b−1)`, because
-//! unsigned fields unpack in one instruction on cores with 16-bit lanes. In the layout [`Rows`](crate::model::Layout::Rows) each
-//! output channel is one row: field `i` occupies bits `i·b .. (i+1)·b` of the row, least significant bit first; a row
-//! starts at a byte boundary and its unused last bits are zero. Eight weights always take exactly `b` bytes. Each other layout has a
-//! module of its own.
-//!
-//! One rule holds in all layouts: the bits that belong to no weight, which fill up bytes, rows and missing channels, are zero. Fast kernels
-//! rely on it, and [`Model::load`](crate::model::Model::load) checks it.
+//! unsigned fields unpack in one instruction on cores with 16-bit lanes. Field `i` occupies bits `i·b .. (i+1)·b` of the row, least
+//! significant bit first; a row starts at a byte boundary and its unused last bits are zero. Eight weights always take exactly `b` bytes.
 
-pub mod channel_pairs;
-pub mod field_quads;
-pub mod fields;
-pub mod vector_pairs;
-pub mod vector_rows;
-
-use serde::{Deserialize, Serialize};
-
-/// How many bits a weight has.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-pub enum BitWidth {
-    /// −2 ..= 1
-    Two,
-    /// −4 ..= 3
-    Three,
-    /// −8 ..= 7
-    Four,
-    /// −16 ..= 15
-    Five,
-    /// −32 ..= 31
-    Six,
-    /// −64 ..= 63
-    Seven,
-    /// −128 ..= 127
-    Eight,
-}
-
-impl BitWidth {
-    /// Every width, narrowest first.
-    pub const ALL: [Self; 7] =
-        [Self::Two, Self::Three, Self::Four, Self::Five, Self::Six, Self::Seven, Self::Eight];
-
-    /// The number of bits, 2 to 8.
-    pub const fn bits(self) -> u32 {
-        match self {
-            Self::Two => 2,
-            Self::Three => 3,
-            Self::Four => 4,
-            Self::Five => 5,
-            Self::Six => 6,
-            Self::Seven => 7,
-            Self::Eight => 8,
-        }
-    }
-
-    /// The width with that number of bits; `None` outside 2 to 8.
-    pub const fn from_bits(bits: u32) -> Option<Self> {
-        Some(match bits {
-            2 => Self::Two,
-            3 => Self::Three,
-            4 => Self::Four,
-            5 => Self::Five,
-            6 => Self::Six,
-            7 => Self::Seven,
-            8 => Self::Eight,
-            _ => return None,
-        })
-    }
-
-    /// Smallest weight, `−2^(b−1)`.
-    pub const fn min(self) -> i32 {
-        -self.offset()
-    }
-
-    /// Largest weight, `2^(b−1) − 1`.
-    pub const fn max(self) -> i32 {
-        self.offset() - 1
-    }
-
-    /// What is added to a weight to store it, `2^(b−1)`.
-    pub const fn offset(self) -> i32 {
-        1 << (self.bits() - 1)
-    }
-
-    /// Bytes of one packed row of `count` weights.
-    ///
-    /// Exact for `count` below `2^29`; larger counts, which no valid model has, saturate.
-    pub const fn row_bytes(self, count: usize) -> usize {
-        count.saturating_mul(self.bits() as usize).div_ceil(8)
-    }
-}
+use crate::bit_width::BitWidth;
 
 /// Packs one row. `packed` receives [`BitWidth::row_bytes`]`(weights.len())` bytes; more room is left untouched.
 ///

@@ -1,0 +1,100 @@
+//! Shapes, windows and byte ranges: what everything else is measured in.
+
+use serde::{Deserialize, Serialize};
+
+/// Height, width and channels of a tensor; the channel index changes fastest in memory (HWC).
+///
+/// A vector of `n` features is `1 × 1 × n`. Every dimension is at least 1.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Shape {
+    /// Rows.
+    pub height: u16,
+    /// Columns.
+    pub width: u16,
+    /// Channels, the fastest index.
+    pub channels: u16,
+}
+
+impl Shape {
+    /// A vector of `channels` features.
+    pub const fn vector(channels: u16) -> Self {
+        Self { height: 1, width: 1, channels }
+    }
+
+    /// `height · width`.
+    pub const fn pixels(self) -> usize {
+        self.height as usize * self.width as usize
+    }
+
+    /// `height · width · channels`, which is also the tensor's size in bytes.
+    pub const fn elements(self) -> usize {
+        self.pixels().saturating_mul(self.channels as usize)
+    }
+}
+
+/// A window that slides over an image.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Window {
+    /// Rows of the window, at least 1.
+    pub kernel_height: u8,
+    /// Columns of the window, at least 1.
+    pub kernel_width: u8,
+    /// Rows from one window to the next, at least 1.
+    pub stride_height: u8,
+    /// Columns from one window to the next, at least 1.
+    pub stride_width: u8,
+    /// Padding rows above the image, fewer than `kernel_height`. Below it there are as many as the output needs.
+    pub padding_top: u8,
+    /// Padding columns left of the image, fewer than `kernel_width`.
+    pub padding_left: u8,
+}
+
+impl Window {
+    /// `kernel_height · kernel_width`.
+    pub const fn taps(self) -> usize {
+        self.kernel_height as usize * self.kernel_width as usize
+    }
+
+    /// Whether some tap of some window lies outside the image.
+    pub const fn leaves_image(self, input: Shape, output: Shape) -> bool {
+        const fn end(position: u16, stride: u8, kernel: u8) -> usize {
+            (position as usize).saturating_sub(1) * stride as usize + kernel as usize
+        }
+        self.padding_top > 0
+            || self.padding_left > 0
+            || end(output.height, self.stride_height, self.kernel_height) > input.height as usize
+            || end(output.width, self.stride_width, self.kernel_width) > input.width as usize
+    }
+}
+
+/// A byte range.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Region {
+    /// First byte.
+    pub offset: u32,
+    /// Number of bytes.
+    pub bytes: u32,
+}
+
+impl Region {
+    /// No bytes at all.
+    pub const EMPTY: Self = Self { offset: 0, bytes: 0 };
+
+    /// Whether the two have a byte in common.
+    pub const fn overlaps(self, other: Self) -> bool {
+        let end = self.offset as u64 + self.bytes as u64;
+        let other_end = other.offset as u64 + other.bytes as u64;
+        self.bytes > 0
+            && other.bytes > 0
+            && (self.offset as u64) < other_end
+            && (other.offset as u64) < end
+    }
+}
+
+pub(crate) const fn larger(first: usize, second: usize) -> usize {
+    if first > second { first } else { second }
+}
+
+pub(crate) const fn smaller(first: usize, second: usize) -> usize {
+    if first < second { first } else { second }
+}
