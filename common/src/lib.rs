@@ -3,7 +3,7 @@
 #![deny(missing_docs)]
 //! What host and board share: the integer arithmetic, the model file, and the messages between them.
 //!
-#![doc = include_str!("../../docs/arithmetic.md")]
+#![doc = include_str!("../docs/arithmetic.md")]
 
 #[cfg(test)]
 extern crate std;

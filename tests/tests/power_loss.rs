@@ -385,18 +385,18 @@ fn what_was_erased_since_it_could_not_be_read_is_told_until_the_next_update() {
     let mut memory = vec![0xFF; 2 * kind.slot_bytes];
     let power = Power::new(None, 0);
     assert!(kind.update(&mut memory, &power, None, &old));
-    let damaged = Some(LoadError { reason: Reason::Checksum, layer: None }.into());
+    let damaged: Refusal = LoadError { reason: Reason::Checksum, layer: None }.into();
     let mut requests = vec![Request::Hello];
     requests.extend(update_requests(&new.file, new.digest, PART_BYTES));
     requests.push(Request::Hello);
     let mut again = memory.clone();
     let answers = kind.run_after_loss(&mut again, &power, true, &requests);
-    assert_eq!(answers.first(), Some(&Answer::Hello(Ok(old.digest), damaged)));
+    assert_eq!(answers.first(), Some(&Answer::Hello(Ok(old.digest), Some(damaged))));
     assert_eq!(answers.last(), Some(&Answer::Hello(Ok(new.digest), None)));
     // Nothing is left.
     memory.fill(0xFF);
     let answers = kind.run_after_loss(&mut memory, &power, true, &[Request::Hello]);
-    assert_eq!(answers, [Answer::Hello(Err(damaged.unwrap()), damaged)]);
+    assert_eq!(answers, [Answer::Hello(Err(damaged), Some(damaged))]);
 }
 
 /// A programmer may have given a record any number, the highest included.

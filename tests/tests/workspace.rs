@@ -144,3 +144,47 @@ fn there_is_no_float_below_the_host() {
         }
     }
 }
+
+/// The path in the first string of a macro call that includes a file.
+fn included(line: &str) -> Option<&str> {
+    let calls = ["include_str!(\"", "include_bytes!(\"", "include!(\""];
+    let call = calls.iter().find_map(|call| line.split_once(call))?.1;
+    Some(call.split_once('"')?.0)
+}
+
+/// A package holds its crate's folder alone: what the sources include must be there, links followed.
+#[test]
+fn the_board_side_crates_can_be_packaged_alone() {
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    for crate_folder in ["common", "firmware"] {
+        let folder = root().join(crate_folder);
+        let package = format!("tinyhero-{crate_folder}");
+        let output = Command::new(&cargo)
+            .args(["package", "--list", "--allow-dirty", "--offline", "--package", &package])
+            .current_dir(root())
+            .output()
+            .unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        let listed = String::from_utf8(output.stdout).unwrap();
+        let listed: BTreeSet<PathBuf> = listed.lines().map(|line| folder.join(line)).collect();
+        let mut found = 0;
+        for source in listed.iter().filter(|file| file.extension().is_some_and(|e| e == "rs")) {
+            // Cargo lists files that it makes itself.
+            let Ok(text) = std::fs::read_to_string(source) else { continue };
+            for path in text.lines().filter_map(included) {
+                let mut file = source.parent().unwrap().to_path_buf();
+                for part in path.split('/') {
+                    if part == ".." {
+                        file.pop();
+                    } else {
+                        file.push(part);
+                    }
+                }
+                let name = source.display();
+                assert!(listed.contains(&file), "{package} leaves out {path} of {name}");
+                found += 1;
+            }
+        }
+        assert!(found > 0, "{package} includes nothing: the test looks at the wrong files");
+    }
+}

@@ -87,10 +87,11 @@ impl Kernels for Dsp {
 pub struct DspFullyConnected;
 
 impl Kernels for DspFullyConnected {
+    // Inlined, so that the compiler sees which operators never come further.
+    #[inline(always)]
     fn computes(layer: &Layer<'_>) -> bool {
-        let Operator::FullyConnected { weights } = layer.operator else { return false };
-        let column = fully_connected::scratch_bytes(weights.bit_width, layer.row_length());
-        weights.layout == Layout::ChannelPairs && layer.scratch.bytes as usize >= column
+        matches!(layer.operator, Operator::FullyConnected { weights }
+            if weights.layout == Layout::ChannelPairs && fully_connected::has_room(weights.bit_width, layer))
     }
 
     fn fully_connected(

@@ -15,6 +15,8 @@ impl<K: Kernels> Kernels for FullyConnectedOnly<K> {
         K::byte_routines()
     }
 
+    // Inlined, so that the compiler sees which operators never come further.
+    #[inline(always)]
     fn computes(layer: &Layer<'_>) -> bool {
         matches!(layer.operator, Operator::FullyConnected { .. }) && K::computes(layer)
     }

@@ -356,6 +356,31 @@ impl Chip {
         Ok(())
     }
 
+    /// Writes into flash past the debugger, as whoever was there before has: the controller erases whole pages and writes words
+    /// (nRF51 Series Reference Manual 3.0, chapter 6). The core is stopped.
+    pub fn set_flash(&mut self, address: u32, bytes: &[u8]) -> std::io::Result<()> {
+        const PAGE: u32 = 1024;
+        const CONFIGURATION: u32 = 0x4001_E504;
+        const ERASE_PAGE: u32 = 0x4001_E508;
+        self.halt()?;
+        let first = address / PAGE * PAGE;
+        let mut content = vec![0; (address + bytes.len() as u32 - first) as usize];
+        content.resize(content.len().next_multiple_of(PAGE as usize), 0);
+        self.bus.read(first, &mut content)?;
+        content[(address - first) as usize..][..bytes.len()].copy_from_slice(bytes);
+        for page in (first..first + content.len() as u32).step_by(PAGE as usize) {
+            self.bus.write(CONFIGURATION, &2_u32.to_le_bytes())?;
+            self.bus.write(ERASE_PAGE, &page.to_le_bytes())?;
+        }
+        self.bus.write(CONFIGURATION, &1_u32.to_le_bytes())?;
+        for (place, word) in (first..).step_by(4).zip(content.as_chunks::<4>().0) {
+            self.bus.write(place, word)?;
+        }
+        self.bus.write(CONFIGURATION, &0_u32.to_le_bytes())?;
+        assert_eq!(self.memory(address, bytes.len()), bytes, "flash that was set");
+        Ok(())
+    }
+
     /// Makes a place unreadable until something else is written there.
     pub fn damage(&mut self, address: u32, length: usize) {
         let held = self.memory(address, length);

@@ -268,7 +268,7 @@ fn flash_that_does_not_take_what_is_written_is_noticed_by_reading_it_back() {
     };
     assert!(holds_what_was_loaded());
 
-    // The firmware is there and needs no writing; another model does.
+    // The firmware is there and needs no writing; another model does, into the slot beside the one that was loaded.
     let other = export(&untrained("mlp", BitWidth::Eight).unwrap()).unwrap().bytes;
     let request = Request { image: &image, firmware: true, model: Some(&other), slot: None };
     let probe = EmulatedProbe::on(&chip);
@@ -276,7 +276,7 @@ fn flash_that_does_not_take_what_is_written_is_noticed_by_reading_it_back() {
     assert_eq!(error.exit_code(), 1);
     let error = line(error);
     assert!(
-        error.starts_with("stm32f405: the model was written, but at 0x080400")
+        error.starts_with("stm32f405: the model was written, but at 0x080a00")
             && error.contains("something else is read back"),
         "{error}"
     );

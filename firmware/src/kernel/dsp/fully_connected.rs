@@ -2,15 +2,18 @@
 
 use tinyhero_common::bit_width::BitWidth;
 use tinyhero_common::kernel::FullyConnected;
+use tinyhero_common::layer::Layer;
 use tinyhero_common::layout::channel_pairs::padded_depth;
 
 use super::expand::expand_one;
 use super::pairs::Pairs;
 use super::scratch_words;
 
-/// Scratch bytes for the column of a row of inputs.
-pub(super) const fn scratch_bytes(bit_width: BitWidth, inputs: usize) -> usize {
-    padded_depth(bit_width, inputs).saturating_mul(2)
+/// Whether a fully connected layer's scratch memory holds the column of its inputs.
+#[inline(never)]
+pub(super) const fn has_room(bit_width: BitWidth, layer: &Layer<'_>) -> bool {
+    let column = padded_depth(bit_width, layer.input.tensor.shape.elements()).saturating_mul(2);
+    layer.scratch.bytes as usize >= column
 }
 
 /// `None`, with the output undefined, if the layer's layout or memory is not what the loops take.

@@ -109,16 +109,15 @@ pub fn check(parts: &[Part], sectors: &[Sector]) -> std::result::Result<(), Prob
     Ok(())
 }
 
+/// Fills in what is at an address now, and says which places of it cannot be read.
+type Read<'a> = dyn FnMut(u32, &mut [u8]) -> Result<Vec<Range<usize>>> + 'a;
+
 /// The sectors that have to be erased and written for all `parts` to be there: those in which a byte of a part differs or cannot be read.
 /// `read` fills in what is there now and says which places cannot be read. The parts have passed [`check`] with these sectors.
 ///
 /// # Errors
 /// What `read` refuses.
-pub fn plan(
-    parts: &[Part],
-    sectors: &[Sector],
-    read: &mut dyn FnMut(u32, &mut [u8]) -> Result<Vec<Range<usize>>>,
-) -> Result<Vec<Rewrite>> {
+pub fn plan(parts: &[Part], sectors: &[Sector], read: &mut Read<'_>) -> Result<Vec<Rewrite>> {
     let mut rewrites = Vec::new();
     for &sector in sectors {
         let shared: Vec<_> = parts
@@ -145,7 +144,7 @@ pub fn plan(
 fn rewrite(
     sector: Sector,
     shared: &[(&Part, Range<usize>, Range<usize>)],
-    read: &mut dyn FnMut(u32, &mut [u8]) -> Result<Vec<Range<usize>>>,
+    read: &mut Read<'_>,
 ) -> Result<Rewrite> {
     let mut content = vec![sector.erased; sector.bytes as usize];
     let unreadable = read(sector.address, &mut content)?;
