@@ -24,8 +24,10 @@ pub const MAX_LAYERS: usize = 256;
 
 /// Most work one inference may take, in multiply-accumulates plus elements read and written: `2^28`.
 ///
-/// About 35 times MobileNetV1-0.25 at 96×96. A board at 100 MHz would be busy for several seconds; anything above is
-/// taken for a corrupt or hostile file, so that loading and running always end.
+/// About 35 times MobileNetV1-0.25 at 96×96. With one to three instructions for each in its own layout, a board at 100 MHz is busy for
+/// several seconds; in a layout that is left to the portable kernels, with ten times as many, for a minute, and a Cortex-M0 at 16 MHz for
+/// minutes. Anything above is taken for a corrupt or hostile file, so that running always ends. Loading ends sooner: its time grows with the
+/// length of the file and the square of the number of layers, whatever work they are.
 pub const MAX_WORK: u64 = 1 << 28;
 /// Largest arena a model may ask for, in bytes: 16 MiB.
 pub const MAX_ARENA_BYTES: u32 = 1 << 24;

@@ -5,6 +5,7 @@
 mod crafted;
 
 use crafted::{Crafted, assemble, repair};
+use tinyhero::deployment::inspect::inspect;
 use tinyhero_common::bit_width::BitWidth;
 use tinyhero_common::checksum::Digest;
 use tinyhero_common::kernel::{InputMap, Portable};
@@ -15,6 +16,7 @@ use tinyhero_common::model::{FORMAT_VERSION, LoadError, Model, Reason, file_byte
 use tinyhero_common::network::{LayerDigests, run};
 use tinyhero_common::operator::Operator;
 use tinyhero_common::requantize::ActivationRange;
+use tinyhero_common::scratch;
 use tinyhero_common::shape::{Region, Shape};
 use tinyhero_firmware::engine::{Engine, LoadedModel};
 use tinyhero_firmware::kernel::FullyConnectedOnly;
@@ -161,6 +163,29 @@ fn patched(place: usize, bytes: &[u8]) -> Vec<u8> {
 /// Where the channel table of layer `index` begins in the parameters.
 fn table(model: &Crafted, index: usize) -> usize {
     model.layers[index].weights().unwrap().channels as usize
+}
+
+#[test]
+fn scratch_below_what_a_layout_wants_is_valid_and_said() {
+    let mut said = 0;
+    for number in 0..2_000 {
+        let mut model = Crafted::random(&mut Generator::new(3, number));
+        let whole = inspect(&Model::load(&model.file()).unwrap(), 0);
+        assert!(whole.layers.iter().all(|layer| layer.warning().is_none()));
+        for layer in &mut model.layers {
+            layer.scratch.bytes = scratch::portable_bytes(layer) as u32;
+        }
+        // Where the arena ends may have been a scratch region.
+        model.relink();
+        let file = model.file();
+        let little = inspect(&Model::load(&file).unwrap(), 0);
+        for (whole, little) in whole.layers.iter().zip(&little.layers) {
+            let less = little.scratch < whole.scratch;
+            assert_eq!(little.warning().is_some(), less, "model {number}");
+            said += u32::from(less);
+        }
+    }
+    assert!(said > 1_000, "only {said} layers have less than their layout wants");
 }
 
 /// Files that must be refused for exactly this reason, each with the layer that the error must name. The match is exhaustive, so

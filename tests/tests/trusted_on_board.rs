@@ -22,6 +22,7 @@ use mutation::mutated_file;
 use rayon::prelude::*;
 use tinyhero::device::board;
 use tinyhero_common::bit_width::BitWidth;
+use tinyhero_common::layer::Layer;
 use tinyhero_common::layout::Layout;
 use tinyhero_common::model::{Model, file_bytes};
 use tinyhero_common::operator::{Operator, Weights};
@@ -55,6 +56,19 @@ fn file_count() -> usize {
     }
 }
 
+/// The layers of a file, to find the one that did it.
+fn layers(file: &[u8]) -> String {
+    let model = Model::load_trusted(file).unwrap();
+    let line = |layer: Layer<'_>| {
+        let (input, output) = (layer.input.tensor, layer.output);
+        format!(
+            "{:?}\n  input {:?} at {}, output {:?} at {}, scratch {:?}\n",
+            layer.operator, input.shape, input.offset, output.shape, output.offset, layer.scratch
+        )
+    };
+    model.layers().map(line).collect()
+}
+
 /// Runs the files on a board; what is wrong, with the failing call.
 fn run_all(name: &str, layouts: &'static [Layout], count: usize) -> Result<(), String> {
     let begin = Instant::now();
@@ -77,8 +91,10 @@ fn run_all(name: &str, layouts: &'static [Layout], count: usize) -> Result<(), S
                 Some(verdict @ (Verdict::Harmless | Verdict::NoRoom)) => {
                     *verdicts.entry(format!("{verdict:?}")).or_insert(0) += 1;
                 }
-                // The digest stands for all that was computed; it is told to find the layer.
-                other => return Err(format!("{call}: {other:?}, digest {:08x}", answer.digest)),
+                other => {
+                    let file = hostile_file(layouts, SEED, *number);
+                    return Err(format!("{call}: {other:?}\n{}", layers(&file)));
+                }
             }
             last = *number;
         }

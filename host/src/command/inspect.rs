@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use super::model_file;
 use super::output::Output;
-use crate::deployment::inspect::inspect;
+use crate::deployment::inspect::{InspectedLayer, inspect};
 use crate::error::Result;
 use crate::report::table::{Table, grouped};
 
@@ -65,5 +65,8 @@ pub fn run(options: &Options) -> Result<()> {
         ]);
     }
     output.table(&table);
+    for warning in inspection.layers.iter().filter_map(InspectedLayer::warning) {
+        output.line(warning);
+    }
     output.json(&inspection)
 }

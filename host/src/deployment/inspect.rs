@@ -8,6 +8,7 @@ use tinyhero_common::layout::Layout;
 use tinyhero_common::layout::PackedWeights;
 use tinyhero_common::model::Model;
 use tinyhero_common::operator::Operator;
+use tinyhero_common::scratch;
 use tinyhero_common::shape::Shape;
 use tinyhero_common::tensor::{SampleType, Tensor};
 
@@ -78,6 +79,8 @@ pub struct InspectedLayer {
     pub offset: u32,
     /// Scratch bytes that it has while it runs.
     pub scratch: u32,
+    /// Scratch bytes that the kernels want which its layout is made for. With less, a board runs the layer with the portable ones.
+    pub scratch_wanted: usize,
 }
 
 /// Describes a loaded model whose file has `bytes` bytes.
@@ -105,6 +108,19 @@ pub fn inspect(model: &Model<'_>, bytes: usize) -> Inspection {
             zero_point: input.zero_point,
         },
         layers,
+    }
+}
+
+impl InspectedLayer {
+    /// What there is to say of a layer that a board runs with the portable kernels though its layout has others; `None` for all others.
+    pub fn warning(&self) -> Option<String> {
+        (usize::try_from(self.scratch).is_ok_and(|bytes| bytes < self.scratch_wanted)).then(|| {
+            format!(
+                "layer '{}' runs with the portable kernels, slowly: it has {} bytes of scratch memory, those of its layout want {}; \
+                 export the model again",
+                self.name, self.scratch, self.scratch_wanted
+            )
+        })
     }
 }
 
@@ -165,5 +181,6 @@ fn inspect_layer(layer: &Layer<'_>) -> InspectedLayer {
         activation: [layer.activation.min, layer.activation.max],
         offset,
         scratch: layer.scratch.bytes,
+        scratch_wanted: scratch::bytes(&layer.operator, layer.input.tensor.shape, shape),
     }
 }

@@ -14,7 +14,7 @@
     .equ .Ldepthwise_mask, 56
     .equ .Ldepthwise_columns, 60
 
-@ Interleaves three lines byte by byte into words, the fourth byte of which holds nothing of use, between columns of padding.
+@ Interleaves three lines byte by byte into words, the fourth byte of which is zero, between columns of padding.
     .section .text.tinyhero_helium_transpose, "ax", %progbits
     .p2align 2
     .global tinyhero_helium_transpose
@@ -26,6 +26,8 @@ tinyhero_helium_transpose:
     @ on the left and on the right; r12: what it consists of.
     ldm.w r0, {r1-r12}
     vdup.8 q0, r12
+    @ The fourth byte, so that nothing that another program left in the register gets into memory.
+    vmov.i32 q3, #0
     mov r0, r1
     add r1, r10
     wlstp.8 lr, r10, 2f
