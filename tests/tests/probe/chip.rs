@@ -62,8 +62,9 @@ enum State {
 pub struct Overlay {
     /// Words that QEMU does not have, by their addresses.
     pub words: &'static [(u32, u32)],
-    /// Whether flash is in the address space only once something has run since the last reset, as where a boot ROM has to put it there.
-    pub flash_comes_by_boot: bool,
+    /// Whether flash is in the address space only once a program in RAM has run since the last reset, as a flash algorithm does: a boot ROM
+    /// that puts it there takes longer than a probe takes to ask.
+    pub flash_comes_by_program: bool,
 }
 
 /// A running QEMU machine seen from its chip's debug port.
@@ -87,8 +88,8 @@ pub struct Chip {
     instructions: BTreeSet<u32>,
     /// What of the two the stub knows.
     set: BTreeSet<u32>,
-    /// Whether something has run since the last reset.
-    has_run: bool,
+    /// Whether a program in RAM has run since the last reset.
+    ram_has_run: bool,
     /// Places that error correction gives up on, and what they hold until they are erased or written.
     damaged: Vec<(u32, Vec<u8>)>,
 }
@@ -146,7 +147,7 @@ impl Chip {
             comparators_enabled: false,
             instructions: BTreeSet::new(),
             set: BTreeSet::new(),
-            has_run: false,
+            ram_has_run: false,
             damaged: Vec::new(),
         };
         // Power comes on: without a debugger the core runs.
@@ -194,9 +195,9 @@ impl Chip {
             self.stub.set_breakpoint(address, true)?;
         }
         self.set = wanted;
+        self.ram_has_run |= self.stub.register(STUB_PC)? >= RAM_START;
         self.stub.resume()?;
         self.state = State::Running;
-        self.has_run = true;
         Ok(())
     }
 
@@ -219,7 +220,7 @@ impl Chip {
         // With the machine, the stub's breakpoints are gone.
         self.set.clear();
         self.was_reset = true;
-        self.has_run = false;
+        self.ram_has_run = false;
         self.fault_status = 0;
         if self.control & C_DEBUGEN != 0 && self.monitor & VC_CORERESET != 0 {
             self.fault_status = DFSR_VCATCH;
@@ -340,7 +341,7 @@ impl Chip {
             return Ok(());
         }
         self.bus.read(address, bytes)?;
-        if self.overlay.flash_comes_by_boot && !self.has_run && address < FLASH_END {
+        if self.overlay.flash_comes_by_program && !self.ram_has_run && address < FLASH_END {
             bytes.fill(0x77);
         }
         self.fault_at_damage(address, bytes)

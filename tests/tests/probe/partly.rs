@@ -290,7 +290,7 @@ fn places_that_cannot_be_read_are_erased_and_written() {
 fn flash_is_compared_only_once_it_is_in_the_address_space() {
     let (board, image) = ready("microbit");
     let model = mlp(4);
-    let overlay = Overlay { flash_comes_by_boot: true, ..Overlay::default() };
+    let overlay = Overlay { flash_comes_by_program: true, ..Overlay::default() };
     let chip = chip(&board, overlay, &[]);
     let request = Request { image: &image, firmware: true, model: Some(&model), slot: None };
     let done = flashed(&chip, &board, &request).unwrap();
