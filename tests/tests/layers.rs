@@ -17,6 +17,7 @@ use tinyhero_common::layer::Layer;
 use tinyhero_common::layout::Layout;
 use tinyhero_common::model::{Description, InputQuantization, Model, SelfTest};
 use tinyhero_common::operator::{Operator, Weights};
+use tinyhero_common::requantize::ActivationRange;
 use tinyhero_common::shape::{Region, Shape, Window};
 use tinyhero_common::tensor::{Operand, SampleType, Scale, Tensor};
 use tinyhero_tests::{
@@ -107,7 +108,13 @@ fn model(case: &OperatorCase, memory: &LayerMemory) -> Crafted {
     let scale = Scale { mantissa: 1 << 23, exponent: -27 };
     let tensor = |shape, offset, zero_point| Tensor { shape, offset, zero_point, scale };
     let mut parameters = InputMap { offset: 0, multiplier: 1, shift: 0 }.to_bytes().to_vec();
+    let has_weights = matches!(
+        case.subject,
+        Subject::Convolution2d | Subject::DepthwiseConvolution2d | Subject::FullyConnected
+    );
     let mut append = |bytes: &[u8]| {
+        // Nothing but what a layer names may stand there.
+        let bytes = if has_weights { bytes } else { &[] };
         parameters.resize(parameters.len().next_multiple_of(16), 0);
         let offset = parameters.len() as u32;
         parameters.extend(bytes);
@@ -172,7 +179,11 @@ fn model(case: &OperatorCase, memory: &LayerMemory) -> Crafted {
         input: first,
         output: tensor(case.output, place, zero_point),
         scratch: reserve(case.scratch_bytes as u32),
-        activation: case.activation,
+        // A softmax has no clamp.
+        activation: match case.subject {
+            Subject::Softmax => ActivationRange::FULL,
+            _ => case.activation,
+        },
         operator,
     });
     let description = Description {

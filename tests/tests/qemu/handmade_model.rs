@@ -74,10 +74,12 @@ impl Builder {
 
     /// Adds a layer that reads what the last one wrote.
     fn layer(&mut self, name: &str, operator: Operator, shape: Shape, offset: u32) -> Operand {
-        let zero_point = if matches!(operator, Operator::Softmax { .. }) { -128 } else { 3 };
+        // A softmax has probabilities, all of them.
+        let (zero_point, min) =
+            if matches!(operator, Operator::Softmax { .. }) { (-128, -128) } else { (3, -100) };
         let input = Operand { source: self.layer_count, tensor: self.written };
         let output = Tensor { shape, offset, zero_point, scale: SCALE };
-        let activation = ActivationRange { min: -100, max: 127 };
+        let activation = ActivationRange { min, max: 127 };
         let layer =
             Layer { name: name.into(), operator, input, output, activation, scratch: SCRATCH };
         self.layers.extend(postcard::to_allocvec(&layer).unwrap());

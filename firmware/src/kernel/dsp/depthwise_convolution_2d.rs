@@ -107,6 +107,22 @@ pub(super) fn depthwise_convolution_2d(
     }
 }
 
+impl Table {
+    /// Puts a channel's lanes of two pairs of rows into a column of weights.
+    fn put_weights(
+        &mut self,
+        column: usize,
+        channel: usize,
+        first: u32,
+        second: u32,
+    ) -> Option<()> {
+        let [upper, lower] = self.weights.get_mut(column)?;
+        *upper.get_mut(channel)? = first;
+        *lower.get_mut(channel)? = second;
+        Some(())
+    }
+}
+
 /// Four channels of a layer.
 struct Quad<'j, 'a> {
     job: &'j Convolution<'a>,
@@ -135,27 +151,23 @@ impl Quad<'_, '_> {
             let mut taps = [0i8; KERNEL * KERNEL];
             self.job.weights.unpack(self.first + channel, 0, &mut taps);
             let taps = taps.map(|tap| i32::from(tap).wrapping_shl(gain));
-            for column in 0..KERNEL {
-                let (upper, middle, lower) =
-                    (taps[column], taps[column + KERNEL], taps[column + 2 * KERNEL]);
+            let [upper, middle, lower] = taps.as_chunks::<KERNEL>().0 else { return None };
+            let columns = upper.iter().zip(middle).zip(lower);
+            for (column, ((&upper, &middle), &lower)) in (0..KERNEL).zip(columns) {
                 let (older, newer) = (lanes(upper, middle), lanes(lower, 0));
-                even.weights[column][0][channel] = older;
-                even.weights[column][1][channel] = newer;
-                even_swapped.weights[column][1][channel] = older;
-                even_swapped.weights[column][0][channel] = newer;
+                even.put_weights(column, channel, older, newer)?;
+                even_swapped.put_weights(column, channel, newer, older)?;
                 let (older, newer) = (lanes(0, upper), lanes(middle, lower));
-                odd.weights[column][0][channel] = older;
-                odd.weights[column][1][channel] = newer;
-                odd_swapped.weights[column][1][channel] = older;
-                odd_swapped.weights[column][0][channel] = newer;
+                odd.put_weights(column, channel, older, newer)?;
+                odd_swapped.put_weights(column, channel, newer, older)?;
             }
             let bias = i32::from_le_bytes(*bias).wrapping_shl(gain);
             let addend = (2 * zero_point + 1).wrapping_shl(shift) >> 1;
             for table in [&mut *even, odd, even_swapped, odd_swapped] {
-                table.biases[channel] = bias;
-                table.multipliers[channel] = u16::from_le_bytes(*multiplier);
-                table.addends[channel] = addend;
-                table.shifts[channel] = shift;
+                *table.biases.get_mut(channel)? = bias;
+                *table.multipliers.get_mut(channel)? = u16::from_le_bytes(*multiplier);
+                *table.addends.get_mut(channel)? = addend;
+                *table.shifts.get_mut(channel)? = shift;
             }
         }
         Some(())
