@@ -79,13 +79,13 @@ const FILE_ALIGNMENT: usize = 4;
 
 /// The model file at the start of a region of flash.
 fn file_in(region: &[u8]) -> Result<&[u8], Refusal> {
-    // Fast kernels would leave every layer to the portable ones, which take ten times as long, and some sets have none to leave it to.
-    if !region.as_ptr().addr().is_multiple_of(FILE_ALIGNMENT) {
-        return Err(Refusal::Model { reason: Reason::Alignment, layer: None });
-    }
     let blank = |value| region.iter().take(4).all(|&byte| byte == value);
     if blank(0x00) || blank(0xFF) {
         return Err(Refusal::NoModel);
+    }
+    // Fast kernels would leave every layer to the portable ones, which take ten times as long, and some sets have none to leave it to.
+    if !region.as_ptr().addr().is_multiple_of(FILE_ALIGNMENT) {
+        return Err(Refusal::Model { reason: Reason::Alignment, layer: None });
     }
     region.get(..file_bytes(region)?).ok_or(Refusal::NoModel)
 }
