@@ -2,7 +2,7 @@
 //!
 //! The firmware opens both pipes by semihosting, or they are the ends of its serial port. Each emulator lives in its own temporary
 //! folder, so any number run side by side. It is killed when its [`Emulator`] is dropped, by whatever signal ends this program, and by
-//! a [`Guard`] if that is killed itself; its folder goes with it.
+//! a `Guard` if that is killed itself; its folder goes with it.
 
 use std::fs::{File, OpenOptions};
 use std::io::{ErrorKind, Read, Write};
