@@ -36,14 +36,17 @@ pub struct Habits {
     pub late: u32,
 }
 
+/// What an honest board makes of a raw input.
+type Answer = Box<dyn Fn(&[u8]) -> Vec<u8> + Sync>;
+
 /// What a board knows: the right results of any input.
 pub struct Truth {
     /// Digest of the model that it has.
     pub digest: u32,
     /// Label, digest and output of the model for one input, as they go over the link.
-    pub result: Box<dyn Fn(&[u8]) -> Vec<u8> + Sync>,
+    pub result: Answer,
     /// The layers' records for one input, as they go over the link.
-    pub layers: Box<dyn Fn(&[u8]) -> Vec<u8> + Sync>,
+    pub layers: Answer,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
