@@ -22,8 +22,7 @@ use crate::byte_routines::ByteRoutines;
 use crate::channels::Channels;
 use crate::layer::Layer;
 use crate::layout::PackedWeights;
-use crate::requantize::AddRescale;
-use crate::requantize::{ActivationRange, Rescale, requantize};
+use crate::requantize::{ActivationRange, AddRescale, Rescale, requantize};
 use crate::shape::{Shape, Window};
 use crate::tensor::SampleType;
 

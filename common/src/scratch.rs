@@ -14,8 +14,7 @@ use crate::layout::vector_pairs::Strips;
 use crate::layout::vector_rows::Blocks;
 use crate::layout::{channel_pairs, vector_pairs};
 use crate::operator::{Operator, Weights};
-use crate::shape::larger;
-use crate::shape::{Shape, Window};
+use crate::shape::{Shape, Window, larger};
 
 /// Scratch begins at a multiple of this in the arena, so that kernels may keep words in it.
 pub const ALIGNMENT: u32 = 4;

@@ -5,8 +5,7 @@ pub(crate) mod shape;
 
 use tinyhero_common::bit_width::BitWidth;
 use tinyhero_common::layout::Layout;
-use tinyhero_common::requantize::AddRescale;
-use tinyhero_common::requantize::{ActivationRange, Rescale};
+use tinyhero_common::requantize::{ActivationRange, AddRescale, Rescale};
 use tinyhero_common::shape::{Shape, Window};
 
 use crate::definition;

@@ -4,8 +4,7 @@
 //! modules say it. One loop reads them all, and one writes them.
 
 use crate::bit_width::{BitWidth, field_bits};
-use crate::layout::Layout;
-use crate::layout::{channel_pairs, field_quads, vector_pairs, vector_rows};
+use crate::layout::{Layout, channel_pairs, field_quads, vector_pairs, vector_rows};
 
 /// Logarithm of the number of rows in a unit of the layout, and the bytes of a unit. `None` for the layouts that are tightly packed rows.
 pub const fn unit(layout: Layout, bit_width: BitWidth, row_length: usize) -> Option<(u32, usize)> {

@@ -1,10 +1,8 @@
 //! The weights of a layer in any layout, and the one way to read a row of them.
 
-use crate::bit_width::BitWidth;
-use crate::bit_width::field_exponent;
-use crate::layout::Layout;
-use crate::layout::fields;
+use crate::bit_width::{BitWidth, field_exponent};
 use crate::layout::rows::{pack_row, unpack_row};
+use crate::layout::{Layout, fields};
 
 /// The packed weights of a layer, one row an output channel.
 #[derive(Clone, Copy, Debug)]

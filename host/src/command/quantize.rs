@@ -5,8 +5,7 @@ use std::path::PathBuf;
 use serde::Serialize;
 use tinyhero_common::bit_width::BitWidth;
 use tinyhero_common::layer::Layer;
-use tinyhero_common::layout::Layout;
-use tinyhero_common::layout::PackedWeights;
+use tinyhero_common::layout::{Layout, PackedWeights};
 use tinyhero_common::model::Model;
 
 use super::output::Output;

@@ -3,8 +3,7 @@
 use core::fmt;
 use core::ops::Range;
 
-use tinyhero_common::layout::Layout;
-use tinyhero_common::layout::PackedWeights;
+use tinyhero_common::layout::{Layout, PackedWeights};
 
 use super::{OperatorCase, channel_entry, fill, range, range_mut, write};
 use crate::definition;

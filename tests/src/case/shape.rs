@@ -3,11 +3,9 @@
 use core::ops::Range;
 
 use tinyhero_common::bit_width::BitWidth;
-use tinyhero_common::layout::Layout;
-use tinyhero_common::layout::PackedWeights;
+use tinyhero_common::layout::{Layout, PackedWeights};
 use tinyhero_common::operator::{Operator, Weights};
-use tinyhero_common::requantize::AddRescale;
-use tinyhero_common::requantize::Rescale;
+use tinyhero_common::requantize::{AddRescale, Rescale};
 use tinyhero_common::scratch;
 use tinyhero_common::shape::{Shape, Window};
 

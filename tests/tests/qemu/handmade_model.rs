@@ -7,16 +7,14 @@ use tinyhero_common::bit_width::BitWidth;
 use tinyhero_common::channels::Channels;
 use tinyhero_common::kernel::{InputMap, Portable};
 use tinyhero_common::layer::Layer;
-use tinyhero_common::layout::Layout;
-use tinyhero_common::layout::PackedWeights;
 use tinyhero_common::layout::rows::pack_row;
+use tinyhero_common::layout::{Layout, PackedWeights};
 use tinyhero_common::model::{
     ALIGNMENT, Description, HEADER_BYTES, Header, InputQuantization, Model, SelfTest,
 };
 use tinyhero_common::network::{LayerDigests, SelfTestInput, run};
 use tinyhero_common::operator::{Operator, Weights};
-use tinyhero_common::requantize::AddRescale;
-use tinyhero_common::requantize::{ActivationRange, Rescale};
+use tinyhero_common::requantize::{ActivationRange, AddRescale, Rescale};
 use tinyhero_common::shape::{Region, Shape, Window};
 use tinyhero_common::tensor::{Operand, SampleType, Scale, Tensor};
 

@@ -5,9 +5,8 @@ use core::ops::Range;
 
 use tinyhero_common::bit_width::field_bits;
 use tinyhero_common::channels::Channels;
-use tinyhero_common::layout::Layout;
-use tinyhero_common::layout::PackedWeights;
 use tinyhero_common::layout::channel_pairs::{field_offset, pair_bytes};
+use tinyhero_common::layout::{Layout, PackedWeights};
 use tinyhero_common::requantize::{ActivationRange, Rescale, requantize};
 
 use super::words;

@@ -14,8 +14,7 @@ use core::mem::offset_of;
 use tinyhero_common::bit_width::field_bits;
 use tinyhero_common::kernel::Convolution;
 use tinyhero_common::layout::Layout;
-use tinyhero_common::layout::vector_pairs::{QUAD, Strips};
-use tinyhero_common::layout::vector_pairs::{pair_bytes, unit};
+use tinyhero_common::layout::vector_pairs::{QUAD, Strips, pair_bytes, unit};
 
 use super::Table;
 use super::lines::{copy_lines, fill};

@@ -16,9 +16,8 @@ use tinyhero_common::kernel::Convolution;
 use tinyhero_common::layout::Layout;
 use tinyhero_common::layout::vector_pairs::LANES;
 use tinyhero_common::layout::vector_rows::{
-    Blocks, MOST_TAP_COLUMNS, MOST_TAP_ROWS, OCTET, TAP_BYTES,
+    Blocks, MOST_TAP_COLUMNS, MOST_TAP_ROWS, OCTET, TAP_BYTES, place, row_bytes,
 };
-use tinyhero_common::layout::vector_rows::{place, row_bytes};
 
 use super::Table;
 use crate::kernel::offsets::{assert_offsets, assert_words};

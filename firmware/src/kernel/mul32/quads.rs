@@ -3,10 +3,9 @@
 use core::arch::naked_asm;
 
 use tinyhero_common::bit_width::field_bits;
-use tinyhero_common::layout::Layout;
-use tinyhero_common::layout::PackedWeights;
 use tinyhero_common::layout::channel_pairs::{depth_multiple, padded_depth};
 use tinyhero_common::layout::field_quads::{field_offset, quad_bytes};
+use tinyhero_common::layout::{Layout, PackedWeights};
 
 use super::core_loops::{bytes, fields};
 

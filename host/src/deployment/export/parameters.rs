@@ -2,8 +2,7 @@
 
 use crate::deployment::integer_network::{IntegerLayer, IntegerNetwork, IntegerWeights};
 use crate::error::{Error, Result};
-use tinyhero_common::layout::Layout;
-use tinyhero_common::layout::PackedWeights;
+use tinyhero_common::layout::{Layout, PackedWeights};
 use tinyhero_common::operator::Weights;
 
 /// Packed weights begin at multiples of this, so that kernels may read them in the widest words there are.

@@ -1,8 +1,7 @@
 //! From real ratios to the integer constants of the arithmetic contract.
 
 use tinyhero_common::kernel::InputMap;
-use tinyhero_common::requantize::AddRescale;
-use tinyhero_common::requantize::{MULTIPLIER_MAX, Rescale, SHIFT_MAX};
+use tinyhero_common::requantize::{AddRescale, MULTIPLIER_MAX, Rescale, SHIFT_MAX};
 use tinyhero_common::tensor::SampleType;
 
 /// Smallest ratio that a [`Rescale`] holds, `2^-25`.
