@@ -9,7 +9,6 @@
 extern crate std;
 
 pub mod bit_width;
-pub mod byte_routines;
 pub mod channels;
 pub mod checksum;
 mod compact;
@@ -17,7 +16,6 @@ pub mod error;
 pub mod kernel;
 pub mod layer;
 pub mod layout;
-pub mod message;
 pub mod model;
 pub mod network;
 pub mod operator;
@@ -28,3 +26,4 @@ pub mod shape;
 pub mod slot;
 pub mod tensor;
 pub mod text;
+pub mod wire;

@@ -9,7 +9,9 @@ mod decode;
 mod header;
 mod validate;
 
-pub use header::{ALIGNMENT, FORMAT_VERSION, HEADER_BYTES, Header, MAGIC, file_bytes};
+pub use header::{
+    ALIGNMENT, CHECKSUM_PLACE, FORMAT_VERSION, HEADER_BYTES, Header, MAGIC, file_bytes,
+};
 pub use validate::{LoadError, Reason};
 
 use serde::{Deserialize, Serialize};

@@ -2,9 +2,9 @@
 
 use tinyhero_common::error::RunError;
 use tinyhero_common::kernel::Kernels;
-use tinyhero_common::message::Refusal;
 use tinyhero_common::model::{Model, Reason, file_bytes};
 use tinyhero_common::network::{self, Observer, Output};
+use tinyhero_common::wire::message::Refusal;
 
 /// Working memory; fast kernels load words and lanes from it.
 #[repr(C, align(16))]

@@ -2,9 +2,9 @@
 
 use embedded_io::{Read, Write};
 use tinyhero_common::kernel::Kernels;
-use tinyhero_common::message::Refusal;
 use tinyhero_common::model::Header;
 use tinyhero_common::network::{LayerDigests, SelfTestInput};
+use tinyhero_common::wire::message::Refusal;
 use tinyhero_firmware::clock::Clock;
 use tinyhero_firmware::engine::Engine;
 use tinyhero_firmware::semihosting::{LINK_EXIT_STATUS, exit};

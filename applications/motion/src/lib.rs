@@ -8,7 +8,7 @@
 mod sensor;
 
 use embedded_hal::i2c::I2c;
-use tinyhero_common::message::Refusal;
+use tinyhero_common::wire::message::Refusal;
 use tinyhero_firmware::engine::{Engine, LoadedModel};
 use tinyhero_firmware::kernel::Portable;
 

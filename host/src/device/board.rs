@@ -191,7 +191,7 @@ impl Board {
     /// Longest model file that the board has room for, in bytes: one slot's where models can be sent, since there are two then.
     pub const fn model_room(&self) -> usize {
         let region = self.memory.model.bytes as usize;
-        if self.memory.model_writable { slot::room(region / 2) } else { region }
+        if self.memory.model_writable { slot::room(slot::slot_bytes(region)) } else { region }
     }
 
     /// Nanoseconds per tick of the board's clock.

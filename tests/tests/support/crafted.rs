@@ -5,7 +5,7 @@ use tinyhero_common::channels::Channels;
 use tinyhero_common::kernel::InputMap;
 use tinyhero_common::layer::Layer;
 use tinyhero_common::layout::{Layout, PackedWeights};
-use tinyhero_common::model::{Description, Header, InputQuantization, SelfTest};
+use tinyhero_common::model::{CHECKSUM_PLACE, Description, Header, InputQuantization, SelfTest};
 use tinyhero_common::operator::{Operator, Weights};
 use tinyhero_common::requantize::{ActivationRange, AddRescale, Rescale};
 use tinyhero_common::scratch;
@@ -45,7 +45,7 @@ pub fn assemble(description: &[u8], parameters: &[u8]) -> Vec<u8> {
 /// Puts the right checksum into a file.
 pub fn repair(file: &mut [u8]) {
     if let Some(checksum) = Header::checksum_of(file) {
-        file[28..32].copy_from_slice(&checksum.to_le_bytes());
+        file[CHECKSUM_PLACE].copy_from_slice(&checksum.to_le_bytes());
     }
 }
 
