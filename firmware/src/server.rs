@@ -17,13 +17,23 @@ use tinyhero_common::wire::byte_routines::ByteRoutines;
 use tinyhero_common::wire::message::{Refusal, Response};
 
 use crate::clock::Clock;
-use crate::engine::Engine;
+use crate::engine::{self, Engine};
 use crate::slot::{MappedFlash, Slots};
 
 pub use connection::Buffers;
 use connection::Connection;
 use meter::Stopwatch;
 use session::{Interruption, Session, Use};
+
+impl From<engine::Error> for Refusal {
+    fn from(error: engine::Error) -> Self {
+        match error {
+            engine::Error::Blank => Self::NoModel,
+            engine::Error::Load(error) => error.into(),
+            engine::Error::Arena { needed } => Self::ArenaTooSmall { needed },
+        }
+    }
+}
 
 /// Why a server stopped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -90,7 +100,7 @@ where
             let (file, idle) = slots.split();
             let model = match session.passed_over {
                 Some(refusal) if nothing => Err(refusal),
-                _ => engine.load(file),
+                _ => engine.load(file).map_err(Refusal::from),
             };
             info!("model loaded: {}", model.is_ok());
             if let Some(sequence) = finished.take() {

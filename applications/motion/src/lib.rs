@@ -8,8 +8,7 @@
 mod sensor;
 
 use embedded_hal::i2c::I2c;
-use tinyhero_common::wire::message::Refusal;
-use tinyhero_firmware::engine::{Engine, LoadedModel};
+use tinyhero_firmware::engine::{self, Engine, LoadedModel};
 use tinyhero_firmware::kernel::Portable;
 
 pub use sensor::{Accelerometer, SensorError};
@@ -48,7 +47,7 @@ pub enum MotionError<Bus> {
     /// The sensor.
     Sensor(SensorError<Bus>),
     /// The model, at the start.
-    Model(Refusal),
+    Model(engine::Error),
     /// The model has other inputs or outputs than this program: another file was linked in.
     Shape,
 }
