@@ -1,7 +1,8 @@
 //! An application with a model of its own: it reads an accelerometer and says how the board is being moved.
 //!
 //! It knows nothing of the chip or the way tasks are run: the sensor is behind any [`embedded_hal::i2c::I2c`], and the model, linked in by
-//! `include_bytes!`, is run by the same engine as on the boards. `applications/nrf52840` puts it into three kinds of firmware.
+//! `include_bytes!`, is run by the same engine as on the boards. `boards/nrf52840-dk/examples` puts it into three
+//! kinds of firmware.
 #![no_std]
 #![forbid(unsafe_code)]
 
