@@ -17,6 +17,7 @@ pub mod activity;
 #[cfg(target_os = "none")]
 pub mod alignment;
 pub mod clock;
+mod emulated_board;
 pub mod engine;
 #[cfg(target_os = "none")]
 pub mod fault;

@@ -162,26 +162,3 @@ pub fn print_hexadecimal(number: u32) {
         print(text);
     }
 }
-
-/// The exception handlers of a board that is emulated: counting clock, faults that are reported, and the panic handler that
-/// Rust asks for, which nothing reaches (a test looks for it in the linked image).
-#[macro_export]
-macro_rules! emulated_board_handlers {
-    () => {
-        #[::cortex_m_rt::exception]
-        fn SysTick() {
-            $crate::clock::systick_wrapped();
-        }
-
-        // SAFETY: `unsafe` is cortex-m-rt's condition for this handler; the body only reads the frame that it is given.
-        #[::cortex_m_rt::exception]
-        unsafe fn HardFault(frame: &::cortex_m_rt::ExceptionFrame) -> ! {
-            $crate::semihosting::report_fault(frame.pc(), frame.lr())
-        }
-
-        #[panic_handler]
-        fn panic(_: &::core::panic::PanicInfo<'_>) -> ! {
-            $crate::semihosting::report_fault(0, 0)
-        }
-    };
-}

@@ -22,6 +22,8 @@ mod guarded;
 mod layer;
 mod mismatch;
 mod operator;
+#[cfg(target_os = "none")]
+mod programs;
 mod samples;
 mod scalar;
 mod suite;
