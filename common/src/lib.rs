@@ -1,6 +1,5 @@
 #![no_std]
 #![forbid(unsafe_code)]
-#![deny(missing_docs)]
 //! What host and board share: the integer arithmetic, the model file, and the messages between them.
 //!
 #![doc = include_str!("../docs/arithmetic.md")]
