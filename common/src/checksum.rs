@@ -1,12 +1,15 @@
-//! The two checks on bytes: CRC-32 guards what is stored or sent, FNV-1a tells two layer outputs apart cheaply.
+//! The two checks on bytes: CRC-32 guards what is stored or sent, FNV-1a tells two layer outputs
+//! apart cheaply.
 
-/// CRC-32 as in Ethernet, zip and PNG (polynomial 0x04C11DB7 reflected, start and final value all ones).
+/// CRC-32 as in Ethernet, zip and PNG (polynomial 0x04C11DB7 reflected, start and final value all
+/// ones).
 ///
 /// Any single flipped bit, and any burst up to 32 bits, changes it.
 #[derive(Clone, Copy, Debug)]
 pub struct Crc32(u32);
 
-/// What the lowest `bits` bits of the register do to it as they are shifted out, for every value of theirs.
+/// What the lowest `bits` bits of the register do to it as they are shifted out, for every value of
+/// theirs.
 const fn table<const ENTRIES: usize>(bits: u32) -> [u32; ENTRIES] {
     let mut table = [0u32; ENTRIES];
     let mut index = 0;
@@ -50,7 +53,8 @@ impl Crc32 {
         self.0
     }
 
-    /// Takes in more bytes, four bits at a time: about ten instructions a byte on Cortex-M, and a table of 64 bytes.
+    /// Takes in more bytes, four bits at a time: about ten instructions a byte on Cortex-M, and a
+    /// table of 64 bytes.
     pub const fn update(mut self, bytes: &[u8]) -> Self {
         let mut rest = bytes;
         while let [byte, tail @ ..] = rest {
@@ -62,8 +66,10 @@ impl Crc32 {
         self
     }
 
-    /// The same as [`Crc32::update`] at about four instructions a byte, for a table of 1 kB: for what is checked again and again.
-    // Compiled where it is used: this crate is compiled for size, which would put every byte's part into a function of its own.
+    /// The same as [`Crc32::update`] at about four instructions a byte, for a table of 1 kB: for
+    /// what is checked again and again.
+    // Compiled where it is used: this crate is compiled for size, which would put every byte's part
+    // into a function of its own.
     #[inline]
     pub fn update_fast(mut self, bytes: &[u8]) -> Self {
         let byte = |crc: u32| (crc >> 8) ^ BYTES[(crc & 0xFF) as usize];
@@ -95,8 +101,8 @@ impl Crc32 {
 
 /// 32-bit FNV-1a, three instructions a byte: the digest of a layer's output.
 ///
-/// Host and board compare digests layer by layer; that is how the first layer that differs is found without sending
-/// its activations.
+/// Host and board compare digests layer by layer; that is how the first layer that differs is found
+/// without sending its activations.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Digest(u32);
 

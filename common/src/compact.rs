@@ -1,8 +1,9 @@
-//! postcard's wire format in less code than postcard's own: fields are read and written by calls to shared functions, and what goes
-//! wrong is noted and asked for once, at the end, instead of after every field. It saves a board two kilobytes of flash.
+//! postcard's wire format in less code than postcard's own: fields are read and written by calls to
+//! shared functions, and what goes wrong is noted and asked for once, at the end, instead of after
+//! every field. It saves a board two kilobytes of flash.
 //!
-//! Only what descriptions and messages are made of is supported: integers up to 64 bits, `bool`, `str`, bytes, options, tuples, structs and
-//! enums. The tests compare it with postcard itself.
+//! Only what descriptions and messages are made of is supported: integers up to 64 bits, `bool`,
+//! `str`, bytes, options, tuples, structs and enums. The tests compare it with postcard itself.
 
 mod described;
 mod read;

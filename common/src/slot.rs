@@ -1,4 +1,5 @@
-//! How a model slot is laid out: a model file at its start, and a record near its end that says the file is complete.
+//! How a model slot is laid out: a model file at its start, and a record near its end that says the
+//! file is complete.
 //!
 //! | place in the slot | what |
 //! |---|---|
@@ -6,10 +7,12 @@
 //! | end − 256 .. end − 224 | the record |
 //! | end − 224 .. end | nothing |
 //!
-//! The record is 32 bytes, integers little-endian: `SLOT`, layout version u32 (1), sequence number u32, length of the model file u32,
-//! digest of the model file u32 (its own CRC-32), eight zero bytes, CRC-32 of the 28 bytes before it. It is written last and in one piece,
-//! so a slot counts only when its model is complete. 32 bytes are one flash word of the parts with the widest (STM32H7), 256 are one page of
-//! those that program whole pages (RP2040), so the record shares its unit of writing with nothing on any of them.
+//! The record is 32 bytes, integers little-endian: `SLOT`, layout version u32 (1), sequence number
+//! u32, length of the model file u32, digest of the model file u32 (its own CRC-32), eight zero
+//! bytes, CRC-32 of the 28 bytes before it. It is written last and in one piece, so a slot counts
+//! only when its model is complete. 32 bytes are one flash word of the parts with the widest
+//! (STM32H7), 256 are one page of those that program whole pages (RP2040), so the record shares its
+//! unit of writing with nothing on any of them.
 
 use crate::checksum::Crc32;
 
@@ -64,7 +67,8 @@ impl core::fmt::Display for Slot {
 /// What makes the model in a slot count.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Record {
-    /// Grows by one from update to update, and from the highest number to 0; see [`Record::is_newer_than`].
+    /// Grows by one from update to update, and from the highest number to 0; see
+    /// [`Record::is_newer_than`].
     pub sequence: u32,
     /// Length of the model file in bytes.
     pub length: u32,
@@ -73,13 +77,15 @@ pub struct Record {
 }
 
 impl Record {
-    /// Whether this one was made after `other`. Numbers go round: the newer one is less than 2^31 steps ahead, so that a successor is newer
-    /// whatever number a programmer has put into the other slot. Of two that are just 2^31 apart neither is.
+    /// Whether this one was made after `other`. Numbers go round: the newer one is less than 2^31
+    /// steps ahead, so that a successor is newer whatever number a programmer has put into the
+    /// other slot. Of two that are just 2^31 apart neither is.
     pub const fn is_newer_than(self, other: Self) -> bool {
         self.sequence.wrapping_sub(other.sequence).cast_signed() > 0
     }
 
-    /// The number that makes a record newer than the one in the other slot, which is all that it is compared with.
+    /// The number that makes a record newer than the one in the other slot, which is all that it is
+    /// compared with.
     pub const fn sequence_after(other: Option<Self>) -> u32 {
         match other {
             Some(other) => other.sequence.wrapping_add(1),
@@ -105,14 +111,15 @@ impl Record {
         bytes
     }
 
-    /// The record of a whole slot; `None` if there is none, or none that is intact and names a file that can be there.
+    /// The record of a whole slot; `None` if there is none, or none that is intact and names a file
+    /// that can be there.
     pub fn read(slot: &[u8]) -> Option<Self> {
         let room = room(slot.len());
         Self::from_bytes(slot.get(room..)?.first_chunk()?, room)
     }
 
-    /// The record that was read from its place in a slot with `room` bytes for a model file; `None` if
-    /// it is not intact or names a longer file.
+    /// The record that was read from its place in a slot with `room` bytes for a model file; `None`
+    /// if it is not intact or names a longer file.
     pub fn from_bytes(bytes: &[u8; RECORD_BYTES], room: usize) -> Option<Self> {
         let (covered, checksum) = bytes.split_last_chunk::<4>()?;
         let word = |index| {

@@ -6,8 +6,8 @@ use serde::{Deserialize, Serialize};
 
 /// A text in a model file: bytes that the exporter wrote as UTF-8.
 ///
-/// Loading leaves them unread, because nothing computes with them and the check takes a board half a kilobyte of flash. Who shows one
-/// gets a replacement character for what is no UTF-8.
+/// Loading leaves them unread, because nothing computes with them and the check takes a board half
+/// a kilobyte of flash. Displaying it replaces invalid UTF-8.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Text<'a>(#[serde(borrow)] &'a [u8]);
 
@@ -27,7 +27,7 @@ impl<'a> Text<'a> {
         self.0.is_empty()
     }
 
-    /// The text; `None` if it is no UTF-8.
+    /// The text; `None` if it is not UTF-8.
     pub fn as_str(self) -> Option<&'a str> {
         core::str::from_utf8(self.0).ok()
     }

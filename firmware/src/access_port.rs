@@ -1,14 +1,18 @@
-//! The debug access port of Nordic's nRF52 chips, which newer ones close at every reset unless firmware opens it.
+//! The debug access port of Nordic's nRF52 chips, which newer ones close at every reset unless
+//! firmware opens it.
 //!
-//! nRF52840 Product Specification 1.8, 4.8 and 4.5.1.40, and Nordic's note on the improved access port protection: up to revision 2 the
-//! port is open while UICR.APPROTECT is erased, and anything else closes it. From revision 3 on (build code F) it is open only while
-//! UICR.APPROTECT says so **and** firmware has said so since the last reset. A board whose link is the probe needs it open.
+//! nRF52840 Product Specification 1.8, 4.8 and 4.5.1.40, and Nordic's note on the improved access
+//! port protection: up to revision 2 the port is open while UICR.APPROTECT is erased, and anything
+//! else closes it. From revision 3 on (build code F) it is open only while UICR.APPROTECT says so
+//! **and** firmware has said so since the last reset. A board whose link is the probe needs it
+//! open.
 
 use core::ops::RangeInclusive;
 
 /// FICR.INFO.VARIANT: the build code in four letters, the revision in the third.
 const VARIANT: u32 = 0x1000_0104;
-/// Revisions with the improved protection. An older one must be left alone, and what is no letter is no chip with this protection.
+/// Revisions with the improved protection. An older one must be left alone, and a chip whose
+/// revision is not a letter does not have this protection.
 const IMPROVED: RangeInclusive<u8> = b'F'..=b'Z';
 const UICR_PROTECTION: u32 = 0x1000_1208;
 /// APPROTECT.DISABLE, which every reset sets back.
@@ -37,13 +41,16 @@ pub trait Access {
 pub enum Outcome {
     /// The port is open.
     Open,
-    /// It will be after a reset, since UICR.APPROTECT was written: reset the chip now, then open again.
+    /// It will be after a reset, since UICR.APPROTECT was written: reset the chip now, then open
+    /// again.
     OpenAfterReset,
-    /// Somebody has closed it for good, or the word did not take what was written: only erasing the whole chip opens it.
+    /// It has been closed for good, or the word did not take what was written: only erasing the
+    /// whole chip opens it.
     Closed,
 }
 
-/// Opens the port as far as firmware can, on revisions that ask for it. To be called after every reset, before anything else.
+/// Opens the port as far as firmware can, on revisions that ask for it. To be called after every
+/// reset, before anything else.
 pub fn open(chip: &mut impl Access) -> Outcome {
     let [_, revision, ..] = chip.read(VARIANT).to_le_bytes();
     if !IMPROVED.contains(&revision) {
@@ -76,12 +83,14 @@ struct Registers;
 #[cfg(target_os = "none")]
 impl Access for Registers {
     fn read(&mut self, address: u32) -> u32 {
-        // SAFETY: only this file calls it, with its addresses, which every nRF52 has and whose reads have no effect.
+        // SAFETY: only this file calls it, with its addresses, which every nRF52 has and whose
+        // reads have no effect.
         unsafe { (address as *const u32).read_volatile() }
     }
 
     fn write(&mut self, address: u32, value: u32) {
-        // SAFETY: the same; they reach nothing but the protection and the controller, which nobody else uses yet.
+        // SAFETY: the same; they reach nothing but the protection and the controller, which nothing
+        // else uses yet.
         unsafe { (address as *mut u32).write_volatile(value) };
     }
 }

@@ -1,4 +1,5 @@
-//! A pin that is high while the board computes, so that time and power can be measured from outside.
+//! A pin that is high while the board computes, so that time and power can be measured from
+//! outside.
 
 use core::convert::Infallible;
 

@@ -14,7 +14,8 @@ pub use systick::{SysTick, systick_wrapped};
 
 /// A counter that measures inference: ticks since it was last restarted.
 ///
-/// On an emulated board a tick is a fixed number of instructions, on hardware a fixed number of core cycles.
+/// On an emulated board a tick is a fixed number of instructions, on hardware a fixed number of
+/// core cycles.
 pub trait Clock {
     /// What the counts are.
     fn unit(&self) -> ClockUnit;

@@ -1,10 +1,11 @@
 //! The programs of boards that exist in emulation alone, which differ in few words.
 
-/// The whole firmware of an emulated board: the server over semihosting, the clock SysTick, and slots in
-/// RAM that behaves like flash.
+/// The whole firmware of an emulated board: the server over semihosting, the clock SysTick, and
+/// slots in RAM that behaves like flash.
 ///
-/// `kernels` is a kernel set without fields and `clock_hertz` the clock of `Board.toml`. `byte_routines`
-/// are those of [`Server`](crate::server::Server), and `at_start` is called before anything else.
+/// `kernels` is a kernel set without fields and `clock_hertz` the clock of `Board.toml`.
+/// `byte_routines` are those of [`Server`](crate::server::Server), and `at_start` is called before
+/// anything else.
 #[macro_export]
 macro_rules! emulated_board {
     (
@@ -45,8 +46,9 @@ macro_rules! emulated_board {
     };
 }
 
-/// The exception handlers of a board that is emulated: counting clock, faults that are reported, and the panic handler that
-/// Rust asks for, which nothing reaches (a test looks for it in the linked image).
+/// The exception handlers of a board that is emulated: counting clock, faults that are reported,
+/// and the panic handler that Rust asks for, which nothing reaches (a test looks for it in the
+/// linked image).
 #[macro_export]
 macro_rules! emulated_board_handlers {
     () => {
@@ -55,7 +57,8 @@ macro_rules! emulated_board_handlers {
             $crate::clock::systick_wrapped();
         }
 
-        // SAFETY: `unsafe` is cortex-m-rt's condition for this handler; the body only reads the frame that it is given.
+        // SAFETY: `unsafe` is cortex-m-rt's condition for this handler; the body only reads the
+        // frame that it is given.
         #[::cortex_m_rt::exception]
         unsafe fn HardFault(frame: &::cortex_m_rt::ExceptionFrame) -> ! {
             $crate::semihosting::report_fault(frame.pc(), frame.lr())

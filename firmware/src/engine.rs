@@ -43,7 +43,8 @@ impl core::error::Error for Error {}
 #[repr(C, align(16))]
 struct Arena<const BYTES: usize>([i8; BYTES]);
 
-/// Runs models whose plan fits `ARENA` bytes, with the kernels `K`. Made to be a static: it holds the arena.
+/// Runs models whose plan fits `ARENA` bytes, with the kernels `K`. Made to be a static: it holds
+/// the arena.
 pub struct Engine<K, const ARENA: usize> {
     kernels: K,
     arena: Arena<ARENA>,
@@ -68,8 +69,8 @@ impl<K: Kernels, const ARENA: usize> Engine<K, ARENA> {
     /// Validates the model file at the start of `region` and borrows it in place.
     ///
     /// # Errors
-    /// [`Error::Blank`]; [`Error::Load`] if the region does not begin at a multiple of 4 in memory, the
-    /// file is damaged or the kernels leave out one of its operators; [`Error::Arena`].
+    /// [`Error::Blank`]; [`Error::Load`] if the region does not begin at a multiple of 4 in memory,
+    /// the file is damaged or the kernels leave out one of its operators; [`Error::Arena`].
     // Large, and called from several places.
     #[inline(never)]
     pub fn load<'e, 'm>(&'e mut self, region: &'m [u8]) -> Result<LoadedModel<'e, 'm, K>, Error> {
@@ -77,8 +78,9 @@ impl<K: Kernels, const ARENA: usize> Engine<K, ARENA> {
         self.with_room_for(model)
     }
 
-    /// The same for a model that is part of the application and came from the exporter, which has validated it: header, checksum and
-    /// operators are looked at, the rest is taken on trust. Saves 3.6 kB of flash where nothing else loads models.
+    /// The same for a model that is part of the application and came from the exporter, which has
+    /// validated it: header, checksum and operators are looked at, the rest is taken on trust.
+    /// Saves 3.6 kB of flash where nothing else loads models.
     ///
     /// [`Model::load_trusted`] says what a file may do that the exporter did not write.
     ///
@@ -107,7 +109,8 @@ impl<K: Kernels, const ARENA: usize> Engine<K, ARENA> {
     }
 }
 
-/// Where kernels read words in place: everything in a file begins at a multiple of this, if the file does.
+/// Where kernels read words in place: everything in a file begins at a multiple of this, if the
+/// file does.
 const FILE_ALIGNMENT: usize = 4;
 
 /// The model file at the start of a region of flash.
@@ -116,7 +119,8 @@ fn file_in(region: &[u8]) -> Result<&[u8], Error> {
     if blank(0x00) || blank(0xFF) {
         return Err(Error::Blank);
     }
-    // Fast kernels would leave every layer to the portable ones, which take ten times as long, and some sets have none to leave it to.
+    // Fast kernels would leave every layer to the portable ones, which take ten times as long, and
+    // some sets have none to leave it to.
     if !region.as_ptr().addr().is_multiple_of(FILE_ALIGNMENT) {
         return Err(LoadError { reason: Reason::Alignment, layer: None }.into());
     }

@@ -2,7 +2,8 @@
 
 use crate::semihosting;
 
-/// What the fault handler of a board in hardware calls; `program_counter` and `link_register` are those of the exception frame.
+/// What the fault handler of a board in hardware calls; `program_counter` and `link_register` are
+/// those of the exception frame.
 pub fn report(program_counter: u32, link_register: u32) -> ! {
     if semihosting::is_offered() {
         semihosting::report_fault(program_counter, link_register)
@@ -13,8 +14,9 @@ pub fn report(program_counter: u32, link_register: u32) -> ! {
     }
 }
 
-/// The exception handlers of a board in hardware whose clock is [`crate::clock::SysTick`] or a cycle counter: faults that are logged, and the panic
-/// handler that Rust asks for, which nothing reaches (a test looks for it in the linked image).
+/// The exception handlers of a board in hardware whose clock is [`crate::clock::SysTick`] or a
+/// cycle counter: faults that are logged, and the panic handler that Rust asks for, which nothing
+/// reaches (a test looks for it in the linked image).
 #[macro_export]
 macro_rules! hardware_board_handlers {
     () => {
@@ -23,7 +25,8 @@ macro_rules! hardware_board_handlers {
             $crate::clock::systick_wrapped();
         }
 
-        // SAFETY: `unsafe` is cortex-m-rt's condition for this handler; the body only reads the frame that it is given.
+        // SAFETY: `unsafe` is cortex-m-rt's condition for this handler; the body only reads the
+        // frame that it is given.
         #[::cortex_m_rt::exception]
         unsafe fn HardFault(frame: &::cortex_m_rt::ExceptionFrame) -> ! {
             $crate::fault::report(frame.pc(), frame.lr())

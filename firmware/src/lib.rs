@@ -1,9 +1,9 @@
 //! Runs tinyhero models in fixed point on Cortex-M, without allocation, float or panic.
 //!
-//! A board's `main` makes an [`engine::Engine`] and a [`server::Server`] out of its clock, its link, its pin and its model
-//! slot; an application that needs no server uses the engine alone. `unsafe` stands only in the kernels, in the accessor
-//! for the model's region, and where registers, the stack's paint, semihosting and the
-//! logger's state are touched.
+//! A board's `main` makes an [`engine::Engine`] and a [`server::Server`] out of its clock, its
+//! link, its pin and its model slot; an application that needs no server uses the engine alone.
+//! `unsafe` stands only in the kernels, in the accessor for the model's region, and where
+//! registers, the stack's paint, semihosting and the logger's state are touched.
 #![no_std]
 
 #[macro_use]

@@ -1,4 +1,5 @@
-//! The link of a board that exists in hardware and is emulated too: the same image finds out where it runs.
+//! The link of a board that exists in hardware and is emulated too: the same image finds out where
+//! it runs.
 
 use embedded_io::{ErrorKind, ErrorType, Read, Write};
 
@@ -65,12 +66,14 @@ impl Write for BoardLink {
     }
 }
 
-/// What a board does when its server has stopped: an emulated one ends, one in hardware starts again.
+/// What a board does when its server has stopped: an emulated one ends, one in hardware starts
+/// again.
 pub fn finish(end: End) -> ! {
     if semihosting::is_offered() {
         semihosting::finish(end)
     }
-    // The answer to a request for a reset lies in the channel; the probe takes it within milliseconds.
+    // The answer to a request for a reset lies in the channel; the probe takes it within
+    // milliseconds.
     for _ in 0..RESET_DELAY_LOOPS {
         core::hint::spin_loop();
     }

@@ -13,7 +13,8 @@ struct State {
 
 struct Shared(UnsafeCell<State>);
 
-// SAFETY: the state is touched only between `acquire` and `release`, inside a critical section of a single core.
+// SAFETY: the state is touched only between `acquire` and `release`, inside a critical section of a
+// single core.
 unsafe impl Sync for Shared {}
 
 static STATE: Shared = Shared(UnsafeCell::new(State {
@@ -24,12 +25,14 @@ static STATE: Shared = Shared(UnsafeCell::new(State {
 #[defmt::global_logger]
 struct Logger;
 
-// SAFETY: `acquire` enters a critical section that only `release` leaves, so frames are never mixed.
+// SAFETY: `acquire` enters a critical section that only `release` leaves, so frames are never
+// mixed.
 unsafe impl defmt::Logger for Logger {
     fn acquire() {
         // SAFETY: defmt calls `release` once for each `acquire`, in the reverse order.
         let restore = unsafe { critical_section::acquire() };
-        // SAFETY: inside the critical section, so nothing else has the state; a fault handler that logs never returns.
+        // SAFETY: inside the critical section, so nothing else has the state; a fault handler that
+        // logs never returns.
         let state = unsafe { &mut *STATE.0.get() };
         state.restore = restore;
         state.encoder.start_frame(rtt::log);

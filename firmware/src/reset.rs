@@ -8,7 +8,8 @@ const REQUEST: u32 = 0x05FA_0004;
 /// Resets the core and its peripherals.
 pub fn system_reset() -> ! {
     loop {
-        // SAFETY: the register exists on every Cortex-M core; the write ends this program, which is what was asked for.
+        // SAFETY: the register exists on every Cortex-M core; the write ends this program, which is
+        // what was asked for.
         unsafe { RESET_CONTROL.write_volatile(REQUEST) };
     }
 }

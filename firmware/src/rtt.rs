@@ -1,10 +1,13 @@
-//! Real-time transfer: byte channels in the board's RAM that a debug probe reads and writes while the core runs.
+//! Real-time transfer: byte channels in the board's RAM that a debug probe reads and writes while
+//! the core runs.
 //!
-//! The layout is SEGGER's (J-Link user guide UM08001, "RTT"), as every probe's software knows it: a control block that starts with
-//! a fixed name, then a description of each channel, each with a ring buffer. The writer moves `written`, the reader `read`;
-//! they are equal when the ring is empty, so it holds one byte less than it has. Everything that the probe touches is atomic.
+//! The layout is SEGGER's (J-Link user guide UM08001, "RTT"), as every probe's software knows it: a
+//! control block that starts with a fixed name, then a description of each channel, each with a
+//! ring buffer. The writer moves `written`, the reader `read`; they are equal when the ring is
+//! empty, so it holds one byte less than it has. Everything that the probe touches is atomic.
 //!
-//! Channel 0 upward carries defmt's log, as common tools expect; channel 1 upward and channel 0 downward are the link.
+//! Channel 0 upward carries defmt's log, as common tools expect; channel 1 upward and channel 0
+//! downward are the link.
 
 use core::convert::Infallible;
 use core::sync::atomic::{AtomicU8, AtomicU32, Ordering, fence};
@@ -23,7 +26,8 @@ const MODE_SKIP: u32 = 0;
 /// What a channel does when it is full, for the host's information: the writer waits.
 const MODE_BLOCK: u32 = 2;
 
-/// One channel as the probe finds it. A thin reference has the layout of the pointer that the probe expects.
+/// One channel as the probe finds it. A thin reference has the layout of the pointer that the probe
+/// expects.
 #[repr(C)]
 struct Channel {
     name: &'static u8,
@@ -114,7 +118,8 @@ struct ControlBlock {
     down: Channel,
 }
 
-/// What the probe looks for, by this symbol or by its first bytes. `used`, since others write into it.
+/// What the probe looks for, by this symbol or by its first bytes. `used`, since others write into
+/// it.
 #[used]
 #[cfg_attr(target_os = "none", unsafe(export_name = "_SEGGER_RTT"))]
 static CONTROL_BLOCK: ControlBlock = ControlBlock {
@@ -171,7 +176,8 @@ impl Write for RttLink {
         }
     }
 
-    /// As the trait's own, which would leave a panic in the image: the compiler does not see that no more is written than given.
+    /// As the trait's own, which would leave a panic in the image: the compiler does not see that
+    /// no more is written than given.
     fn write_all(&mut self, mut buffer: &[u8]) -> Result<(), Infallible> {
         while !buffer.is_empty() {
             let count = self.write(buffer)?;

@@ -1,8 +1,9 @@
 //! Answers the host's messages over any byte link.
 //!
-//! While a model is in use its slot is only borrowed for reading; the other slot takes the next model between two requests, so
-//! every request goes on being answered. Only the last one of an update ends the borrow: the new model is validated, tested and
-//! used from the next request on, or the former one is loaded again.
+//! While a model is in use its slot is only borrowed for reading; the other slot takes the next
+//! model between two requests, so every request goes on being answered. Only the last one of an
+//! update ends the borrow: the new model is validated, tested and used from the next request on, or
+//! the former one is loaded again.
 
 mod connection;
 mod meter;
@@ -71,8 +72,8 @@ where
     Pin: OutputPin,
     Flash: MappedFlash,
 {
-    /// Uses the newest model that computes what it should, and answers requests until the host closes the link or asks for a
-    /// reset.
+    /// Uses the newest model that computes what it should, and answers requests until the host
+    /// closes the link or asks for a reset.
     pub fn serve<K: Kernels, const ARENA: usize, const FRAME: usize>(
         self,
         engine: &mut Engine<K, ARENA>,
@@ -136,8 +137,9 @@ where
     }
 }
 
-/// Settles on the newest committed model that passes its self-test; without one, on a model file that lies at the start of the
-/// first slot without a record: somebody has put it there.
+/// Settles on the newest committed model that passes its self-test; without one, on a model file
+/// that lies at the start of the first slot without a record, which a programmer or an emulator has
+/// put there.
 fn choose<
     L: Read + Write,
     T: Clock,

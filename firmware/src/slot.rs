@@ -1,8 +1,10 @@
-//! Where a board keeps its models: two slots in a region of flash apart from the firmware, read in place.
+//! Where a board keeps its models: two slots in a region of flash apart from the firmware, read in
+//! place.
 //!
-//! One slot holds the model in use, the other takes the next one, part by part, while the first goes on being used. `common`'s
-//! `slot.rs` has the layout. Power may fail at any moment: the slot in use is never touched, and the other one counts only from
-//! the moment in which its record is complete.
+//! One slot holds the model in use, the other takes the next one, part by part, while the first
+//! goes on being used. `common`'s `slot.rs` has the layout. Power may fail at any moment: the slot
+//! in use is never touched, and the other one counts only from the moment in which its record is
+//! complete.
 
 mod fixed;
 mod idle;
@@ -54,7 +56,8 @@ struct Update {
     written: u32,
 }
 
-/// A board's two slots. Each `F` is the whole of its slot: equally long, a multiple of the flash's unit of erasing.
+/// A board's two slots. Each `F` is the whole of its slot: equally long, a multiple of the flash's
+/// unit of erasing.
 pub struct Slots<F> {
     a: F,
     b: F,
@@ -66,7 +69,8 @@ pub struct Slots<F> {
 }
 
 impl<'a> Slots<Fixed<'a>> {
-    /// A model that cannot be replaced while the firmware runs: linked in, or put beside it. `bytes` should be aligned to 16.
+    /// A model that cannot be replaced while the firmware runs: linked in, or put beside it.
+    /// `bytes` should be aligned to 16.
     pub const fn fixed(bytes: &'a [u8]) -> Self {
         Self::new(Fixed::new(bytes), Fixed::new(&[]))
     }
@@ -96,7 +100,8 @@ impl<F> Slots<F> {
         if self.trial { Some(self.idle()) } else { self.home }
     }
 
-    /// Whether the model in use was not committed, so that the next start goes back to the former one.
+    /// Whether the model in use was not committed, so that the next start goes back to the former
+    /// one.
     pub const fn is_trial(&self) -> bool {
         self.trial
     }
@@ -156,7 +161,8 @@ impl<F: MappedFlash> Slots<F> {
         if newest([a, b]) == Some(Slot::B) { [in_b, in_a] } else { [in_a, in_b] }
     }
 
-    /// What the model in use can be in, and the slot beside it; the latter only if it is not itself in use.
+    /// What the model in use can be in, and the slot beside it; the latter only if it is not itself
+    /// in use.
     pub fn split(&mut self) -> (&[u8], Option<IdleSlot<'_, F>>) {
         let idle = self.idle();
         if self.trial {
@@ -183,7 +189,8 @@ impl<F: MappedFlash> Slots<F> {
         self.flash(self.idle()).bytes().get(..update.length as usize).filter(|_| complete)
     }
 
-    /// Gives the update that has been written its record, and uses its model from now on. False if the flash did not take it.
+    /// Gives the update that has been written its record, and uses its model from now on. False if
+    /// the flash did not take it.
     pub fn commit(&mut self) -> bool {
         let slot = self.idle();
         let Some(update) = self.update.take() else { return false };

@@ -22,8 +22,9 @@ pub fn high_water() -> u32 {
     let (lowest, end) = bounds();
     let mut place = lowest;
     while place < end {
-        // SAFETY: `place` lies in the stack's region and is aligned, as both symbols are. The word may belong to a live
-        // frame only after the first unpainted word, where the loop stops; volatile, since the compiler does not know it.
+        // SAFETY: `place` lies in the stack's region and is aligned, as both symbols are. The word
+        // may belong to a live frame only after the first unpainted word, where the loop stops;
+        // volatile, since the compiler does not know it.
         if unsafe { place.read_volatile() } != PAINT {
             break;
         }

@@ -1,11 +1,11 @@
 //! The programs that emulated boards run besides their firmware, which differ in few words.
 
-/// The conformance suite as a board's whole program: [`run_fast_on_board`](crate::run_fast_on_board) with
-/// the `fast` kernels, after [`run_layers_on_board`](crate::run_layers_on_board) where the board is to run
-/// `layers` too.
+/// The conformance suite as a board's whole program:
+/// [`run_fast_on_board`](crate::run_fast_on_board) with the `fast` kernels, after
+/// [`run_layers_on_board`](crate::run_layers_on_board) where the board is to run `layers` too.
 ///
-/// `kernels` is a kernel set without fields, `layers` is [`LayerMemory`](crate::LayerMemory), and `at_start`
-/// is called before anything else.
+/// `kernels` is a kernel set without fields, `layers` is [`LayerMemory`](crate::LayerMemory), and
+/// `at_start` is called before anything else.
 #[macro_export]
 macro_rules! conformance_program {
     (
@@ -32,11 +32,12 @@ macro_rules! conformance_program {
     };
 }
 
-/// A board's whole program for [`run_trusted_on_board`](crate::run_trusted_on_board), over semihosting: it runs
-/// the model files that the host sends at their word, between guards.
+/// A board's whole program for [`run_trusted_on_board`](crate::run_trusted_on_board), over
+/// semihosting: it runs the model files that the host sends without validating them, between
+/// guards.
 ///
-/// `kernels` is a kernel set without fields, `clock_hertz` the clock of `Board.toml`, and `at_start` is called
-/// before anything else.
+/// `kernels` is a kernel set without fields, `clock_hertz` the clock of `Board.toml`, and
+/// `at_start` is called before anything else.
 #[macro_export]
 macro_rules! trusted_program {
     (

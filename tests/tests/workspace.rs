@@ -1,4 +1,5 @@
-//! The direction of dependencies and the rules on `unsafe` and floats, asserted from the sources themselves.
+//! The direction of dependencies and the rules on `unsafe` and floats, asserted from the sources
+//! themselves.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -74,6 +75,136 @@ fn dependencies_point_in_one_direction() {
     for name in &boards {
         let board = of(name, "normal");
         assert!(!board.contains("tinyhero"), "{name} depends on the host crate");
+    }
+}
+
+/// What the places that name a board say, read from the tree.
+struct Places {
+    /// The root manifest's members.
+    members: BTreeSet<String>,
+    /// The rows of the table in `boards/README.md`.
+    rows: Vec<Vec<String>>,
+    /// The files that exist, from the root.
+    files: BTreeSet<String>,
+}
+
+impl Places {
+    fn read() -> Self {
+        let manifest = std::fs::read_to_string(root().join("Cargo.toml")).unwrap();
+        let (_, list) = manifest.split_once("members = [").unwrap();
+        let list = list.split_once(']').unwrap().0;
+        let members = list.split('"').skip(1).step_by(2).map(str::to_string).collect();
+        let table = std::fs::read_to_string(root().join("boards/README.md")).unwrap();
+        let rows = table.lines().filter(|line| line.starts_with("| `"));
+        let cells = |row: &str| row.split('|').map(|cell| cell.trim().to_string()).collect();
+        // The table of the boards is the first; its rows end with a blank line.
+        let first = table.split("\n\n").find(|part| part.starts_with("| board")).unwrap();
+        let rows = rows.filter(|row| first.contains(row)).map(cells).collect();
+        let mut files = BTreeSet::new();
+        for folder in ["boards", "tests/expected"] {
+            let mut folders = vec![root().join(folder)];
+            while let Some(folder) = folders.pop() {
+                for entry in std::fs::read_dir(folder).unwrap() {
+                    let path = entry.unwrap().path();
+                    if path.is_dir() {
+                        folders.push(path);
+                    } else {
+                        let path = path.strip_prefix(root()).unwrap();
+                        files.insert(path.to_str().unwrap().to_string());
+                    }
+                }
+            }
+        }
+        Self { members, rows, files }
+    }
+
+    /// The folders in `boards/`.
+    fn folders(&self) -> BTreeSet<String> {
+        let folders = self.files.iter().filter_map(|file| file.strip_prefix("boards/"));
+        folders.filter_map(|file| Some(file.split_once('/')?.0.to_string())).collect()
+    }
+
+    /// What is missing of a board.
+    fn missing(&self, name: &str, emulated: bool, tier: u8) -> Vec<String> {
+        let mut files = vec!["Board.toml", "Cargo.toml", "src/main.rs"];
+        // The suite runs on every board that CI can boot.
+        if emulated {
+            files.push("src/conformance.rs");
+        }
+        let files = files.iter().map(|file| format!("boards/{name}/{file}"));
+        let files = files.chain([format!("tests/expected/{name}/size.txt")]);
+        let mut missing: Vec<_> = files.filter(|file| !self.files.contains(file)).collect();
+        if !self.members.contains(&format!("boards/{name}")) {
+            missing.push("members in Cargo.toml".to_string());
+        }
+        let title = format!("`{name}`");
+        let says = |row: &&Vec<String>| {
+            row.get(1) == Some(&title)
+                && row.get(4).is_some_and(|qemu| qemu.starts_with("yes") == emulated)
+                && row.get(5) == Some(&tier.to_string())
+        };
+        if !self.rows.iter().any(|row| says(&row)) {
+            missing.push("its row in boards/README.md".to_string());
+        }
+        missing
+    }
+}
+
+#[test]
+fn every_board_is_in_every_place_that_names_boards() {
+    let places = Places::read();
+    let boards = board::all().unwrap();
+    let names: BTreeSet<String> = boards.iter().map(|board| board.name.clone()).collect();
+    assert_eq!(places.folders(), names, "a folder without Board.toml");
+    assert_eq!(places.rows.len(), names.len(), "boards/README.md has a row too many");
+    for board in &boards {
+        let missing = places.missing(&board.name, board.qemu.is_some(), board.tier);
+        assert!(missing.is_empty(), "{} lacks {missing:?}", board.name);
+    }
+    let emulated = boards.iter().filter(|board| board.qemu.is_some()).count();
+    let words = ["six", "seven", "eight", "nine", "ten", "eleven", "twelve"];
+    let readme = std::fs::read_to_string(root().join("README.md")).unwrap();
+    let told = format!("{} emulated Cortex-M boards", words[emulated - 6]);
+    assert!(readme.contains(&told), "README.md does not say \"{told}\"");
+}
+
+#[test]
+fn a_place_that_leaves_a_board_out_is_told() {
+    let name = "mps2-an386";
+    let complete = || Places::read();
+    assert_eq!(complete().missing(name, true, 1), Vec::<String>::new());
+    let files = ["Board.toml", "Cargo.toml", "src/main.rs", "src/conformance.rs"];
+    let files = files.map(|file| format!("boards/{name}/{file}"));
+    for file in files.into_iter().chain([format!("tests/expected/{name}/size.txt")]) {
+        let mut places = complete();
+        assert!(places.files.remove(&file));
+        assert_eq!(places.missing(name, true, 1), [file]);
+    }
+    let mut places = complete();
+    assert!(places.members.remove(&format!("boards/{name}")));
+    assert_eq!(places.missing(name, true, 1), ["members in Cargo.toml"]);
+    let mut places = complete();
+    places.rows.retain(|row| row[1] != format!("`{name}`"));
+    assert_eq!(places.missing(name, true, 1), ["its row in boards/README.md"]);
+    for (emulated, tier) in [(false, 1), (true, 2)] {
+        let missing = complete().missing(name, emulated, tier);
+        assert_eq!(missing, ["its row in boards/README.md"]);
+    }
+}
+
+#[test]
+fn lints_are_said_once() {
+    let places = Places::read();
+    assert!(places.members.len() > 15);
+    for member in &places.members {
+        let manifest = root().join(member).join("Cargo.toml");
+        let text = std::fs::read_to_string(&manifest).unwrap();
+        assert!(text.contains("[lints]\nworkspace = true\n"), "{}", manifest.display());
+        for path in sources(&root().join(member)) {
+            let text = std::fs::read_to_string(&path).unwrap();
+            let repeated = text.lines().any(|line| line.starts_with("#![deny("));
+            assert!(!repeated, "{} has lints of its own", path.display());
+        }
     }
 }
 
@@ -154,7 +285,8 @@ fn included(line: &str) -> Option<&str> {
     Some(call.split_once('"')?.0)
 }
 
-/// A package holds its crate's folder alone: what the sources include must be there, links followed.
+/// A package holds its crate's folder alone: what the sources include must be there, links
+/// followed.
 #[test]
 fn the_board_side_crates_can_be_packaged_alone() {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());

@@ -1,7 +1,8 @@
-//! Runs what calls the boot ROM of a Raspberry Pi Pico, on this board's core and with functions that note who called them: order, arguments,
-//! interrupts, and that the code in RAM is reached.
+//! Runs what calls the boot ROM of a Raspberry Pi Pico, on this board's core and with functions
+//! that note their calls: order, arguments, interrupts, and that the code in RAM is reached.
 //!
-//! The emulator ends with status 0 if all is as it should be, else with the number of the check that failed.
+//! The emulator ends with status 0 if all is as it should be, else with the number of the check
+//! that failed.
 #![no_std]
 #![no_main]
 
@@ -11,7 +12,7 @@ use tinyhero_firmware::semihosting;
 use tinyhero_firmware::slot::rp2::{BootRom, Functions, Rp2Flash, SECTOR_BYTES, XipSetUp};
 use tinyhero_firmware::slot::{self, Slots};
 
-/// Who was called, a digit each, the latest last.
+/// The calls, a digit each, the latest last.
 static TRACE: AtomicU32 = AtomicU32::new(0);
 /// Where the flash is that the functions write: memory that stands for it.
 static FLASH: AtomicUsize = AtomicUsize::new(0);
@@ -45,7 +46,8 @@ extern "C" fn leave_address_space() {
 
 extern "C" fn erase(offset: u32, bytes: usize, block_bytes: u32, order: u8) {
     note(3, bytes == SECTOR_BYTES && block_bytes == 64 * 1024 && order == 0xD8);
-    // SAFETY: `main` has the memory at this address, the driver asks for places in it, and whoever reads it is told.
+    // SAFETY: `main` has the memory at this address, the driver asks for places in it, and its
+    // readers are told.
     unsafe { place(offset).write_bytes(0xFF, bytes) };
 }
 
@@ -80,7 +82,8 @@ fn main() -> ! {
     let Some(region) = slot::take_region() else { semihosting::exit(1) };
     region.fill(FILL);
     FLASH.store(region.as_mut_ptr().addr(), Relaxed);
-    // ldr r1, =TRACE; ldr r0, [r1]; lsls r0, r0, #4; adds r0, #6; str r0, [r1]; bx lr: what puts the flash back is the sixth of those called.
+    // ldr r1, =TRACE; ldr r0, [r1]; lsls r0, r0, #4; adds r0, #6; str r0, [r1]; bx lr: what puts
+    // the flash back is the sixth of those called.
     let code = [0x6808_4902, 0x3006_0100, 0x4770_6008, TRACE.as_ptr().addr() as u32];
     for (word, instructions) in XIP_SET_UP.iter_mut().zip(code) {
         *word = instructions;
@@ -106,7 +109,7 @@ fn main() -> ! {
     check(8, slots.written_file(1) == Some(&file));
     check(9, (512..SECTOR_BYTES).all(|index| stored(index) == 0xFF));
     check(10, (SECTOR_BYTES..2 * SECTOR_BYTES).all(|index| stored(index) == FILL));
-    // Who has masked them already finds them masked afterwards.
+    // A caller that has masked them finds them masked afterwards.
     // SAFETY: this program has no interrupts.
     unsafe { core::arch::asm!("cpsid i") };
     check(11, slots.commit());

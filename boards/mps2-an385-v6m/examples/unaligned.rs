@@ -1,6 +1,8 @@
-//! Proves that this board stands for a Cortex-M0: an aligned word is read, then an unaligned one, which must fault.
+//! Proves that this board stands for a Cortex-M0: an aligned word is read, then an unaligned one,
+//! which must fault.
 //!
-//! The emulator ends with status 0 if it does not, and with the fault's status after the line `aligned` if it does.
+//! The emulator ends with status 0 if it does not, and with the fault's status after the line
+//! `aligned` if it does.
 #![no_std]
 #![no_main]
 
@@ -16,7 +18,8 @@ fn main() -> ! {
     if unsafe { place.read_volatile() } == 0x1234_5678 {
         semihosting::print(c"aligned\n");
     }
-    // SAFETY: the four bytes lie inside the array, and the core faults on the address as it is meant to.
+    // SAFETY: the four bytes lie inside the array, and the core faults on the address as it is
+    // meant to.
     unsafe {
         core::arch::asm!("ldr {0}, [{1}, #0]", out(reg) _, in(reg) place.wrapping_byte_add(1));
     }

@@ -1,6 +1,8 @@
-//! An application with every operator, in the kernels for its core, and no link: what the engine itself weighs.
+//! An application with every operator, in the kernels for its core, and no link: what the engine
+//! itself weighs.
 //!
-//! It runs the model in the board's model region on one input after the other, and leaves the label where a debugger finds it.
+//! It runs the model in the board's model region on one input after the other, and leaves the label
+//! where a debugger finds it.
 #![no_std]
 #![no_main]
 

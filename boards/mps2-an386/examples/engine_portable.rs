@@ -1,6 +1,7 @@
 //! The same with the portable kernels.
 //!
-//! It runs the model in the board's model region on one input after the other, and leaves the label where a debugger finds it.
+//! It runs the model in the board's model region on one input after the other, and leaves the label
+//! where a debugger finds it.
 #![no_std]
 #![no_main]
 

@@ -1,6 +1,8 @@
-//! An application for networks of fully connected layers: what an engine without the other operators weighs.
+//! An application for networks of fully connected layers: what an engine without the other
+//! operators weighs.
 //!
-//! It runs the model in the board's model region on one input after the other, and leaves the label where a debugger finds it.
+//! It runs the model in the board's model region on one input after the other, and leaves the label
+//! where a debugger finds it.
 #![no_std]
 #![no_main]
 

@@ -1,6 +1,8 @@
-//! The same for a model that belongs to the image, which is taken at the exporter's word: the least that an application weighs.
+//! The same for a model that belongs to the image, which is taken at the exporter's word: the least
+//! that an application weighs.
 //!
-//! It runs the model in the board's model region on one input after the other, and leaves the label where a debugger finds it.
+//! It runs the model in the board's model region on one input after the other, and leaves the label
+//! where a debugger finds it.
 #![no_std]
 #![no_main]
 

@@ -1,4 +1,5 @@
-//! Runs the model files that the host sends at their word, between guards, with the kernels that this board's firmware uses.
+//! Runs the model files that the host sends without validating them, between guards, with the
+//! kernels that this board's firmware uses.
 #![no_std]
 #![no_main]
 

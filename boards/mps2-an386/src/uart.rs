@@ -27,7 +27,8 @@ fn main() -> ! {
     let Some(region) = slot::take_region() else {
         semihosting::exit(semihosting::LINK_EXIT_STATUS)
     };
-    // SAFETY: the memory map of application note AN386 has the first port there; nothing else uses it.
+    // SAFETY: the memory map of application note AN386 has the first port there; nothing else uses
+    // it.
     let link = unsafe { CmsdkUart::new(UART_ADDRESS, UART_DIVIDER) };
     let server = Server {
         board: env!("CARGO_PKG_NAME"),

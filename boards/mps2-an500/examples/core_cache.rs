@@ -1,7 +1,9 @@
-//! Runs what the STM32H7's flash driver does to the Cortex-M7 around it: stopping and starting the data cache, and reading with faults ignored.
-//! The emulator has no cache; that all of it ends, and what it leaves behind, can be seen here.
+//! Runs what the STM32H7's flash driver does to the Cortex-M7 around it: stopping and starting the
+//! data cache, and reading with faults ignored. The emulator has no cache; that all of it ends, and
+//! what it leaves behind, can be seen here.
 //!
-//! The emulator ends with status 0 if all is as it should be, else with the number of the check that failed.
+//! The emulator ends with status 0 if all is as it should be, else with the number of the check
+//! that failed.
 #![no_std]
 #![no_main]
 
@@ -13,7 +15,8 @@ use tinyhero_firmware::slot::stm32::{Access, CoreCache, FaultlessRead, Registers
 type Part<'a> = Registers<'a, 0x2030_0000, CoreCache<4, 128>>;
 
 const PART_BYTES: usize = 1024 * 1024;
-/// Configuration and control, and configurable fault status (ARMv7-M Architecture Reference Manual, B3.2.8 and B3.2.15).
+/// Configuration and control, and configurable fault status (ARMv7-M Architecture Reference Manual,
+/// B3.2.8 and B3.2.15).
 const CONTROL: *mut u32 = 0xE000_ED14 as *mut u32;
 const FAULT_STATUS: *mut u32 = 0xE000_ED28 as *mut u32;
 

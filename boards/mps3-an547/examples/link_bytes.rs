@@ -1,7 +1,8 @@
-//! Compares what the vector unit does with the link's bytes with the portable code: the checksum and copying up to a zero, at every length and
-//! alignment that vectors can meet.
+//! Compares what the vector unit does with the link's bytes with the portable code: the checksum
+//! and copying up to a zero, at every length and alignment that vectors can meet.
 //!
-//! The emulator ends with status 0 if all is as it should be, else with the number of the check that failed.
+//! The emulator ends with status 0 if all is as it should be, else with the number of the check
+//! that failed.
 #![no_std]
 #![no_main]
 
@@ -22,7 +23,8 @@ fn check(number: u32, holds: bool) {
     }
 }
 
-/// `bytes` copied to `place`, by the vector unit and by the portable code, into memory that is all the same before.
+/// `bytes` copied to `place`, by the vector unit and by the portable code, into memory that is all
+/// the same before.
 fn copies_alike(vectors: ByteRoutines, place: usize, room: usize, source: &[u8]) {
     let portable = ByteRoutines::PORTABLE;
     let (mut expected, mut got) = ([0xA5u8; ROOM], [0xA5u8; ROOM]);
@@ -46,7 +48,8 @@ fn main() -> ! {
         let start = length % ALIGNMENTS;
         let Some(bytes) = memory.get_mut(start..start + length) else { semihosting::exit(1) };
         check(4, (vectors.crc32)(bytes) == Crc32::of(bytes));
-        // Without a zero, then with one at each place or, of long ones, some, and one behind it that must not count.
+        // Without a zero, then with one at each place or, of long ones, some, and one behind it
+        // that must not count.
         bytes.iter_mut().for_each(|byte| *byte = (*byte).max(1));
         let place = random.below(ALIGNMENTS as u32) as usize;
         copies_alike(vectors, place, length, bytes);

@@ -25,7 +25,8 @@ async fn watch(bus: Bus, mut lamps: Lamps) {
             lamps.show(state);
         }
         cortex_m::asm::delay(CYCLES_PER_READING);
-        // Others run between two readings; with a time driver, `Timer::after` takes the place of both lines.
+        // Others run between two readings; with a time driver, `Timer::after` takes the place of
+        // both lines.
         embassy_futures::yield_now().await;
     }
 }

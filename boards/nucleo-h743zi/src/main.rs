@@ -15,7 +15,8 @@ use tinyhero_firmware::slot::stm32::{CoreCache, H7, Registers, Stm32Flash, flash
 use tinyhero_firmware::slot::{self, Slots};
 use tinyhero_firmware::stack;
 
-/// The controller is at this address (see `full_speed`'s manual, 2.3.2), the data cache before it has 4 ways of 128 lines.
+/// The controller is at this address (see `full_speed`'s manual, 2.3.2), the data cache before it
+/// has 4 ways of 128 lines.
 type Flash<'a> = Stm32Flash<Registers<'a, 0x5200_2000, CoreCache<4, 128>>, H7>;
 
 const ARENA_BYTES: usize = 88 * 1024;
@@ -54,11 +55,13 @@ fn readable_flash(memory: &mut [u8]) -> Flash<'_> {
     flash
 }
 
-/// 400 MHz out of the 64 MHz that the core starts with: 64 MHz / 4 * 50 / 2, buses at half of it and peripherals at a quarter, in voltage range 1
-/// with two wait states for the flash (RM0433 revision 8, 4.3.8, 6.6 and 8.5.5).
+/// 400 MHz out of the 64 MHz that the core starts with: 64 MHz / 4 * 50 / 2, buses at half of it
+/// and peripherals at a quarter, in voltage range 1 with two wait states for the flash (RM0433
+/// revision 8, 4.3.8, 6.6 and 8.5.5).
 fn full_speed(peripherals: &Peripherals) {
     let Peripherals { RCC, PWR, FLASH, .. } = peripherals;
-    // SAFETY: whole registers are written with values from the reference manual, in its order, before anything depends on the clock.
+    // SAFETY: whole registers are written with values from the reference manual, in its order,
+    // before anything depends on the clock.
     unsafe {
         // Its supply must be said once after power-on before the voltage can be changed.
         PWR.cr3.modify(|r, w| w.bits(r.bits() & !BYPASS | LINEAR_REGULATOR));

@@ -44,11 +44,12 @@ fn main() -> ! {
     link::finish(server.serve(ENGINE, BUFFERS))
 }
 
-/// 120 MHz out of the 4 MHz that the core starts with: 4 MHz * 60 / 2, in the voltage regulator's boost mode (RM0432 revision 9, 5.1.8 and
-/// 6.2.9), with five wait states for the flash.
+/// 120 MHz out of the 4 MHz that the core starts with: 4 MHz * 60 / 2, in the voltage regulator's
+/// boost mode (RM0432 revision 9, 5.1.8 and 6.2.9), with five wait states for the flash.
 fn full_speed(peripherals: &Peripherals) {
     let Peripherals { RCC, FLASH, .. } = peripherals;
-    // SAFETY: whole registers are written with values from the reference manual, in its order, before anything depends on the clock.
+    // SAFETY: whole registers are written with values from the reference manual, in its order,
+    // before anything depends on the clock.
     unsafe {
         RCC.apb1enr1.modify(|r, w| w.bits(r.bits() | POWER_INTERFACE));
         VOLTAGE_RANGE.write_volatile(VOLTAGE_RANGE.read_volatile() & !NORMAL_MODE);
@@ -64,14 +65,16 @@ fn full_speed(peripherals: &Peripherals) {
     }
 }
 
-/// Reading a double word with more wrong bits than error correction mends, which a cut update may leave behind, comes here (RM0432 revision 9,
-/// 3.3.2). What was read is wrong then and fails its digest, so to go on is right.
+/// Reading a double word with more wrong bits than error correction mends, which a cut update may
+/// leave behind, comes here (RM0432 revision 9, 3.3.2). What was read is wrong then and fails its
+/// digest, so to go on is right.
 ///
 /// # Safety
 /// Called by the core alone.
 #[cortex_m_rt::exception]
 unsafe fn NonMaskableInt() {
-    // SAFETY: nobody else uses the register, and writing the ones that were read strikes off what they stand for.
+    // SAFETY: nothing else uses the register, and writing the ones that were read strikes off what
+    // they stand for.
     let found = unsafe {
         let errors = &(*FLASH::ptr()).eccr;
         let found = errors.read().bits();

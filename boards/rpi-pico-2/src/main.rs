@@ -22,7 +22,8 @@ use tinyhero_firmware::stack;
 const ARENA_BYTES: usize = 320 * 1024;
 const FRAME_BYTES: usize = 4 * 1024;
 
-/// What the boot ROM looks for: the smallest block that says "a secure program for the Arm cores" (RP2350 datasheet, 5.9.5.1).
+/// What the boot ROM looks for: the smallest block that says "a secure program for the Arm cores"
+/// (RP2350 datasheet, 5.9.5.1).
 #[used]
 #[unsafe(link_section = ".start_block")]
 static IMAGE_DEFINITION: [u32; 5] = [0xFFFF_DED3, 0x1021_0142, 0x0000_01FF, 0, 0xAB12_3579];
@@ -60,14 +61,17 @@ fn flash<'a>(
     functions: Functions,
     set_up: &'a XipSetUp,
 ) -> Rp2Flash<BootRom<'a>> {
-    // A partition table may have moved the program's flash within the chip; a negative number says that there is nothing.
+    // A partition table may have moved the program's flash within the chip; a negative number says
+    // that there is nothing.
     let offset = boot_rom_function(*b"FA").and_then(|translate| {
-        // SAFETY: flash_runtime_to_storage_addr, which takes an address and does nothing but compute.
+        // SAFETY: flash_runtime_to_storage_addr, which takes an address and does nothing but
+        // compute.
         let translate: unsafe extern "C" fn(usize) -> i32 = unsafe { transmute(translate) };
         // SAFETY: the same.
         u32::try_from(unsafe { translate(memory.as_ptr().addr()) }).ok()
     });
-    // SAFETY: the functions are the boot ROM's, `main` has the set-up in RAM, and neither the second core nor a DMA channel is ever started.
+    // SAFETY: the functions are the boot ROM's, `main` has the set-up in RAM, and neither the
+    // second core nor a DMA channel is ever started.
     Rp2Flash::new(unsafe { BootRom::new(memory, offset, functions, set_up) })
 }
 
@@ -91,9 +95,11 @@ fn flash_functions() -> Option<Functions> {
     }
 }
 
-/// The boot ROM's function of this code for secure programs, which this one is; `None` if there is none.
+/// The boot ROM's function of this code for secure programs, which this one is; `None` if there is
+/// none.
 fn boot_rom_function(code: [u8; 2]) -> Option<usize> {
-    // SAFETY: the boot ROM has the address of its look-up function here (RP2350 datasheet, 5.4.1), which takes a code and flags.
+    // SAFETY: the boot ROM has the address of its look-up function here (RP2350 datasheet, 5.4.1),
+    // which takes a code and flags.
     let function = unsafe {
         let look_up = usize::from(LOOK_UP.read_volatile());
         let look_up: unsafe extern "C" fn(u32, u32) -> usize = transmute(look_up);
@@ -104,13 +110,15 @@ fn boot_rom_function(code: [u8; 2]) -> Option<usize> {
 
 const LOOK_UP: *const u16 = 0x16 as *const u16;
 const SECURE_ARM_FUNCTION: u32 = 1 << 2;
-/// Its first 256 bytes are code that sets the flash interface up as the boot ROM did; they cannot be run where they are.
+/// Its first 256 bytes are code that sets the flash interface up as the boot ROM did; they cannot
+/// be run where they are.
 const BOOT_RAM: *const u32 = 0x400E_0000 as *const u32;
 
 /// 150 MHz out of the 12 MHz crystal: 12 MHz * 125 / 5 / 2 (RP2350 datasheet, 8.1, 8.2 and 8.6).
 fn full_speed(peripherals: &Peripherals) {
     let Peripherals { XOSC, RESETS, PLL_SYS, CLOCKS, .. } = peripherals;
-    // SAFETY: whole registers are written with values from the datasheet, in its order, before anything depends on the clock.
+    // SAFETY: whole registers are written with values from the datasheet, in its order, before
+    // anything depends on the clock.
     unsafe {
         XOSC.startup().write(|w| w.bits(CRYSTAL_START_UP));
         XOSC.ctrl().write(|w| w.bits(CRYSTAL_ON | UP_TO_15_MEGAHERTZ));

@@ -72,14 +72,16 @@ fn flash<'a>(memory: &'a mut [u8], set_up: &'a XipSetUp) -> Rp2Flash<BootRom<'a>
         program: rom_data::flash_range_program::ptr(),
         empty_cache: rom_data::flash_flush_cache::ptr(),
     };
-    // SAFETY: the functions are the boot ROM's, `main` has the set-up in RAM, and neither the second core nor a DMA channel is ever started.
+    // SAFETY: the functions are the boot ROM's, `main` has the set-up in RAM, and neither the
+    // second core nor a DMA channel is ever started.
     Rp2Flash::new(unsafe { BootRom::new(memory, Some(offset), functions, set_up) })
 }
 
 /// 125 MHz out of the 12 MHz crystal: 12 MHz * 125 / 6 / 2 (RP2040 datasheet, 2.15, 2.16 and 2.18).
 fn full_speed(peripherals: &Peripherals) {
     let Peripherals { XOSC, RESETS, PLL_SYS, CLOCKS, .. } = peripherals;
-    // SAFETY: whole registers are written with values from the datasheet, in its order, before anything depends on the clock.
+    // SAFETY: whole registers are written with values from the datasheet, in its order, before
+    // anything depends on the clock.
     unsafe {
         XOSC.startup().write(|w| w.bits(CRYSTAL_START_UP));
         XOSC.ctrl().write(|w| w.bits(CRYSTAL_ON | UP_TO_15_MEGAHERTZ));

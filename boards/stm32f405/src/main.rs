@@ -57,11 +57,12 @@ fn main() -> ! {
     link::finish(server.serve(ENGINE, BUFFERS))
 }
 
-/// 168 MHz out of the 8 MHz crystal: 8 MHz / 8 * 336 / 2, peripherals at a quarter and a half of it, five wait states for the flash (RM0090
-/// revision 19, 3.5.1 and 7.3).
+/// 168 MHz out of the 8 MHz crystal: 8 MHz / 8 * 336 / 2, peripherals at a quarter and a half of
+/// it, five wait states for the flash (RM0090 revision 19, 3.5.1 and 7.3).
 fn full_speed(peripherals: &Peripherals) {
     let Peripherals { RCC, FLASH, .. } = peripherals;
-    // SAFETY: whole registers are written with values from the reference manual, in its order, before anything depends on the clock.
+    // SAFETY: whole registers are written with values from the reference manual, in its order,
+    // before anything depends on the clock.
     unsafe {
         RCC.cr().modify(|r, w| w.bits(r.bits() | CRYSTAL_ON));
         while RCC.cr().read().bits() & CRYSTAL_READY == 0 {}

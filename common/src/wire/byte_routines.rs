@@ -11,7 +11,8 @@ use crate::checksum::Crc32;
 pub struct ByteRoutines {
     /// The CRC-32 of the bytes, as [`Crc32::of`] computes it.
     pub crc32: fn(&[u8]) -> u32,
-    /// Copies to the first slice up to the first zero in the second, or as far as both go; how many bytes that were.
+    /// Copies to the first slice up to the first zero in the second, or as far as both go; how many
+    /// bytes that were.
     pub copy_run: fn(&mut [u8], &[u8]) -> usize,
 }
 

@@ -1,8 +1,8 @@
-//! Frames: consistent overhead byte stuffing (Cheshire and Baker, "Consistent Overhead Byte Stuffing", 1997) around a
-//! message, its sequence number and a CRC-32.
+//! Frames: consistent overhead byte stuffing (Cheshire and Baker, "Consistent Overhead Byte
+//! Stuffing", 1997) around a message, its sequence number and a CRC-32.
 //!
-//! Written out here because a board must decode while bytes arrive, and without a panic path. What touches every byte is compiled where it is
-//! used, at the user's optimization level.
+//! Written out here because a board must decode while bytes arrive, and without a panic path. What
+//! touches every byte is compiled where it is used, at the user's optimization level.
 
 use serde::{Deserialize, Serialize};
 
@@ -14,7 +14,8 @@ const TRAILER_BYTES: usize = 8;
 /// The first of these.
 const SEQUENCE_BYTES: usize = 4;
 
-/// Room that [`encode`] needs for a message of `message_bytes`, both zeros included; the frame itself may be shorter.
+/// Room that [`encode`] needs for a message of `message_bytes`, both zeros included; the frame
+/// itself may be shorter.
 pub const fn encoded_bytes(message_bytes: usize) -> usize {
     let plain = message_bytes.saturating_add(TRAILER_BYTES);
     plain.saturating_add(plain / 253).saturating_add(5)
@@ -22,7 +23,8 @@ pub const fn encoded_bytes(message_bytes: usize) -> usize {
 
 /// Encodes a message into `frame`, both zeros included; returns the part used.
 ///
-/// `None` if the message does not fit. Needs no second buffer: the message is serialized towards the front and stuffed in place.
+/// `None` if the message does not fit. Needs no second buffer: the message is serialized towards
+/// the front and stuffed in place.
 pub fn encode<'a, M: Serialize>(
     message: &M,
     sequence: u32,
@@ -38,8 +40,8 @@ pub fn encode_with<'a, M: Serialize>(
     sequence: u32,
     frame: &'a mut [u8],
 ) -> Option<&'a [u8]> {
-    // A zero and one code byte go first; the message is written behind the room that stuffing may need. Where there is more, it keeps
-    // every run off its place, which makes copying quick.
+    // A zero and one code byte go first; the message is written behind the room that stuffing may
+    // need. Where there is more, it keeps every run off its place, which makes copying quick.
     let least = frame.len() / LONGEST_RUN + 3;
     let roomy = least.saturating_add(LONGEST_RUN);
     let (start, end) = match put(routines, message, sequence, frame, roomy) {
@@ -135,7 +137,8 @@ pub struct Decoder {
 pub enum Progress {
     /// The frame goes on.
     More,
-    /// The frame is complete and this many bytes long in the buffer; check it with [`check`] or [`open`].
+    /// The frame is complete and this many bytes long in the buffer; check it with [`check`] or
+    /// [`open`].
     Frame(usize),
     /// The frame was too long or malformed and has been dropped.
     Dropped,
@@ -147,7 +150,8 @@ impl Decoder {
         Self { length: 0, run: 0, zero_due: false, broken: false }
     }
 
-    /// Takes bytes up to the end of a frame: how many it took, all of them if the frame goes on, and what they led to.
+    /// Takes bytes up to the end of a frame: how many it took, all of them if the frame goes on,
+    /// and what they led to.
     #[inline]
     pub fn feed(&mut self, bytes: &[u8], buffer: &mut [u8]) -> (usize, Progress) {
         self.feed_with(ByteRoutines::PORTABLE, bytes, buffer)
@@ -220,7 +224,8 @@ impl Decoder {
     }
 }
 
-/// Checks a complete frame: its sequence number and its message, still encoded. `None` if the CRC is wrong.
+/// Checks a complete frame: its sequence number and its message, still encoded. `None` if the CRC
+/// is wrong.
 #[inline]
 pub fn check(frame: &[u8]) -> Option<(u32, &[u8])> {
     check_with(ByteRoutines::PORTABLE, frame)
@@ -237,7 +242,8 @@ pub fn check_with(routines: ByteRoutines, frame: &[u8]) -> Option<(u32, &[u8])> 
     Some((u32::from_le_bytes(*sequence), message))
 }
 
-/// Decodes the message of a frame that [`check`] has passed; it may borrow from it. `None` if it is unknown.
+/// Decodes the message of a frame that [`check`] has passed; it may borrow from it. `None` if it is
+/// unknown.
 pub fn decode<'a, M: Deserialize<'a>>(message: &'a [u8]) -> Option<M> {
     compact::take(message).map(|(message, _)| message)
 }

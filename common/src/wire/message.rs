@@ -1,11 +1,12 @@
 //! What host and board say to each other, over any byte link.
 //!
-//! A frame on the wire is a zero byte, `COBS(postcard(message) ‖ sequence (u32) ‖ CRC-32)` and a zero byte, integers little-endian, the CRC
-//! over everything before it. The zero in front ends whatever a broken frame has left. The board answers each request with one response of the
-//! same sequence number, in the order in which they came. A frame whose CRC is wrong is dropped by its receiver and never looked into; a board
-//! says so with [`Response::Damaged`]. The host asks again, with the same number. Requests are
-//! idempotent, so the host may repeat any of them. A host begins at a random number, so it never takes
-//! the answer to an earlier host for its own.
+//! A frame on the wire is a zero byte, `COBS(postcard(message) ‖ sequence (u32) ‖ CRC-32)` and a
+//! zero byte, integers little-endian, the CRC over everything before it. The zero in front ends
+//! whatever a broken frame has left. The board answers each request with one response of the same
+//! sequence number, in the order in which they came. A frame whose CRC is wrong is dropped by its
+//! receiver and never looked into; a board says so with [`Response::Damaged`]. The host asks again,
+//! with the same number. Requests are idempotent, so the host may repeat any of them. A host begins
+//! at a random number, so it never takes the answer to an earlier host for its own.
 
 use serde::{Deserialize, Serialize, Serializer};
 
@@ -17,7 +18,8 @@ pub const PROTOCOL_VERSION: u16 = 3;
 /// Most layers in one [`Response::Layers`].
 pub const LAYERS_PER_RESPONSE: usize = 32;
 
-/// Bytes as bytes: the same on the wire as the sequence that serde takes a slice for, and copied as one.
+/// Bytes as bytes: the same on the wire as the sequence that serde takes a slice for, and copied as
+/// one.
 fn in_one_piece<S: Serializer>(bytes: &[u8], serializer: S) -> Result<S::Ok, S::Error> {
     serializer.serialize_bytes(bytes)
 }
@@ -27,7 +29,8 @@ fn in_one_piece<S: Serializer>(bytes: &[u8], serializer: S) -> Result<S::Ok, S::
 pub enum Request<'a> {
     /// Who are you? Answered by [`Response::Hello`].
     Hello,
-    /// Run one or more raw inputs, one after the other in `inputs`. Answered by [`Response::Results`].
+    /// Run one or more raw inputs, one after the other in `inputs`. Answered by
+    /// [`Response::Results`].
     Run {
         /// Whether to digest every layer's output, which takes some instructions a byte.
         digests: bool,
@@ -37,7 +40,8 @@ pub enum Request<'a> {
         #[serde(serialize_with = "in_one_piece")]
         inputs: &'a [u8],
     },
-    /// Run one raw input and report on its layers from `first` on. Answered by [`Response::Layers`].
+    /// Run one raw input and report on its layers from `first` on. Answered by
+    /// [`Response::Layers`].
     Layers {
         /// Index of the first layer to report.
         first: u16,
@@ -49,16 +53,16 @@ pub enum Request<'a> {
     SelfTest,
     /// How much memory and time has been used so far? Answered by [`Response::Usage`].
     Usage,
-    /// Make the slot that is not in use ready for a model file. Goes on with an update of the same model that is under
-    /// way. Answered by [`Response::Update`].
+    /// Make the slot that is not in use ready for a model file. Goes on with an update of the same
+    /// model that is under way. Answered by [`Response::Update`].
     BeginUpdate {
         /// Length of the model file in bytes.
         length: u32,
         /// Digest of the model file.
         digest: u32,
     },
-    /// Write a part of the model file: all but the last a multiple of 256 bytes, in order. The model in use goes on
-    /// being used. Answered by [`Response::Update`].
+    /// Write a part of the model file: all but the last a multiple of 256 bytes, in order. The
+    /// model in use goes on being used. Answered by [`Response::Update`].
     WriteUpdate {
         /// Digest of the model file, so that a request of an earlier update does no harm.
         digest: u32,
@@ -68,8 +72,8 @@ pub enum Request<'a> {
         #[serde(serialize_with = "in_one_piece")]
         bytes: &'a [u8],
     },
-    /// Validate what has been written and use it from the next request on. Answered by [`Response::Activated`], or refused, and then the
-    /// former model stays in use.
+    /// Validate what has been written and use it from the next request on. Answered by
+    /// [`Response::Activated`], or refused, and then the former model stays in use.
     FinishUpdate {
         /// Digest of the model file.
         digest: u32,
@@ -83,8 +87,8 @@ pub enum Request<'a> {
 /// What a layer's record or a result counts in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum ClockUnit {
-    /// Ticks of a timer that runs at `hertz`. Under an emulator that advances time by instructions they are
-    /// instructions, after conversion by the host.
+    /// Ticks of a timer that runs at `hertz`. Under an emulator that advances time by instructions
+    /// they are instructions, after conversion by the host.
     Ticks {
         /// Ticks a second.
         hertz: u32,

@@ -1,5 +1,5 @@
-//! The core's own cycle counter: CYCCNT of the data watchpoint and trace unit (Armv7-M Architecture Reference Manual, C1.8), which
-//! Cortex-M3 and larger cores have in hardware, and QEMU has not.
+//! The core's own cycle counter: CYCCNT of the data watchpoint and trace unit (Armv7-M Architecture
+//! Reference Manual, C1.8), which Cortex-M3 and larger cores have in hardware, and QEMU has not.
 
 use tinyhero_common::wire::message::ClockUnit;
 
@@ -15,8 +15,9 @@ const COUNT: *mut u32 = 0xE000_1004 as *mut u32;
 const LOCK: *mut u32 = 0xE000_1FB0 as *mut u32;
 const KEY: u32 = 0xC5AC_CE55;
 
-/// Counts core cycles, 2^32 at most between two restarts: 9 seconds at 480 MHz. What goes by beyond that, in one run or in a wait for the host, is
-/// short by whole turns; a wait is part of no measurement, only of the sum of all ticks.
+/// Counts core cycles, 2^32 at most between two restarts: 9 seconds at 480 MHz. What goes by beyond
+/// that, in one run or in a wait for the host, is short by whole turns; a wait is part of no
+/// measurement, only of the sum of all ticks.
 pub struct CycleCounter(());
 
 impl CycleCounter {
@@ -44,7 +45,8 @@ impl Clock for CycleCounter {
 }
 
 fn read(register: *mut u32) -> u32 {
-    // SAFETY: only called with this file's addresses, which every core with this unit maps and whose reads have no side effect.
+    // SAFETY: only called with this file's addresses, which every core with this unit maps and
+    // whose reads have no side effect.
     unsafe { register.read_volatile() }
 }
 

@@ -22,12 +22,14 @@ static WRAPS: AtomicU32 = AtomicU32::new(0);
 
 /// What the board's SysTick exception calls.
 pub fn systick_wrapped() {
-    // Load and store, since ARMv6-M has no atomic addition; nothing else writes while the exception runs.
+    // Load and store, since ARMv6-M has no atomic addition; nothing else writes while the exception
+    // runs.
     WRAPS.store(WRAPS.load(Ordering::Relaxed).wrapping_add(1), Ordering::Relaxed);
 }
 
-/// The core's own counter. The board's `SysTick` exception must call [`systick_wrapped`]. A turn of 2^24 ticks that ends while exceptions are
-/// masked is counted late, a second one is lost: while a sector of flash is erased, that is, and never within an inference.
+/// The core's own counter. The board's `SysTick` exception must call [`systick_wrapped`]. A turn of
+/// 2^24 ticks that ends while exceptions are masked is counted late, a second one is lost: while a
+/// sector of flash is erased, that is, and never within an inference.
 pub struct SysTick {
     hertz: u32,
 }
@@ -70,12 +72,13 @@ impl Clock for SysTick {
 }
 
 fn read(register: *mut u32) -> u32 {
-    // SAFETY: only called with this file's addresses, which every Cortex-M core maps and whose reads have no side
-    // effect that anything else relies on.
+    // SAFETY: only called with this file's addresses, which every Cortex-M core maps and whose
+    // reads have no side effect that anything else relies on.
     unsafe { register.read_volatile() }
 }
 
 fn write(register: *mut u32, value: u32) {
-    // SAFETY: only called with this file's addresses, which every Cortex-M core maps; they control nothing but SysTick.
+    // SAFETY: only called with this file's addresses, which every Cortex-M core maps; they control
+    // nothing but SysTick.
     unsafe { register.write_volatile(value) }
 }

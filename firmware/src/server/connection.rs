@@ -11,7 +11,8 @@ use super::End;
 /// Bytes taken from the link at once.
 const CHUNK_BYTES: usize = 512;
 
-/// The server's memory. `FRAME` is the longest frame, encoded, in either direction; made to be a static.
+/// The server's memory. `FRAME` is the longest frame, encoded, in either direction; made to be a
+/// static.
 pub struct Buffers<const FRAME: usize> {
     chunk: [u8; CHUNK_BYTES],
     /// The part of `chunk` that has not been looked at yet.
@@ -67,7 +68,8 @@ impl<Link: Read + Write> Connection<Link> {
         Self { link, decoder: Decoder::new(), routines }
     }
 
-    /// Waits for the next frame whose checksum is right; of others it says that they came damaged, and the host asks again.
+    /// Waits for the next frame whose checksum is right; of others it says that they came damaged,
+    /// and the host asks again.
     pub(super) fn receive<const FRAME: usize>(
         &mut self,
         buffers: &mut Buffers<FRAME>,
@@ -110,8 +112,8 @@ impl<Link: Read + Write> Connection<Link> {
     }
 }
 
-// The next three are not generic, so that they are compiled with this crate and its optimization level, as they touch every byte; hence also
-// the portable routines are named here.
+// The next three are not generic, so that they are compiled with this crate and its optimization
+// level, as they touch every byte; hence also the portable routines are named here.
 
 /// See [`Decoder::feed_with`].
 #[inline(never)]
@@ -134,8 +136,9 @@ fn check(routines: Option<ByteRoutines>, received: &[u8]) -> Option<RequestFrame
 
 /// The response as a frame, or a refusal if it does not fit one.
 ///
-/// Not generic, so that it is compiled with this crate and its optimization level: at the boards' own the compiler does not
-/// see that postcard stays within its buffers, and a panic would be left in the image.
+/// Not generic, so that it is compiled with this crate and its optimization level: at the boards'
+/// own the compiler does not see that postcard stays within its buffers, and a panic would be left
+/// in the image.
 fn encode<'r>(
     routines: Option<ByteRoutines>,
     response: &Response<'_>,

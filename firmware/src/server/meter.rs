@@ -8,7 +8,8 @@ use tinyhero_common::wire::result::{LAYER_RECORD_BYTES, LayerRecord};
 
 use crate::clock::Clock;
 
-/// A clock that is restarted for every measurement, so that equal work counts the same whatever ran before it, and a sum of all.
+/// A clock that is restarted for every measurement, so that equal work counts the same whatever ran
+/// before it, and a sum of all.
 pub(super) struct Stopwatch<Time> {
     clock: Time,
     ticks: u64,
@@ -38,8 +39,8 @@ impl<Time: Clock> Stopwatch<Time> {
     }
 }
 
-/// Observes one run. With digests, every layer is a lap of its own; without, the whole run is one and counts exactly what a
-/// run without an observer takes.
+/// Observes one run. With digests, every layer is a separate lap; without, the whole run is one and
+/// counts exactly what a run without an observer takes.
 pub(super) struct Meter<'a, Time> {
     watch: &'a mut Stopwatch<Time>,
     digests: Option<Digest>,
@@ -91,7 +92,8 @@ impl<'a, Time: Clock> Meter<'a, Time> {
         self.input_count
     }
 
-    /// The digest over all layers, the same as [`tinyhero_common::network::LayerDigests`]; 0 without digests.
+    /// The digest over all layers, the same as [`tinyhero_common::network::LayerDigests`]; 0
+    /// without digests.
     pub(super) fn digest(&self) -> u32 {
         self.digests.map_or(0, Digest::finish)
     }

@@ -61,7 +61,8 @@ pub(super) enum Interruption {
 }
 
 impl<Link: Read + Write, Time: Clock, Pin: OutputPin> Session<Link, Time, Pin> {
-    /// Answers requests, that in the receive buffer first if there is one, until one cannot be answered here.
+    /// Answers requests, that in the receive buffer first if there is one, until one cannot be
+    /// answered here.
     pub(super) fn answer_all<K: Kernels, F: MappedFlash, const FRAME: usize>(
         &mut self,
         in_use: &mut Use<'_, '_, K, F>,
@@ -216,8 +217,9 @@ impl<Link: Read + Write, Time: Clock, Pin: OutputPin> Session<Link, Time, Pin> {
         Ok(Response::Layers { model: model.model().digest(), total, input_count, records })
     }
 
-    /// Runs the model's own check, with `room` for its input. The same as [`LoadedModel::self_test`], but with the observer
-    /// that the other requests use: a second one would cost another copy of the layer loop.
+    /// Runs the model's own check, with `room` for its input. The same as
+    /// [`LoadedModel::self_test`], but with the observer that the other requests use: a second one
+    /// would cost another copy of the layer loop.
     fn self_test<K: Kernels>(
         &mut self,
         model: &mut LoadedModel<'_, '_, K>,
@@ -233,8 +235,8 @@ impl<Link: Read + Write, Time: Clock, Pin: OutputPin> Session<Link, Time, Pin> {
         Ok(meter.digest() == expected.digest)
     }
 
-    /// Looks whether the model file at the start of `bytes` can be used: whether it loads, has this digest, and passes its
-    /// self-test if it is to be `tested`.
+    /// Looks whether the model file at the start of `bytes` can be used: whether it loads, has this
+    /// digest, and passes its self-test if it is to be `tested`.
     pub(super) fn examine<K: Kernels, const ARENA: usize, const FRAME: usize>(
         &mut self,
         engine: &mut Engine<K, ARENA>,

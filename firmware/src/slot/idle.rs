@@ -16,7 +16,8 @@ impl<'s, F: MappedFlash> IdleSlot<'s, F> {
         Self { flash, update }
     }
 
-    /// Begins an update, or goes on with it if it is under way; how many bytes of it there are already.
+    /// Begins an update, or goes on with it if it is under way; how many bytes of it there are
+    /// already.
     ///
     /// # Errors
     /// The slot cannot be written, has too little room, or its flash failed.
@@ -34,16 +35,16 @@ impl<'s, F: MappedFlash> IdleSlot<'s, F> {
             return Err(Refusal::SlotTooSmall);
         }
         *self.update = None;
-        // The record goes first, so that from here on the slot does not count. Other pages are erased when they are reached,
-        // which keeps every answer quick.
+        // The record goes first, so that from here on the slot does not count. Other pages are
+        // erased when they are reached, which keeps every answer quick.
         let last = (capacity as u32).saturating_sub(F::ERASE_SIZE as u32);
         self.flash.erase(last, capacity as u32).map_err(|_| Refusal::Write)?;
         *self.update = Some(Update { length, digest, written: 0 });
         Ok(0)
     }
 
-    /// Writes a part of the file and reads it back; how many bytes of the file there are then. A part that has been written
-    /// already is compared instead.
+    /// Writes a part of the file and reads it back; how many bytes of the file there are then. A
+    /// part that has been written already is compared instead.
     ///
     /// # Errors
     /// No such update is under way, the part is not the next one, or the flash did not take it.
@@ -68,7 +69,8 @@ impl<'s, F: MappedFlash> IdleSlot<'s, F> {
         Ok(end)
     }
 
-    /// Erases the pages whose first byte `start..end` holds, but for the last page, which was erased first of all.
+    /// Erases the pages whose first byte `start..end` holds, but for the last page, which was
+    /// erased first of all.
     fn erase_entered(&mut self, start: u32, end: u32) -> Option<()> {
         let page = F::ERASE_SIZE as u32;
         let last = (self.flash.capacity() as u32).checked_sub(page)?;
@@ -81,7 +83,8 @@ impl<'s, F: MappedFlash> IdleSlot<'s, F> {
     }
 }
 
-/// Writes `bytes`, what does not fill a unit of writing filled up with the erased value, and reads them back.
+/// Writes `bytes`, what does not fill a unit of writing filled up with the erased value, and reads
+/// them back.
 pub(super) fn write_verified<F: MappedFlash>(
     flash: &mut F,
     offset: u32,

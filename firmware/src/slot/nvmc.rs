@@ -1,7 +1,9 @@
-//! The flash controller of Nordic's nRF51 and nRF52, which share it: pages of 1 kB and 4 kB, words of 4 bytes.
+//! The flash controller of Nordic's nRF51 and nRF52, which share it: pages of 1 kB and 4 kB, words
+//! of 4 bytes.
 //!
-//! nRF51 Series Reference Manual 3.0, chapter 6, and nRF52840 Product Specification 1.1, section 4.3. The core stands still while
-//! the flash is busy: 21 ms a page on the nRF51, 85 ms on the nRF52840.
+//! nRF51 Series Reference Manual 3.0, chapter 6, and nRF52840 Product Specification 1.1, section
+//! 4.3. The core stands still while the flash is busy: 21 ms a page on the nRF51, 85 ms on the
+//! nRF52840.
 
 use embedded_storage::nor_flash::{
     ErrorType, NorFlash, NorFlashErrorKind, ReadNorFlash, check_erase, check_read, check_write,
@@ -44,7 +46,8 @@ impl<'a, const PAGE: usize> Nvmc<'a, PAGE> {
         write(CONFIGURATION, configuration);
         operate(self);
         write(CONFIGURATION, READ_ONLY);
-        // SAFETY: no instruction at all; it tells the compiler that the controller may have changed what the pointer reaches.
+        // SAFETY: no instruction at all; it tells the compiler that the controller may have changed
+        // what the pointer reaches.
         unsafe {
             core::arch::asm!("/* {0} */", in(reg) self.memory.as_mut_ptr(), options(nostack, preserves_flags));
         }
@@ -53,8 +56,9 @@ impl<'a, const PAGE: usize> Nvmc<'a, PAGE> {
 
 /// Writes a register of the controller or a word of flash, and waits until it is done.
 fn write(place: *mut u32, value: u32) {
-    // SAFETY: only called with this file's addresses, which both series have and no other code uses, and with words of the slice that
-    // the caller owns, which begins at a page. What an erasure does to the flash happens within that slice too.
+    // SAFETY: only called with this file's addresses, which both series have and no other code
+    // uses, and with words of the slice that the caller owns, which begins at a page. What an
+    // erasure does to the flash happens within that slice too.
     unsafe { place.write_volatile(value) };
     // SAFETY: the same; reading it has no effect.
     while unsafe { READY.read_volatile() } & 1 == 0 {}

@@ -6,7 +6,8 @@ use embedded_storage::nor_flash::{
 
 use super::MappedFlash;
 
-/// A region of RAM with the rules of NOR flash: erasing sets a page to ones, writing can only clear bits.
+/// A region of RAM with the rules of NOR flash: erasing sets a page to ones, writing can only clear
+/// bits.
 pub struct RamFlash<'a> {
     memory: &'a mut [u8],
 }

@@ -1,11 +1,15 @@
-//! The flash chip beside the RP2040 and the RP2350, by the functions in their boot ROM: sectors of 4 kB, pages of 256 bytes.
+//! The flash chip beside the RP2040 and the RP2350, by the functions in their boot ROM: sectors of
+//! 4 kB, pages of 256 bytes.
 //!
-//! RP2040 datasheet, 2.8.3.1.3, and RP2350 datasheet, 5.4.8. The chip is either in the address space or takes orders, never both, so while it
-//! does, nothing may be read from it: no instruction, no constant, no byte to be written. The order of things is over [`Rom`], so that it is
-//! tested on the host against a simulated chip; `rp2/calls.rs` has the calls themselves, made from RAM with interrupts masked. No other
-//! core and no DMA channel may read from flash meanwhile either.
+//! RP2040 datasheet, 2.8.3.1.3, and RP2350 datasheet, 5.4.8. The chip is either in the address
+//! space or takes orders, never both, so while it does, nothing may be read from it: no
+//! instruction, no constant, no byte to be written. The order of things is over [`Rom`], so that it
+//! is tested on the host against a simulated chip; `rp2/calls.rs` has the calls themselves, made
+//! from RAM with interrupts masked. No other core and no DMA channel may read from flash meanwhile
+//! either.
 //!
-//! The crate rp2040-flash does the same for the RP2040 alone, and its release 0.6 brings rp2040-hal 0.11 beside the board's 0.12.
+//! The crate rp2040-flash does the same for the RP2040 alone, and its release 0.6 brings rp2040-hal
+//! 0.11 beside the board's 0.12.
 
 #[cfg(target_os = "none")]
 mod calls;
@@ -49,14 +53,15 @@ pub trait Rom {
     /// What is in the flash. It may have changed in any call of [`Rom::run`].
     fn bytes(&self) -> &[u8];
 
-    /// Where this part lies in the flash chip, in bytes from its start; `None` if that is not known.
+    /// Where this part lies in the flash chip, in bytes from its start; `None` if that is not
+    /// known.
     fn offset(&self) -> Option<u32>;
 }
 
 /// A part of the flash beside an RP2040 or RP2350, which begins and ends with sectors.
 ///
-/// A sector takes some 45 ms to erase, 400 at most, and a page 0.4 to 3 ms (W25Q16JV, 9.6); the core stands still meanwhile, with interrupts
-/// masked.
+/// A sector takes some 45 ms to erase, 400 at most, and a page 0.4 to 3 ms (W25Q16JV, 9.6); the
+/// core stands still meanwhile, with interrupts masked.
 pub struct Rp2Flash<R> {
     rom: R,
 }

@@ -1,9 +1,12 @@
-//! The flash controllers of the STM32F4, STM32L4 and STM32H7 series: what they have in common, and what tells them apart.
+//! The flash controllers of the STM32F4, STM32L4 and STM32H7 series: what they have in common, and
+//! what tells them apart.
 //!
-//! STM32F405/407 Reference Manual RM0090 revision 19, chapter 3, STM32L4+ Series Reference Manual RM0432 revision 9, chapter 3, and
-//! STM32H742/743/753/750 Reference Manual RM0433 revision 8, chapter 4. All are unlocked by two keys, take one order at a time, say when
-//! they are busy and what went wrong, and are locked again here after every call. The sequences are over [`Access`], so that they are
-//! tested on the host against a simulated controller; the registers themselves are in `stm32/registers.rs`.
+//! STM32F405/407 Reference Manual RM0090 revision 19, chapter 3, STM32L4+ Series Reference Manual
+//! RM0432 revision 9, chapter 3, and STM32H742/743/753/750 Reference Manual RM0433 revision 8,
+//! chapter 4. All are unlocked by two keys, take one order at a time, say when they are busy and
+//! what went wrong, and are locked again here after every call. The sequences are over [`Access`],
+//! so that they are tested on the host against a simulated controller; the registers themselves are
+//! in `stm32/registers.rs`.
 
 #[cfg(target_os = "none")]
 mod core_cache;
@@ -32,7 +35,8 @@ use super::MappedFlash;
 /// Where the flash of all of them begins.
 const FLASH: u32 = 0x0800_0000;
 
-/// The two words that unlock the control register, in this order (RM0090 3.5.1, RM0432 3.3.5, RM0433 4.5.1).
+/// The two words that unlock the control register, in this order (RM0090 3.5.1, RM0432 3.3.5,
+/// RM0433 4.5.1).
 const KEYS: [u32; 2] = [0x4567_0123, 0xCDEF_89AB];
 
 /// A part of the chip's flash, and the controller's registers.
@@ -43,7 +47,8 @@ pub trait Access {
     /// Writes the register at `offset` bytes from the controller's first.
     fn set_register(&mut self, offset: u32, value: u32);
 
-    /// Writes an aligned word into the flash, `offset` bytes from the start of this part. Nothing happens beyond its end.
+    /// Writes an aligned word into the flash, `offset` bytes from the start of this part. Nothing
+    /// happens beyond its end.
     fn store(&mut self, offset: u32, word: u32);
 
     /// What is in the flash. It may have changed in any call of a function that takes `&mut self`.
@@ -52,8 +57,9 @@ pub trait Access {
     /// The address of the first byte.
     fn address(&self) -> u32;
 
-    /// Stops the cache of the flash's data: on the STM32L4 it may take in wrong ones while the flash is written (its errata sheet), on the
-    /// STM32H7 it would answer for the flash when that is read back.
+    /// Stops the cache of the flash's data: on the STM32L4 it may take in wrong ones while the
+    /// flash is written (its errata sheet), on the STM32H7 it would answer for the flash when that
+    /// is read back.
     fn stop_cache(&mut self);
 
     /// Starts the cache again, if it was on, without what it held.
@@ -89,7 +95,8 @@ pub trait Family {
     /// Bytes that are erased at once.
     const PAGE_BYTES: usize;
 
-    /// Where the chip says how much flash it has, in kB: the aligned word that has the number in it.
+    /// Where the chip says how much flash it has, in kB: the aligned word that has the number in
+    /// it.
     const SIZE_REGISTER: u32;
     /// Where in that word the 16 bits of the number begin.
     const SIZE_SHIFT: u32 = 0;
@@ -100,10 +107,12 @@ pub trait Family {
         FLASH.saturating_add(kilobytes.saturating_mul(1024))
     }
 
-    /// What selects the page at `address` in the control register, for erasing; `None` if no page of this size begins there.
+    /// What selects the page at `address` in the control register, for erasing; `None` if no page
+    /// of this size begins there.
     fn erase(address: u32) -> Option<u32>;
 
-    /// What is added to the registers' offsets for the flash at `address`, where each bank has its own.
+    /// What is added to the registers' offsets for the flash at `address`, where each bank has its
+    /// own.
     fn bank(_address: u32) -> u32 {
         0
     }
@@ -150,7 +159,8 @@ impl<A: Access, F: Family> Stm32Flash<A, F> {
     ) -> Result<(), NorFlashErrorKind> {
         // What a debug probe has begun may not be done.
         while self.register(F::STATUS_REGISTER) & F::BUSY != 0 {}
-        // An error that was left behind would be taken for one of ours; some of them stop the controller.
+        // An error that was left behind would be taken for one of ours; some of them stop the
+        // controller.
         self.set_register(F::CLEAR_REGISTER, F::ERRORS | F::DONE);
         if !F::is_as_expected(&mut self.access) {
             return Err(NorFlashErrorKind::Other);

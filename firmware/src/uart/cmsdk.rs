@@ -1,4 +1,5 @@
-//! The serial port of Arm's MPS2 and MPS3 boards (Cortex-M System Design Kit, technical reference manual, "APB UART").
+//! The serial port of Arm's MPS2 and MPS3 boards (Cortex-M System Design Kit, technical reference
+//! manual, "APB UART").
 
 use core::convert::Infallible;
 
@@ -20,7 +21,8 @@ pub struct CmsdkUart {
 }
 
 impl CmsdkUart {
-    /// Switches the port on whose registers begin at `address`, at `divider` clocks a bit, at least 16.
+    /// Switches the port on whose registers begin at `address`, at `divider` clocks a bit, at least
+    /// 16.
     ///
     /// # Safety
     /// There is such a port at the address, and nothing else uses it.
@@ -32,7 +34,8 @@ impl CmsdkUart {
     }
 
     fn read(&self, register: usize) -> u32 {
-        // SAFETY: `new` was told that the port is there; the constants above stay within its registers.
+        // SAFETY: `new` was told that the port is there; the constants above stay within its
+        // registers.
         unsafe { self.registers.add(register).read_volatile() }
     }
 

@@ -52,7 +52,8 @@ impl Nrf51Uart {
 }
 
 fn read(register: usize) -> u32 {
-    // SAFETY: only called with this file's addresses, which every nRF51 has, once `new` was told that this is one.
+    // SAFETY: only called with this file's addresses, which every nRF51 has, once `new` was told
+    // that this is one.
     unsafe { (register as *mut u32).read_volatile() }
 }
 

@@ -25,7 +25,8 @@ use crate::random::{self, Purpose};
 
 /// Most inputs in the request that the server is measured with.
 const SERVER_INPUTS: usize = 16;
-/// Instructions that this request may take beyond its first input, so that large networks are not run for minutes.
+/// Instructions that this request may take beyond its first input, so that large networks are not
+/// run for minutes.
 const SERVER_INSTRUCTIONS: u64 = 100_000_000;
 
 /// The cost of a model on one board.
@@ -45,7 +46,8 @@ pub struct Bench {
     pub flash: Flash,
     /// Bytes of RAM.
     pub ram: Ram,
-    /// What it costs to be asked over the link; unknown for real boards, whose clock goes on while they wait for it.
+    /// What it costs to be asked over the link; unknown for real boards, whose clock goes on while
+    /// they wait for it.
     pub server: Option<Server>,
 }
 
@@ -58,7 +60,8 @@ pub struct Server {
     pub count: u64,
     /// The same as a share of the engine's.
     pub overhead: f64,
-    /// Inferences a second over the link, as this machine emulates the board: no property of the board.
+    /// Inferences a second over the link, as this machine emulates the board: no property of the
+    /// board.
     pub inferences_per_second: f64,
 }
 
@@ -107,10 +110,12 @@ pub struct Ram {
     pub stack: u32,
 }
 
-/// Measures one inference of the model on an emulated board. Counts are exactly repeatable; the input is that of the self-test.
+/// Measures one inference of the model on an emulated board. Counts are exactly repeatable; the
+/// input is that of the self-test.
 ///
 /// # Errors
-/// The board refuses the model or is lost; or its self-test fails, in which case the counts would mean nothing.
+/// The board refuses the model or is lost; or its self-test fails, in which case the counts would
+/// mean nothing.
 pub fn bench(board: &Board, image: &Path, file: &[u8], model: &Model<'_>) -> Result<Bench> {
     let mut client = verify::start(board, image, file)?;
     measure(&mut client, board, Counts::Instructions, image, file, model)
@@ -215,9 +220,11 @@ pub fn total(board: &Board, image: &Path, file: &[u8], model: &Model<'_>) -> Res
     Ok(Emulator::instructions(board, run.count))
 }
 
-/// Counts what the board executes from the end of one answer to the end of the next, and takes off what the engine did.
+/// Counts what the board executes from the end of one answer to the end of the next, and takes off
+/// what the engine did.
 ///
-/// While the board waits for the link its clock stands still. What is lost between two laps of it is under 30 instructions an inference.
+/// While the board waits for the link its clock stands still. What is lost between two laps of it
+/// is under 30 instructions an inference.
 fn server<L: Link>(
     board: &Board,
     client: &mut Client<L>,
@@ -249,7 +256,7 @@ fn server<L: Link>(
 /// Bytes of flash that a firmware image takes: what of its loaded segments is in the file.
 ///
 /// # Errors
-/// The file cannot be read or is no ELF file.
+/// The file cannot be read or is not an ELF file.
 pub fn flash_bytes(image: &Path) -> Result<u64> {
     let bytes = artifact::read(image)?;
     let file = object::File::parse(bytes.as_slice())
@@ -273,7 +280,8 @@ fn text_and_constants(image: &Path) -> Result<(u64, u64)> {
 /// Random samples that stand in for training data.
 const RANDOM_SAMPLES: usize = 8;
 
-/// A network of the zoo with random weights, calibrated on random samples: what is measured where there is no trained one.
+/// A network of the zoo with random weights, calibrated on random samples, for measurements without
+/// a trained one.
 ///
 /// # Errors
 /// There is no such network.

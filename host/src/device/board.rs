@@ -1,8 +1,8 @@
 //! The boards that tinyhero knows: one folder each in `boards/`, described by its `Board.toml`.
 //!
-//! The files are read at run time from the workspace this program was built in (or, when that has moved, the one around the
-//! working directory), since building a board's firmware needs that workspace anyway. Every key is strict: an unknown one is
-//! refused.
+//! The files are read at run time from the workspace this program was built in (or, when that has
+//! moved, the one around the working directory), since building a board's firmware needs that
+//! workspace anyway. Every key is strict: an unknown one is refused.
 
 use std::path::{Path, PathBuf};
 
@@ -70,7 +70,8 @@ pub struct ChipIdentity {
     pub value: u32,
 }
 
-/// A word in which a chip says how much flash it has, so that a smaller sibling of the board's chip is told from it.
+/// A word in which a chip says how much flash it has, so that a smaller sibling of the board's chip
+/// is told from it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct FlashSize {
@@ -106,8 +107,8 @@ pub struct Emulation {
     /// Further arguments for QEMU.
     #[serde(default)]
     pub arguments: Vec<String>,
-    /// Whether QEMU models the controller of the flash that the models are in, or they are in RAM; without it the firmware's writes do
-    /// nothing, which it notices.
+    /// Whether QEMU models the controller of the flash that the models are in, or they are in RAM;
+    /// without it the firmware's writes do nothing, which it notices.
     #[serde(default = "modelled")]
     pub flash_controller: bool,
 }
@@ -134,7 +135,7 @@ pub struct Board {
     /// How to tell the chip from others.
     #[serde(default)]
     pub chip_identity: Option<ChipIdentity>,
-    /// How to tell how much flash the chip has; absent where the flash is a chip of its own.
+    /// How to tell how much flash the chip has; absent where the flash is a separate chip.
     #[serde(default)]
     pub flash_size: Option<FlashSize>,
     /// The memory map.
@@ -148,7 +149,8 @@ impl Board {
     /// Reads the board in the folder `folder`.
     ///
     /// # Errors
-    /// A file that cannot be read, is not TOML, has an unknown or missing key, or contradicts itself.
+    /// A file that cannot be read, is not TOML, has an unknown or missing key, or contradicts
+    /// itself.
     pub fn read(folder: &Path) -> Result<Board> {
         let path = folder.join("Board.toml");
         let text =
@@ -196,7 +198,8 @@ impl Board {
         Ok(())
     }
 
-    /// Longest model file that the board has room for, in bytes: one slot's where models can be sent, since there are two then.
+    /// Longest model file that the board has room for, in bytes: one slot's where models can be
+    /// sent, since there are two then.
     pub const fn model_room(&self) -> usize {
         let region = self.memory.model.bytes as usize;
         if self.memory.model_writable { slot::room(slot::slot_bytes(region)) } else { region }
@@ -211,9 +214,9 @@ impl Board {
 /// Says where the sources are, if they have been moved since the program was built.
 const SOURCES_VARIABLE: &str = "TINYHERO_SOURCES";
 
-/// The workspace that holds the boards' sources: the one that the program was built from, or the one that the variable
-/// `TINYHERO_SOURCES` names. No other, since what it holds is built, and building runs it: a folder that happens to be around the
-/// working directory may be anybody's.
+/// The workspace that holds the boards' sources: the one that the program was built from, or the
+/// one that the variable `TINYHERO_SOURCES` names. No other, since what it holds is built, and
+/// building runs it: a folder that happens to be around the working directory may be anybody's.
 ///
 /// # Errors
 /// No such folder: the sources were moved away.

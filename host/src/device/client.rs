@@ -15,11 +15,14 @@ use crate::error::{Error, Result};
 use exchange::{Exchange, LONGEST_FRAME, MESSAGE_OVERHEAD, Patience};
 pub use update::Keep;
 
-/// How many times longer than the slowest inference so far another one may take before the board is given up.
+/// How many times longer than the slowest inference so far another one may take before the board is
+/// given up.
 const PACE_MARGIN: u32 = 100;
-/// Part of the limit that an answer may take even if the board has been quick so far: the machine that emulates it may be busy.
+/// Part of the limit that an answer may take even if the board has been quick so far: the machine
+/// that emulates it may be busy.
 const LEAST_SHARE: u32 = 4;
-/// Part of the limit that the inferences of one request are to take together, so that a slow board is asked for few at a time.
+/// Part of the limit that the inferences of one request are to take together, so that a slow board
+/// is asked for few at a time.
 const REQUEST_SHARE: u32 = 10;
 /// Longest frame for the greeting, before the board has said what it takes.
 const GREETING_BYTES: u32 = 256;
@@ -52,7 +55,8 @@ pub struct BoardInformation {
 pub struct InferenceResult {
     /// Index of the winning class.
     pub label: u16,
-    /// Digest over the outputs of all layers, if asked for; see [`tinyhero_common::network::LayerDigests`].
+    /// Digest over the outputs of all layers, if asked for; see
+    /// [`tinyhero_common::network::LayerDigests`].
     pub digest: u32,
     /// The output of the last layer.
     pub output: Vec<i8>,
@@ -108,9 +112,10 @@ const fn payload_bytes(frame_bytes: usize) -> usize {
 }
 
 impl<L: Link> Client<L> {
-    /// Greets the board at the other end of `link`. Each answer may take `limit`, repetitions included, whatever the board sends
-    /// meanwhile. Once an inference has shown how quick the board is, further ones may take a quarter of it and a hundred times
-    /// longer than the slowest so far, and `limit` at most.
+    /// Greets the board at the other end of `link`. Each answer may take `limit`, repetitions
+    /// included, whatever the board sends meanwhile. Once an inference has shown how quick the
+    /// board is, further ones may take a quarter of it and a hundred times longer than the slowest
+    /// so far, and `limit` at most.
     ///
     /// # Errors
     /// No answer, or a firmware that speaks another version of the messages.
@@ -182,8 +187,9 @@ impl<L: Link> Client<L> {
         inputs.min(outputs).clamp(1, usize::from(u16::MAX))
     }
 
-    /// Runs any number of raw inputs of `input_bytes` each, which give `output_bytes` each, in as few requests as the board's
-    /// frames allow; with the digest over all layers of each. `progress` is given the number of inputs done so far.
+    /// Runs any number of raw inputs of `input_bytes` each, which give `output_bytes` each, in as
+    /// few requests as the board's frames allow; with the digest over all layers of each.
+    /// `progress` is given the number of inputs done so far.
     ///
     /// # Errors
     /// The board refuses or is lost, or no longer runs the model that it had when last greeted.
@@ -313,7 +319,8 @@ impl<L: Link> Client<L> {
         answer.map_err(|refusal| self.refused(refusal))
     }
 
-    /// Makes the board start again as after power-on. An emulated board opens its link anew then; greet it again.
+    /// Makes the board start again as after power-on. An emulated board opens its link anew then;
+    /// greet it again.
     ///
     /// # Errors
     /// The board is lost.
@@ -335,7 +342,7 @@ impl<L: Link> Client<L> {
         &mut self.exchange.link
     }
 
-    /// For an answer that takes nobody knows how long.
+    /// For an answer whose time cannot be told beforehand.
     const fn unknown(&self) -> Patience {
         Patience { limit: self.limit, silence: self.limit }
     }
@@ -348,14 +355,15 @@ impl<L: Link> Client<L> {
         Patience { limit, silence: computing.min(limit) }
     }
 
-    /// How many inferences a request may ask for, such that it is soon known whether a slow board still works on them.
+    /// How many inferences a request may ask for, such that it is soon known whether a slow board
+    /// still works on them.
     fn affordable(&self, pace: Pace) -> usize {
         let most = (self.limit / REQUEST_SHARE).as_nanos() / pace.latest.as_nanos().max(1);
         usize::try_from(most).unwrap_or(usize::MAX).max(1)
     }
 
-    /// Sends a request until it is answered, as long as `patience` allows. `take` turns the answer into a value; `None` for an
-    /// answer to something else. What the board refuses is a value too.
+    /// Sends a request until it is answered, as long as `patience` allows. `take` turns the answer
+    /// into a value; `None` for an answer to something else. What the board refuses is a value too.
     fn ask<T>(
         &mut self,
         request: &Request<'_>,
@@ -380,7 +388,7 @@ impl<L: Link> Client<L> {
             _ => Err(Error::check_failed(
                 self.exchange.link.place(),
                 format!("the board now runs another model, {model:08x}"),
-                "see whether it has restarted or somebody else has updated it, then try again",
+                "see whether it has restarted or another program has updated it, then try again",
             )),
         }
     }
@@ -402,7 +410,7 @@ impl<L: Link> Client<L> {
             }
             Refusal::Unknown => "build host and firmware from the same sources",
             Refusal::SlotTooSmall => "use fewer bits, a smaller network or another board",
-            Refusal::NoUpdate => "see whether somebody else updates the board, then try again",
+            Refusal::NoUpdate => "see whether another program updates the board, then try again",
             Refusal::SelfTest => "see what differs with `tinyhero verify`",
         };
         Error::bad_input(self.exchange.link.place(), refusal, advice)

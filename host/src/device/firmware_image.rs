@@ -1,4 +1,5 @@
-//! Builds the boards' images: one firmware a board, whatever model it will run, and the conformance suite.
+//! Builds the boards' images: one firmware a board, whatever model it will run, and the conformance
+//! suite.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -66,11 +67,13 @@ pub fn path(board: &Board) -> Result<PathBuf> {
     Ok(output_path(&target_folder(&board::workspace_root()?), board, Image::Firmware))
 }
 
-/// Builds the firmware of `boards` where it is not up to date; returns the images in the same order.
+/// Builds the firmware of `boards` where it is not up to date; returns the images in the same
+/// order.
 ///
-/// A board's image depends on its own sources alone: only boards with the same dependencies and features are built in one call, since cargo
-/// gives the features of one to all that it builds together. Cargo decides what is up to date, and its lock lets any number of processes
-/// call this at once.
+/// A board's image depends on its own sources alone: only boards with the same dependencies and
+/// features are built in one call, since cargo gives the features of one to all that it builds
+/// together. Cargo decides what is up to date, and its lock lets any number of processes call this
+/// at once.
 ///
 /// # Errors
 /// The compiler refuses; the error holds its first complaint.
@@ -82,7 +85,8 @@ pub fn build(
     build_images(boards, Image::Firmware, setup, report)
 }
 
-/// Builds the firmware of `boards` that speaks over the serial port; not every board has one. See [`build`].
+/// Builds the firmware of `boards` that speaks over the serial port; not every board has one. See
+/// [`build`].
 ///
 /// # Errors
 /// See [`build`].
@@ -94,8 +98,8 @@ pub fn build_uart(
     build_images(boards, Image::Uart, setup, report)
 }
 
-/// Builds the conformance suite of `boards`: images that end the emulator by themselves, with status 0 if the suite passes. See
-/// [`build`].
+/// Builds the conformance suite of `boards`: images that end the emulator by themselves, with
+/// status 0 if the suite passes. See [`build`].
 ///
 /// # Errors
 /// See [`build`].
@@ -110,7 +114,7 @@ pub fn build_conformance(
 /// The address of the symbol `name` in an ELF file; `None` if it has none of that name.
 ///
 /// # Errors
-/// The file cannot be read or is no ELF file.
+/// The file cannot be read or is not an ELF file.
 pub fn symbol(image: &Path, name: &str) -> Result<Option<u32>> {
     let bytes = std::fs::read(image).map_err(|reason| Error::reading(image, &reason))?;
     let file = object::File::parse(bytes.as_slice())

@@ -1,4 +1,5 @@
-//! A board made ready through a debug probe: firmware and model written, read back, started, and its self-test run.
+//! A board made ready through a debug probe: firmware and model written, read back, started, and
+//! its self-test run.
 
 use std::path::Path;
 
@@ -45,12 +46,12 @@ pub struct Flashed {
     pub self_test: Option<bool>,
 }
 
-/// Writes what `request` asks for to the board behind `probe`, resets it, greets it and runs the model's self-test. The running board is
-/// handed on.
+/// Writes what `request` asks for to the board behind `probe`, resets it, greets it and runs the
+/// model's self-test. The running board is handed on.
 ///
 /// # Errors
-/// It is another chip, something does not fit, cannot be written or is read back differently, the firmware does not answer,
-/// or the self-test fails.
+/// It is another chip, something does not fit, cannot be written or is read back differently, the
+/// firmware does not answer, or the self-test fails.
 pub fn flash(
     probe: Probe,
     board: &Board,
@@ -122,10 +123,12 @@ pub fn flash(
     Ok((flashed, client))
 }
 
-/// Starts the firmware of the board behind `probe` with the model `file`, which is sent to it if it takes models and has another one.
+/// Starts the firmware of the board behind `probe` with the model `file`, which is sent to it if it
+/// takes models and has another one.
 ///
 /// # Errors
-/// The firmware `image` is not on the board or does not answer, or the board has another model and takes none.
+/// The firmware `image` is not on the board or does not answer, or the board has another model and
+/// takes none.
 pub fn connect(
     probe: Probe,
     board: &Board,
@@ -177,7 +180,8 @@ fn check_model(board: &Board, file: &[u8], slot: Option<Slot>) -> Result<()> {
     Ok(())
 }
 
-/// The model file at the place where the board looks for it, and the record that makes it the newest.
+/// The model file at the place where the board looks for it, and the record that makes it the
+/// newest.
 fn model_parts(
     attached: &mut Attached,
     board: &Board,
@@ -215,8 +219,9 @@ fn model_parts(
     Ok(vec![part(region), Part { name: "model's record", address, bytes, seals: true }])
 }
 
-/// The slot whose model the board uses at its next start, as far as that can be told without running it: the newest whose file is whole;
-/// without one, slot a if a whole file lies there and no record.
+/// The slot whose model the board uses at its next start, as far as that can be told without
+/// running it: the newest whose file is whole; without one, slot a if a whole file lies there and
+/// no record.
 fn slot_in_use(
     attached: &mut Attached,
     board: &Board,
@@ -243,7 +248,8 @@ fn slot_in_use(
     let region = slot_region(board, Slot::A);
     let mut header = [0; HEADER_BYTES];
     let unreadable = attached.read_flash(region.address, &mut header)?;
-    // Where the file ends is all that the header is asked for; the rest is looked at when all of it is there.
+    // Where the file ends is all that the header is asked for; the rest is looked at when all of it
+    // is there.
     let mut bytes = vec![0; slot::room(region.bytes as usize)];
     let (front, _) = bytes.split_at_mut(HEADER_BYTES);
     front.copy_from_slice(&header);

@@ -4,11 +4,11 @@ use std::time::{Duration, Instant};
 
 use crate::error::Result;
 
-/// Most bytes that are kept of what a board sends while nobody reads: more than any two answers.
+/// Most bytes that are kept of what a board sends while nothing reads: more than any two answers.
 const MOST_PENDING: usize = 1 << 21;
 
-/// Bytes to and from one board, in order; they may be lost or damaged. Everything above (framing, messages, retries) is the same
-/// for an emulated and a real board.
+/// Bytes to and from one board, in order; they may be lost or damaged. Everything above (framing,
+/// messages, retries) is the same for an emulated and a real board.
 pub trait Link {
     /// Sends all of `bytes`.
     ///
@@ -16,7 +16,8 @@ pub trait Link {
     /// The board is gone, or has not taken them by `deadline`.
     fn send(&mut self, bytes: &[u8], deadline: Instant) -> Result<()>;
 
-    /// Appends what has arrived to `received`, waiting for at least one byte; false if nothing has arrived by `deadline`.
+    /// Appends what has arrived to `received`, waiting for at least one byte; false if nothing has
+    /// arrived by `deadline`.
     ///
     /// # Errors
     /// The board is gone.
@@ -30,8 +31,8 @@ pub trait Link {
         Instant::now()
     }
 
-    /// After how much silence to ask whether the board has lost a request; `None` for a link that cannot lose a byte, where silence
-    /// means that the board computes.
+    /// After how much silence to ask whether the board has lost a request; `None` for a link that
+    /// cannot lose a byte, where silence means that the board computes.
     fn patience(&self) -> Option<Duration> {
         Some(Duration::from_secs(1))
     }
@@ -47,8 +48,8 @@ pub trait Link {
 pub(super) struct Pending(Vec<u8>);
 
 impl Pending {
-    /// Lets `take` append what has arrived. Beyond a bound it is thrown away: no answers are that long, so the board babbles, and a
-    /// cut answer is noticed by its checksum.
+    /// Lets `take` append what has arrived. Beyond a bound it is thrown away: no answers are that
+    /// long, so the board babbles, and a cut answer is noticed by its checksum.
     pub(super) fn fill<T>(&mut self, take: impl FnOnce(&mut Vec<u8>) -> T) -> T {
         if self.0.len() >= MOST_PENDING {
             self.0.clear();

@@ -1,7 +1,8 @@
-//! A real board behind a debug probe, by the probe-rs library: found, attached to, checked to be the right chip, written, started.
+//! A real board behind a debug probe, by the probe-rs library: found, attached to, checked to be
+//! the right chip, written, started.
 //!
-//! Everything works on a [`probe_rs::probe::Probe`], wherever it comes from: [`open`] takes one from USB, the tests put one in front
-//! of an emulator.
+//! Everything works on a [`probe_rs::probe::Probe`], wherever it comes from: [`open`] takes one
+//! from USB, the tests put one in front of an emulator.
 
 mod chip_flash;
 mod failure;
@@ -42,7 +43,8 @@ const POLL: Duration = Duration::from_millis(2);
 /// The selector that stands for the only probe there is.
 const ANY: &str = "any";
 
-/// Opens the debug probe that `selector` names: `VID:PID` or `VID:PID:SERIAL`; without one, or with `any`, the only one there is.
+/// Opens the debug probe that `selector` names: `VID:PID` or `VID:PID:SERIAL`; without one, or with
+/// `any`, the only one there is.
 ///
 /// # Errors
 /// None is connected, several are and none was chosen, or it cannot be opened.
@@ -107,7 +109,8 @@ impl Attached {
                 "choose one with a probe-rs chip from `tinyhero boards`",
             ));
         };
-        // A probe's word on how fast it is comes first; what the chip's flash takes in is slower anyway.
+        // A probe's word on how fast it is comes first; what the chip's flash takes in is slower
+        // anyway.
         let session = probe.attach(chip.as_str(), Permissions::default()).map_err(|reason| {
             failure::explain(&board.name, "cannot attach to the chip", &reason)
         })?;
@@ -116,7 +119,8 @@ impl Attached {
         Ok(attached)
     }
 
-    /// The core by its own identification, then the chip by the word that its board file names and by the size of its flash.
+    /// The core by its own identification, then the chip by the word that its board file names and
+    /// by the size of its flash.
     fn check_chip(&mut self) -> Result<()> {
         let cpuid = self.read_word(CPUID)?;
         let part = cpuid >> 4 & 0xFFF;
@@ -155,7 +159,7 @@ impl Attached {
         let chip = self.board.probe_rs_chip.as_deref().unwrap_or_default();
         Error::bad_input(
             &self.board.name,
-            format!("the chip at the probe is no {chip}: {problem}"),
+            format!("the chip at the probe is not {chip}: {problem}"),
             "name the board that is connected with --on, or choose another probe with --probe",
         )
     }
@@ -165,7 +169,8 @@ impl Attached {
         word.map_err(|reason| failure::explain(&self.board.name, "cannot read the chip", &reason))
     }
 
-    /// Resets the board and lets it run its firmware `image`, until the link is there. `log` is given each line of the board's log.
+    /// Resets the board and lets it run its firmware `image`, until the link is there. `log` is
+    /// given each line of the board's log.
     ///
     /// # Errors
     /// The firmware in flash is not this one or does not start.

@@ -37,10 +37,12 @@ impl Finished {
     }
 }
 
-/// Runs `command` to its end, with nothing on its standard input. What it prints beyond a bound is thrown away.
+/// Runs `command` to its end, with nothing on its standard input. What it prints beyond a bound is
+/// thrown away.
 ///
 /// # Errors
-/// It cannot be started, or does not end within `limit` and is killed. A status other than 0 is no error here.
+/// It cannot be started, or does not end within `limit` and is killed. A status other than 0 is not
+/// an error here.
 pub fn run(command: &mut Command, limit: Duration) -> Result<Finished> {
     let name = command.get_program().to_string_lossy().into_owned();
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
@@ -50,7 +52,8 @@ pub fn run(command: &mut Command, limit: Duration) -> Result<Finished> {
     let standard_output = drain(child.stdout.take());
     let standard_error = drain(child.stderr.take());
     let Some(status) = wait(&mut child, limit)? else {
-        // What it has started ends with it. The readers are left to themselves all the same: one may have left the group.
+        // What it has started ends with it. The readers are left to themselves all the same: one
+        // may have left the group.
         leftovers::end(&mut child);
         return Err(Error::check_failed(
             &name,
@@ -118,7 +121,7 @@ mod tests {
         let number = std::fs::read_to_string(&started).unwrap();
         let is_alive = || {
             let asked = Command::new("kill").args(["-0", number.trim()]).output().unwrap();
-            // One that nobody has waited for yet is no more than a number.
+            // A process that has ended and was not waited for is only a number.
             let status = format!("/proc/{}/stat", number.trim());
             let state = std::fs::read_to_string(status).unwrap_or_default();
             asked.status.success() && !state.contains(") Z")

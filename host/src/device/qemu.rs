@@ -1,8 +1,9 @@
-//! An emulated board: QEMU in a folder of its own, reached over two named pipes.
+//! An emulated board: QEMU in a separate folder, reached over two named pipes.
 //!
-//! The firmware opens both pipes by semihosting, or they are the ends of its serial port. Each emulator lives in its own temporary
-//! folder, so any number run side by side. It is killed when its [`Emulator`] is dropped, by whatever signal ends this program, and by
-//! a `Guard` if that is killed itself; its folder goes with it.
+//! The firmware opens both pipes by semihosting, or they are the ends of its serial port. Each
+//! emulator lives in its own temporary folder, so any number run side by side. It is killed when
+//! its [`Emulator`] is dropped, by whatever signal ends this program, and by a `Guard` if that is
+//! killed itself; its folder goes with it.
 
 use std::fs::{File, OpenOptions};
 use std::io::{ErrorKind, Read, Write};
@@ -116,16 +117,18 @@ impl Emulator {
     /// Starts `board` with the firmware `image` and waits until the firmware has opened the link.
     ///
     /// # Errors
-    /// QEMU is missing or ends at once (the error holds what it printed), the model exceeds the board's region, or the firmware
-    /// does not open the link in time.
+    /// QEMU is missing or ends at once (the error holds what it printed), the model exceeds the
+    /// board's region, or the firmware does not open the link in time.
     pub fn start(board: &Board, image: &Path, start: &Start<'_>) -> Result<Emulator> {
         Self::start_with(Wire::Semihosting, board, image, start)
     }
 
-    /// The same with an image that speaks over the board's serial port. QEMU passes it 8 to 22 kB a second.
+    /// The same with an image that speaks over the board's serial port. QEMU passes it 8 to 22 kB a
+    /// second.
     ///
     /// # Errors
-    /// See [`Emulator::start`]; whether the firmware has opened the port is seen by its first answer only.
+    /// See [`Emulator::start`]; whether the firmware has opened the port is seen by its first
+    /// answer only.
     pub fn start_on_serial_port(
         board: &Board,
         image: &Path,
@@ -163,7 +166,8 @@ impl Emulator {
         })
     }
 
-    /// Instructions that `ticks` of `board`'s clock are, when started with [`Start::count_instructions`].
+    /// Instructions that `ticks` of `board`'s clock are, when started with
+    /// [`Start::count_instructions`].
     pub fn instructions(board: &Board, ticks: u64) -> u64 {
         (ticks as f64 * board.nanoseconds_per_tick() / f64::from(1_u32 << COUNT_SHIFT)).round()
             as u64
@@ -180,8 +184,8 @@ impl Emulator {
         }
     }
 
-    /// Takes what has arrived without waiting; false if nothing has. The pipe's end counts as nothing: whether the emulator
-    /// still runs is asked of the process.
+    /// Takes what has arrived without waiting; false if nothing has. The pipe's end counts as
+    /// nothing: whether the emulator still runs is asked of the process.
     fn take(&mut self, received: &mut Vec<u8>) -> Result<bool> {
         let before = received.len();
         received.resize(before + CHUNK, 0);
@@ -261,7 +265,8 @@ impl Link for Emulator {
                 return Ok(false);
             }
             if at_end {
-                // A pipe at its end is always ready: give the dying emulator a moment to be seen as such.
+                // A pipe at its end is always ready: give the dying emulator a moment to be seen as
+                // such.
                 std::thread::sleep(Duration::from_millis(1));
             }
             let left = deadline.saturating_duration_since(Instant::now());
@@ -388,8 +393,8 @@ fn command(board: &Board, image: &Path) -> Result<Command> {
 
 /// Options by which the emulator can start no other program, where it has them (on Linux).
 ///
-/// Semihosting would start any that the firmware asks for, and the firmware runs models from strangers. None is known to reach that;
-/// this way none could.
+/// Semihosting would start any that the firmware asks for, and the firmware runs models from
+/// strangers. None is known to reach that; this way none could.
 fn sandbox() -> &'static [&'static str] {
     const OPTIONS: [&str; 2] =
         ["-sandbox", "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny"];

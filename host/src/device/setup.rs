@@ -1,10 +1,12 @@
 //! What the machine needs beside Rust: QEMU, and a compiler for the boards' four targets.
 //!
-//! [`ensure`] is called by every command that starts a board. It is fast when nothing is missing. When something is, it
-//! installs it and says what it did, or says what the user must type where it may not install.
+//! [`ensure`] is called by every command that starts a board. It is fast when nothing is missing.
+//! When something is, it installs it and says what it did, or says what the user must type where it
+//! may not install.
 //!
-//! The compiler comes from `rustup target add`. Where rustup cannot (no rustup, or no way to its server), Debian's
-//! `rustc-web` with its library sources does: cargo then builds `core` from them, for the boards' commands only.
+//! The compiler comes from `rustup target add`. Where rustup cannot (no rustup, or no way to its
+//! server), Debian's `rustc-web` with its library sources does: cargo then builds `core` from them,
+//! for the boards' commands only.
 
 mod compiler;
 mod emulator;
@@ -64,7 +66,8 @@ pub fn check() -> Result<Vec<Item>> {
     Ok(items)
 }
 
-/// Makes sure that everything is there, installing what is missing. `report` is given a line for each thing done.
+/// Makes sure that everything is there, installing what is missing. `report` is given a line for
+/// each thing done.
 ///
 /// Any number of processes may call this at once: one installs, the others wait for it.
 ///
@@ -100,7 +103,8 @@ fn targets() -> Result<Vec<String>> {
     Ok(targets)
 }
 
-/// Waits until no other process installs. The lock ends when the file is closed, however this program ends.
+/// Waits until no other process installs. The lock ends when the file is closed, however this
+/// program ends.
 fn lock(root: &Path, report: &mut dyn FnMut(&str)) -> Result<File> {
     let folder = root.join("target");
     std::fs::create_dir_all(&folder).map_err(|reason| Error::writing(&folder, &reason))?;

@@ -1,13 +1,13 @@
-//! What to write into a board's model region from outside, with a programmer, so that the firmware finds a model as if it had been sent
-//! over the link.
+//! What to write into a board's model region from outside, with a programmer, so that the firmware
+//! finds a model as if it had been sent over the link.
 
 use tinyhero_common::model::Model;
 use tinyhero_common::slot::{RECORD_BYTES, Record, Slot, newest, room, slot_bytes};
 
 use crate::error::{Error, Result};
 
-/// A model and its record, and where they belong. Erase what they need of the slot, write the file, read it back, and write the record
-/// last: the slot counts from then on.
+/// A model and its record, and where they belong. Erase what they need of the slot, write the file,
+/// read it back, and write the record last: the slot counts from then on.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SlotImage<'a> {
     /// The slot.
@@ -49,11 +49,11 @@ pub const fn record_for(
     Record::after(other, length, digest)
 }
 
-/// What to write so that the firmware uses `file` from its next start on: into `slot`, or into the one whose model is not the newest.
-/// `records` are those of both slots.
+/// What to write so that the firmware uses `file` from its next start on: into `slot`, or into the
+/// one whose model is not the newest. `records` are those of both slots.
 ///
 /// # Errors
-/// The file is no model, or does not fit a slot of a region of `region_bytes`.
+/// The file is not a model, or does not fit a slot of a region of `region_bytes`.
 pub fn image<'a>(
     file: &'a [u8],
     records: [Option<Record>; 2],
@@ -105,7 +105,8 @@ mod tests {
                 [record(sequence), record(sequence.wrapping_sub(1))],
                 [record(sequence), record(sequence.wrapping_add(1 << 31))],
             ] {
-                // Whichever slot is written, by choice or by --slot, its model is the newest afterwards.
+                // Whichever slot is written, by choice or by --slot, its model is the newest
+                // afterwards.
                 let used = newest(records).unwrap();
                 for slot in [used.other(), used] {
                     let place = usize::from(slot == Slot::B);

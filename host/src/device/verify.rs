@@ -1,4 +1,5 @@
-//! The proof: the same raw inputs on a board and on the host, every output and every layer compared.
+//! The proof: the same raw inputs on a board and on the host, every output and every layer
+//! compared.
 
 use std::path::Path;
 use std::time::Duration;
@@ -90,9 +91,11 @@ impl BoardReport {
     }
 }
 
-/// Runs `test` on an emulated board that holds `board_file`, and compares with what the host made of `model`.
+/// Runs `test` on an emulated board that holds `board_file`, and compares with what the host made
+/// of `model`.
 ///
-/// The two are the same model but for the negative control. `progress` is given the number of inputs done so far.
+/// The two are the same model but for the negative control. `progress` is given the number of
+/// inputs done so far.
 ///
 /// # Errors
 /// The board refuses the model, or is lost.
@@ -109,7 +112,8 @@ pub fn verify_board(
     compare(&mut client, board, Counts::Instructions, model, test, host, progress)
 }
 
-/// Runs `test` on a board that holds `model`, however it is reached, and compares. See [`verify_board`].
+/// Runs `test` on a board that holds `model`, however it is reached, and compares. See
+/// [`verify_board`].
 ///
 /// # Errors
 /// The board is lost.
@@ -198,8 +202,8 @@ pub fn start(board: &Board, image: &Path, file: &[u8]) -> Result<Client<Emulator
     }
 }
 
-/// The same model with one bit of one weight flipped and the checksum repaired, such that at least one of the inputs gives
-/// another result: what the negative control puts on the board.
+/// The same model with one bit of one weight flipped and the checksum repaired, such that at least
+/// one of the inputs gives another result: what the negative control puts on the board.
 ///
 /// # Errors
 /// No bit that was tried changes anything on these inputs.

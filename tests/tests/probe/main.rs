@@ -241,7 +241,7 @@ fn a_chip_with_less_flash_is_refused_with_both_sizes() {
     assert_eq!(error.exit_code(), 2);
     let error = line(error);
     assert!(
-        error.starts_with("stm32f405: the chip at the probe is no STM32F405RG")
+        error.starts_with("stm32f405: the chip at the probe is not STM32F405RG")
             && error.contains("it has 524,288 bytes of flash where 1,048,576 are expected"),
         "{error}"
     );

@@ -1,4 +1,5 @@
-// The application of the examples beside this folder, which say what `KernelSet` is and how a model is loaded.
+// The application of the examples beside this folder, which say what `KernelSet` is and how a model
+// is loaded.
 
 use core::sync::atomic::{AtomicU8, AtomicUsize, Ordering};
 

@@ -1,12 +1,14 @@
 //! Calls into the boot ROM while the flash is not in the address space.
 //!
-//! What is to be called is listed beforehand, in RAM. The one routine that goes through the list is in RAM too and reads nothing else: a test
-//! looks for it and for every call in it in the linked image.
+//! What is to be called is listed beforehand, in RAM. The one routine that goes through the list is
+//! in RAM too and reads nothing else: a test looks for it and for every call in it in the linked
+//! image.
 
 use super::{PAGE_BYTES, Rom, SECTOR_BYTES, Step};
 
-// The section is that of initialized data, which the start-up code copies into RAM. Arguments: the first call, and the end of the last. The
-// functions keep r4 to r7, as the procedure call standard has it.
+// The section is that of initialized data, which the start-up code copies into RAM. Arguments: the
+// first call, and the end of the last. The functions keep r4 to r7, as the procedure call standard
+// has it.
 core::arch::global_asm!(
     ".pushsection .data.tinyhero_call_in_order, \"aw\", %progbits",
     ".balign 4",
@@ -36,7 +38,8 @@ unsafe extern "C" {
     fn tinyhero_call_in_order(first: *const Call, end: *const Call);
 }
 
-/// Blocks that the boot ROM erases at once where it can, which is never within a sector, and how the chip is told to.
+/// Blocks that the boot ROM erases at once where it can, which is never within a sector, and how
+/// the chip is told to.
 const BLOCK_BYTES: u32 = 64 * 1024;
 const ERASE_BLOCK: u32 = 0xD8;
 
@@ -62,8 +65,9 @@ pub struct Functions {
     pub empty_cache: unsafe extern "C" fn(),
 }
 
-/// Code that sets the flash interface up and returns: the RP2040's second bootstrap stage, or what the RP2350's boot ROM leaves in its boot
-/// RAM. It begins at the first word and runs wherever it lies.
+/// Code that sets the flash interface up and returns: the RP2040's second bootstrap stage, or what
+/// the RP2350's boot ROM leaves in its boot RAM. It begins at the first word and runs wherever it
+/// lies.
 pub type XipSetUp = [u32; 64];
 
 /// A part of the flash, and the boot ROM of the chip.
@@ -75,10 +79,12 @@ pub struct BootRom<'a> {
 }
 
 impl<'a> BootRom<'a> {
-    /// The flash at the addresses of `memory`, which is `offset` bytes from the start of the flash chip.
+    /// The flash at the addresses of `memory`, which is `offset` bytes from the start of the flash
+    /// chip.
     ///
     /// # Safety
-    /// `functions` are those of the boot ROM, `set_up` lies in RAM, and nothing but the calling core reads from flash.
+    /// `functions` are those of the boot ROM, `set_up` lies in RAM, and nothing but the calling
+    /// core reads from flash.
     pub const unsafe fn new(
         memory: &'a mut [u8],
         offset: Option<u32>,
@@ -112,9 +118,10 @@ impl Rom for BootRom<'_> {
     fn run(&mut self, steps: &[Step<'_>; 5]) {
         let calls = steps.map(|step| self.call(step));
         let places = calls.as_ptr_range();
-        // SAFETY: the functions are the boot ROM's, with the arguments that it asks for, and the code in RAM that `new` was given; the last of
-        // them puts the flash back where it was. What an order does to the flash happens within the part that this value owns, since the
-        // driver checks the place.
+        // SAFETY: the functions are the boot ROM's, with the arguments that it asks for, and the
+        // code in RAM that `new` was given; the last of them puts the flash back where it was. What
+        // an order does to the flash happens within the part that this value owns, since the driver
+        // checks the place.
         unsafe {
             tinyhero_call_in_order(places.start, places.end);
             // That it takes the pointer makes the compiler read anew what it reaches.

@@ -5,7 +5,8 @@ use super::h7::H7;
 use super::registers::{DataCache, Registers};
 use super::{Access, Family};
 
-/// Configuration and control of the core: the data cache's switch among others (ARMv7-M Architecture Reference Manual, B3.2.8).
+/// Configuration and control of the core: the data cache's switch among others (ARMv7-M
+/// Architecture Reference Manual, B3.2.8).
 const CONTROL: *mut u32 = 0xE000_ED14 as *mut u32;
 const DATA_CACHE: u32 = 1 << 16;
 /// Code of the highest priorities goes on after faults of its loads.
@@ -17,7 +18,8 @@ const BUS_FAULTS: u32 = 0xFF << 8;
 const CLEAN_AND_INVALIDATE: *mut u32 = 0xE000_EF74 as *mut u32;
 const LINE_BYTES: u32 = 32;
 
-/// The core's data cache with `WAYS` ways, a power of two from 2 on, of `SETS` lines of 32 bytes: 4 and 128 on the STM32H743 (PM0253, 4.8).
+/// The core's data cache with `WAYS` ways, a power of two from 2 on, of `SETS` lines of 32 bytes: 4
+/// and 128 on the STM32H743 (PM0253, 4.8).
 pub struct CoreCache<const WAYS: u32, const SETS: u32> {
     /// Its switch as it was found.
     switch: u32,
@@ -31,8 +33,9 @@ impl<const WAYS: u32, const SETS: u32> DataCache for CoreCache<WAYS, SETS> {
         // SAFETY: reading the register has no effect.
         let control = unsafe { CONTROL.read_volatile() };
         self.switch = control & DATA_CACHE;
-        // SAFETY: every line is written back and none is taken in, so memory holds what it should. All of it is in registers, so that no
-        // line comes to hold something newer than memory meanwhile.
+        // SAFETY: every line is written back and none is taken in, so memory holds what it should.
+        // All of it is in registers, so that no line comes to hold something newer than memory
+        // meanwhile.
         unsafe {
             core::arch::asm!(
                 "dsb",
@@ -86,8 +89,9 @@ impl<const CONTROLLER: u32, const WAYS: u32, const SETS: u32> FaultlessRead
     fn read_all(&mut self, from: u32, to: u32) {
         let bytes = self.bytes().get(from as usize..to as usize).unwrap_or_default();
         let places = bytes.as_ptr_range();
-        // SAFETY: only words of the slice are read, which begins with a sector. With all faults masked the core ignores those of loads
-        // (B1.5.15); mask and switch are put back. What was ignored is struck from the fault status, for the next who reads it.
+        // SAFETY: only words of the slice are read, which begins with a sector. With all faults
+        // masked the core ignores those of loads (B1.5.15); mask and switch are put back. What was
+        // ignored is struck from the fault status, for the next reader.
         unsafe {
             let control = CONTROL.read_volatile();
             core::arch::asm!(

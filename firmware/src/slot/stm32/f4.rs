@@ -1,11 +1,12 @@
-//! STM32F405, F407, F415 and F417: sectors of 128 kB from the sixth on, words of 4 bytes (RM0090 revision 19, tables 5 and 7, 3.9).
+//! STM32F405, F407, F415 and F417: sectors of 128 kB from the sixth on, words of 4 bytes (RM0090
+//! revision 19, tables 5 and 7, 3.9).
 
 use super::Family;
 
 /// The STM32F4 with 1 MB of flash, whose supply is at least 2.7 V.
 ///
-/// Only the large sectors can be slots: one of 128 kB takes 1 to 2 s to erase, in which the core stands still, since the firmware is in
-/// the same flash; a word takes 16 µs.
+/// Only the large sectors can be slots: one of 128 kB takes 1 to 2 s to erase, in which the core
+/// stands still, since the firmware is in the same flash; a word takes 16 µs.
 pub struct F4;
 
 /// The first sector of 128 kB, number 5.

@@ -1,5 +1,6 @@
-//! STM32H742, H743 and H753 with 2 MB: two banks, each with registers of its own and sectors of 128 kB, flash words of 32 bytes with error
-//! correction (RM0433 revision 8, 4.3.4, 4.3.8 to 4.3.12, 4.7.7 and 4.9).
+//! STM32H742, H743 and H753 with 2 MB: two banks, each with its registers and sectors of 128 kB,
+//! flash words of 32 bytes with error correction (RM0433 revision 8, 4.3.4, 4.3.8 to 4.3.12, 4.7.7
+//! and 4.9).
 
 use embedded_storage::nor_flash::{NorFlash, NorFlashErrorKind, ReadNorFlash};
 
@@ -7,8 +8,9 @@ use super::{Access, FLASH, Family, Stm32Flash};
 
 /// The STM32H7 with 2 MB of flash in two banks, not swapped.
 ///
-/// A sector takes 1 to 4 s to erase and a flash word 0.1 to 0.4 ms. The core runs on meanwhile if the firmware is in the other bank, and
-/// stands still if not. A part of the flash must lie in one bank.
+/// A sector takes 1 to 4 s to erase and a flash word 0.1 to 0.4 ms. The core runs on meanwhile if
+/// the firmware is in the other bank, and stands still if not. A part of the flash must lie in one
+/// bank.
 pub struct H7;
 
 const BANK_BYTES: u32 = 1024 * 1024;
@@ -68,17 +70,20 @@ impl Family for H7 {
     }
 }
 
-/// Flash whose words can be read although they may have more wrong bits than error correction mends, which otherwise is a bus fault.
+/// Flash whose words can be read although they may have more wrong bits than error correction
+/// mends, which otherwise is a bus fault.
 pub trait FaultlessRead: Access {
-    /// Reads every flash word in `from..to`, offsets from the start of this part, without fault and to no end but that the controller
-    /// notes which cannot be read.
+    /// Reads every flash word in `from..to`, offsets from the start of this part, without fault and
+    /// to no end but that the controller notes which cannot be read.
     fn read_all(&mut self, from: u32, to: u32);
 }
 
 impl<A: FaultlessRead> Stm32Flash<A, H7> {
-    /// Erases the sectors in which a flash word cannot be read: what is left where power failed while it was written or erased. To be
-    /// called at start, before anything is read. That something was erased is remembered ([`MappedFlash::has_lost`](super::MappedFlash::has_lost)):
-    /// the board tells it in its greeting, since it may have been the model in use whose flash has gone bad.
+    /// Erases the sectors in which a flash word cannot be read: what is left where power failed
+    /// while it was written or erased. To be called at start, before anything is read. That
+    /// something was erased is remembered
+    /// ([`MappedFlash::has_lost`](super::MappedFlash::has_lost)): the board tells it in its
+    /// greeting, since it may have been the model in use whose flash has gone bad.
     ///
     /// # Errors
     /// A sector could not be erased.

@@ -1,12 +1,12 @@
-//! STM32L4R and L4S with 2 MB: two banks with pages of 4 kB, double words of 8 bytes with error correction (RM0432 revision 9, 3.3.1, 3.3.6
-//! to 3.3.8 and 3.7).
+//! STM32L4R and L4S with 2 MB: two banks with pages of 4 kB, double words of 8 bytes with error
+//! correction (RM0432 revision 9, 3.3.1, 3.3.6 to 3.3.8 and 3.7).
 
 use super::{Access, FLASH, Family};
 
 /// The STM32L4+ with 2 MB of flash in two banks, as it is delivered.
 ///
-/// A page takes 22 ms to erase and a double word 82 µs. The core runs on meanwhile if the firmware is in the other bank, and stands still
-/// if not.
+/// A page takes 22 ms to erase and a double word 82 µs. The core runs on meanwhile if the firmware
+/// is in the other bank, and stands still if not.
 pub struct L4;
 
 const PAGES: u32 = 512;
@@ -25,7 +25,8 @@ impl Family for L4 {
     const KEY_REGISTER: u32 = 0x08;
     const STATUS_REGISTER: u32 = 0x10;
     const CONTROL_REGISTER: u32 = 0x14;
-    /// Operation, programming, write protection, alignment, size, sequence, missed data, fast programming.
+    /// Operation, programming, write protection, alignment, size, sequence, missed data, fast
+    /// programming.
     const ERRORS: u32 = 0b11_1111_1010;
     const DONE: u32 = 1 << 0;
     const CONTROL: u32 = 0;

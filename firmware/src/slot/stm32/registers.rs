@@ -22,8 +22,8 @@ pub trait DataCache {
 /// The cache within the controller of the STM32F4 and the STM32L4: its switch as it was found.
 pub struct ControllerCache(u32);
 
-/// A part of the chip's flash, and the registers at `CONTROLLER`: 0x4002_3C00 on the STM32F4, 0x4002_2000 on the STM32L4, 0x5200_2000 on
-/// the STM32H7, whose cache is the core's.
+/// A part of the chip's flash, and the registers at `CONTROLLER`: 0x4002_3C00 on the STM32F4,
+/// 0x4002_2000 on the STM32L4, 0x5200_2000 on the STM32H7, whose cache is the core's.
 pub struct Registers<'a, const CONTROLLER: u32, C = ControllerCache> {
     memory: &'a mut [u8],
     cache: C,
@@ -37,7 +37,8 @@ impl<'a, const CONTROLLER: u32, C: DataCache> Registers<'a, CONTROLLER, C> {
 
     /// Tells the compiler that the controller may have changed the flash.
     fn changed(&mut self) {
-        // SAFETY: a barrier changes no register; that it takes the pointer makes the compiler read anew what it reaches.
+        // SAFETY: a barrier changes no register; that it takes the pointer makes the compiler read
+        // anew what it reaches.
         unsafe {
             core::arch::asm!("dsb /* {0} */", in(reg) self.memory.as_mut_ptr(), options(nostack, preserves_flags));
         }
@@ -57,8 +58,8 @@ impl<const CONTROLLER: u32, C: DataCache> Access for Registers<'_, CONTROLLER, C
     fn store(&mut self, offset: u32, word: u32) {
         let place = self.memory.get_mut(offset as usize..).and_then(<[u8]>::first_chunk_mut::<4>);
         let Some(place) = place else { return };
-        // SAFETY: four bytes of the slice that this value owns; the offset is a multiple of the unit of writing and the slice begins with a
-        // page, so the word is aligned.
+        // SAFETY: four bytes of the slice that this value owns; the offset is a multiple of the
+        // unit of writing and the slice begins with a page, so the word is aligned.
         unsafe { place.as_mut_ptr().cast::<u32>().write_volatile(word) };
         self.changed();
     }
@@ -109,14 +110,15 @@ pub fn flash_end<F: Family>() -> u32 {
 
 /// Reads a register of the controller, or the word that says how much flash there is.
 fn read(place: u32) -> u32 {
-    // SAFETY: the board gives its chip's controller and series, and only this driver calls it, with the offsets of that controller's registers
-    // or with the series's word; reading them has no effect.
+    // SAFETY: the board gives its chip's controller and series, and only this driver calls it, with
+    // the offsets of that controller's registers or with the series's word; reading them has no
+    // effect.
     unsafe { (place as *const u32).read_volatile() }
 }
 
 /// Writes a register of the controller.
 fn write(place: u32, value: u32) {
-    // SAFETY: the same registers; what an order does to the flash happens within the part that its `Registers` owns, since the driver
-    // checks the places that it selects.
+    // SAFETY: the same registers; what an order does to the flash happens within the part that its
+    // `Registers` owns, since the driver checks the places that it selects.
     unsafe { (place as *mut u32).write_volatile(value) };
 }

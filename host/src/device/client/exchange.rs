@@ -1,9 +1,11 @@
-//! Requests and answers over a link that may lose, repeat or damage bytes: every loss is noticed and asked for again, within a bound.
-//! The bound holds whatever the board sends: each wait looks at its deadline before it takes anything more.
+//! Requests and answers over a link that may lose, repeat or damage bytes: every loss is noticed
+//! and asked for again, within a bound. The bound holds whatever the board sends: each wait looks
+//! at its deadline before it takes anything more.
 //!
-//! An answer counts only if its checksum is right and its number is the request's. Requests and answers keep their order, so when the answer
-//! to a later question comes and the one that is waited for has not, it is lost. Such a question is asked when there is silence, since a
-//! board that computes is silent too.
+//! An answer counts only if its checksum is right and its number is the request's. Requests and
+//! answers keep their order, so when the answer to a later question comes and the one that is
+//! waited for has not, it is lost. Such a question is asked when there is silence, since a board
+//! that computes is silent too.
 
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::time::{Duration, Instant};
@@ -47,7 +49,8 @@ pub(super) struct Exchange<L> {
 pub(super) struct Patience {
     /// The longest, repetitions included.
     pub(super) limit: Duration,
-    /// After how much silence a board that answers no question is lost, for it cannot compute that long.
+    /// After how much silence a board that answers no question is lost, for it cannot compute that
+    /// long.
     pub(super) silence: Duration,
 }
 
@@ -84,7 +87,8 @@ impl<L: Link> Exchange<L> {
         }
     }
 
-    /// Sends a request until it is answered, as long as `patience` allows. `None` if the answer is none that this program knows.
+    /// Sends a request until it is answered, as long as `patience` allows. `None` if this program
+    /// does not know the answer.
     pub(super) fn ask(
         &mut self,
         request: &Request<'_>,
@@ -206,7 +210,8 @@ impl<L: Link> Exchange<L> {
             Request::WriteUpdate { bytes, .. } => bytes.len(),
             _ => 0,
         };
-        // The encoder sets aside one byte in 254 of its room at the front, so it is given some more than the frame takes.
+        // The encoder sets aside one byte in 254 of its room at the front, so it is given some more
+        // than the frame takes.
         let mut room = vec![0; frame::encoded_bytes(slice + MESSAGE_OVERHEAD) + slice / 200];
         match frame::encode(request, sequence, &mut room) {
             Some(encoded) if encoded.len() <= self.frame_bytes => Ok(encoded.to_vec()),

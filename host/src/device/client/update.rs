@@ -1,4 +1,5 @@
-//! A new model for a board that runs: sent part by part, checked, and swapped in between two inferences.
+//! A new model for a board that runs: sent part by part, checked, and swapped in between two
+//! inferences.
 
 use tinyhero_common::model::CHECKSUM_PLACE;
 use tinyhero_common::slot::RECORD_ROOM;
@@ -8,7 +9,8 @@ use super::{Client, payload_bytes};
 use crate::device::link::Link;
 use crate::error::{Error, Result};
 
-/// Times that an update is begun before it is given up: something else may have begun another one, or the board restarted.
+/// Times that an update is begun before it is given up: something else may have begun another one,
+/// or the board restarted.
 const ROUNDS: u32 = 4;
 
 /// Why an update has to be begun again.
@@ -29,7 +31,8 @@ pub enum Keep {
 }
 
 impl<L: Link> Client<L> {
-    /// Sends a model into the slot that is not in use, commits it and goes over to it; returns its digest. See [`Client::update`].
+    /// Sends a model into the slot that is not in use, commits it and goes over to it; returns its
+    /// digest. See [`Client::update`].
     ///
     /// # Errors
     /// See [`Client::update`].
@@ -37,11 +40,13 @@ impl<L: Link> Client<L> {
         self.update(file, Keep::Committed, &mut |_| {})
     }
 
-    /// Sends a model into the slot that is not in use and goes over to it; returns its digest. The board goes on running its former
-    /// model until the new one has been validated, and keeps it if anything fails. `progress` is given the number of bytes sent so far.
+    /// Sends a model into the slot that is not in use and goes over to it; returns its digest. The
+    /// board goes on running its former model until the new one has been validated, and keeps it if
+    /// anything fails. `progress` is given the number of bytes sent so far.
     ///
     /// # Errors
-    /// The board takes no models or refuses this one, with its reason, or it is lost. Nothing has changed then.
+    /// The board takes no models or refuses this one, with its reason, or it is lost. Nothing has
+    /// changed then.
     pub fn update(
         &mut self,
         file: &[u8],
@@ -83,12 +88,13 @@ impl<L: Link> Client<L> {
         let (Some(length), Some(digest)) = (length, digest.map(u32::from_le_bytes)) else {
             return Err(Error::bad_input(
                 "model file",
-                format!("{} bytes are no model", file.len()),
+                format!("{} bytes are not a model", file.len()),
                 "make it with `tinyhero quantize`",
             ));
         };
         let part_bytes = payload_bytes(self.exchange.frame_bytes) & !(RECORD_ROOM - 1);
-        // Where the next part must begin; the first answer says how much of this file there is from an update before.
+        // Where the next part must begin; the first answer says how much of this file there is from
+        // an update before.
         let mut expected = None;
         let mut request = Request::BeginUpdate { length, digest };
         loop {

@@ -1,4 +1,5 @@
-//! The flash of a chip as probe-rs describes it: which sectors there are, and which of its algorithms writes them.
+//! The flash of a chip as probe-rs describes it: which sectors there are, and which of its
+//! algorithms writes them.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -17,7 +18,8 @@ fn regions<'t>(target: &'t Target, addresses: &[Range<u64>]) -> Vec<&'t NvmRegio
     target.memory_map.iter().filter_map(MemoryRegion::as_nvm_region).filter(touched).collect()
 }
 
-/// The algorithm that probe-rs takes for a region: the only one that covers it, else the default one.
+/// The algorithm that probe-rs takes for a region: the only one that covers it, else the default
+/// one.
 fn algorithm<'t>(target: &'t Target, region: &NvmRegion) -> Option<&'t RawFlashAlgorithm> {
     let core = region.cores.first()?;
     let covers = |algorithm: &&RawFlashAlgorithm| {
@@ -32,7 +34,8 @@ fn algorithm<'t>(target: &'t Target, region: &NvmRegion) -> Option<&'t RawFlashA
     }
 }
 
-/// The algorithm for the flash at `address`, and the index of the core that runs it; `None` if there is none.
+/// The algorithm for the flash at `address`, and the index of the core that runs it; `None` if
+/// there is none.
 pub fn algorithm_at(target: &Target, address: u32) -> Option<(&RawFlashAlgorithm, usize)> {
     let place = u64::from(address)..u64::from(address) + 1;
     let region = regions(target, &[place]).into_iter().next()?;
@@ -40,8 +43,8 @@ pub fn algorithm_at(target: &Target, address: u32) -> Option<(&RawFlashAlgorithm
     Some((algorithm(target, region)?, core))
 }
 
-/// The sectors that `parts` enter, in the order of their addresses. Where a page is larger than a sector, probe-rs erases all the sectors of
-/// a page, which are one here.
+/// The sectors that `parts` enter, in the order of their addresses. Where a page is larger than a
+/// sector, probe-rs erases all the sectors of a page, which are one here.
 pub fn sectors(target: &Target, parts: &[Part]) -> Vec<Sector> {
     let addresses: Vec<_> = parts.iter().map(|part| u64::from(part.address)..part.end()).collect();
     let mut sectors = BTreeMap::new();

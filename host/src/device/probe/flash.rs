@@ -20,7 +20,8 @@ use crate::report::table::grouped;
 
 /// Bytes read back at once.
 const READ_BYTES: usize = 4096;
-/// Bytes that error correction covers at once on the chips with the widest words (STM32H7): where some cannot be read, none of these can.
+/// Bytes that error correction covers at once on the chips with the widest words (STM32H7): where
+/// some cannot be read, none of these can.
 const CORRECTED_BYTES: usize = 32;
 
 /// Something to be in flash.
@@ -59,9 +60,11 @@ pub struct Step {
 pub struct Amounts {
     /// Erased: whole sectors.
     pub erased: u64,
-    /// Written of what was asked for; what lies in sectors in which nothing differed does not count.
+    /// Written of what was asked for; what lies in sectors in which nothing differed does not
+    /// count.
     pub written: u64,
-    /// What else was in the sectors that were erased, written again as it was and read back; erased bytes do not count.
+    /// What else was in the sectors that were erased, written again as it was and read back; erased
+    /// bytes do not count.
     pub kept: u64,
     /// What else was in those sectors and could not be read before; it is erased now.
     pub lost: u64,
@@ -72,7 +75,7 @@ pub struct Amounts {
 /// What of a firmware image lies in flash: its loaded segments at their load addresses.
 ///
 /// # Errors
-/// The file cannot be read, is no 32-bit ELF file, or holds nothing.
+/// The file cannot be read, is not a 32-bit ELF file, or holds nothing.
 pub fn firmware_parts(image: &Path) -> Result<Vec<Part>> {
     let refused = |reason: &dyn std::fmt::Display| {
         Error::bad_input(image.display(), reason, "build the firmware again")
@@ -94,8 +97,9 @@ pub fn firmware_parts(image: &Path) -> Result<Vec<Part>> {
 }
 
 impl Attached {
-    /// Lets the chip's own flash algorithm set the flash up and let go of it, once. Only then is the flash surely in the address space: one
-    /// outside the chip gets there when the boot ROM has run (RP2040, RP2350), and a firmware that was stopped may have taken it out.
+    /// Lets the chip's own flash algorithm set the flash up and let go of it, once. Only then is
+    /// the flash surely in the address space: one outside the chip gets there when the boot ROM has
+    /// run (RP2040, RP2350), and a firmware that was stopped may have taken it out.
     fn make_readable(&mut self) -> Result<()> {
         if self.readable {
             return Ok(());
@@ -124,8 +128,8 @@ impl Attached {
         )
     }
 
-    /// What is in flash from `address` on, and which places cannot be read, because power failed while they were written: error correction
-    /// gives up on them. These read as erased.
+    /// What is in flash from `address` on, and which places cannot be read, because power failed
+    /// while they were written: error correction gives up on them. These read as erased.
     ///
     /// # Errors
     /// The chip cannot be read at all.
@@ -176,7 +180,8 @@ impl Attached {
         Ok(unreadable)
     }
 
-    /// The first address at which flash differs from `bytes` from `address` on, or cannot be read; `None` if all of them are there.
+    /// The first address at which flash differs from `bytes` from `address` on, or cannot be read;
+    /// `None` if all of them are there.
     ///
     /// # Errors
     /// The chip cannot be read.
@@ -201,11 +206,13 @@ impl Attached {
         Ok(None)
     }
 
-    /// Makes flash hold `parts`, with the chip's own flash algorithm. Of the sectors that they enter those are erased and written in which
-    /// something differs, and what else lies there is written again as it was. Then everything is read back.
+    /// Makes flash hold `parts`, with the chip's own flash algorithm. Of the sectors that they
+    /// enter those are erased and written in which something differs, and what else lies there is
+    /// written again as it was. Then everything is read back.
     ///
     /// # Errors
-    /// A part lies outside the chip's flash, the chip or the probe fails, or what is read back is not what was written.
+    /// A part lies outside the chip's flash, the chip or the probe fails, or what is read back is
+    /// not what was written.
     pub fn flash(&mut self, parts: &[Part], progress: &mut dyn FnMut(Step)) -> Result<Amounts> {
         let sectors = chip_flash::sectors(self.session.target(), parts);
         plan::check(parts, &sectors).map_err(|problem| match problem {

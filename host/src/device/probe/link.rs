@@ -1,4 +1,5 @@
-//! The link through a debug probe: channels in the board's RAM, which the probe reads and writes while the core runs.
+//! The link through a debug probe: channels in the board's RAM, which the probe reads and writes
+//! while the core runs.
 
 use std::time::{Duration, Instant};
 

@@ -1,4 +1,5 @@
-//! The board's log: defmt's frames turned back into lines, with the texts that only the firmware's ELF file holds.
+//! The board's log: defmt's frames turned back into lines, with the texts that only the firmware's
+//! ELF file holds.
 
 use std::path::Path;
 
@@ -38,7 +39,8 @@ impl Log {
         }
     }
 
-    /// Shows the frames that `bytes` completes. What got lost on the way costs the frames it touches, no more.
+    /// Shows the frames that `bytes` completes. What got lost on the way costs the frames it
+    /// touches, no more.
     pub(super) fn take(&mut self, bytes: &[u8]) {
         let Some(complete) = complete_frames(&mut self.partial, bytes) else { return };
         let mut decoder = self.table.new_stream_decoder();
@@ -53,7 +55,8 @@ impl Log {
     }
 }
 
-/// Appends `bytes` to the `partial` frame; the complete ones, if there are any. A frame without end is thrown away.
+/// Appends `bytes` to the `partial` frame; the complete ones, if there are any. A frame without end
+/// is thrown away.
 fn complete_frames(partial: &mut Vec<u8>, bytes: &[u8]) -> Option<Vec<u8>> {
     let Some(last) = bytes.iter().rposition(|&byte| byte == FRAME_END) else {
         partial.extend_from_slice(bytes);

@@ -1,5 +1,6 @@
-//! What has to be erased and written so that a chip's flash holds what it should: decided for whole sectors, since nothing smaller can be
-//! erased. Whatever else lies in a sector that is erased is written again as it was.
+//! What has to be erased and written so that a chip's flash holds what it should: decided for whole
+//! sectors, since nothing smaller can be erased. Whatever else lies in a sector that is erased is
+//! written again as it was.
 
 use std::ops::Range;
 
@@ -69,7 +70,8 @@ impl Rewrite {
         self.wanted.iter().map(|place| place.len() as u64).sum()
     }
 
-    /// The pages to be programmed, with their addresses: those of parts, and those that hold something else.
+    /// The pages to be programmed, with their addresses: those of parts, and those that hold
+    /// something else.
     pub fn pages(&self) -> impl Iterator<Item = (u32, &[u8])> {
         let page_bytes = self.sector.page_bytes as usize;
         let pages = self.content.chunks(page_bytes).enumerate();
@@ -83,7 +85,8 @@ impl Rewrite {
     }
 }
 
-/// Refuses parts that overlap one another or lie, wholly or partly, in none of `sectors`, which are in the order of their addresses.
+/// Refuses parts that overlap one another or lie, wholly or partly, in none of `sectors`, which are
+/// in the order of their addresses.
 ///
 /// # Errors
 /// The first address at fault.
@@ -112,8 +115,9 @@ pub fn check(parts: &[Part], sectors: &[Sector]) -> std::result::Result<(), Prob
 /// Fills in what is at an address now, and says which places of it cannot be read.
 type Read<'a> = dyn FnMut(u32, &mut [u8]) -> Result<Vec<Range<usize>>> + 'a;
 
-/// The sectors that have to be erased and written for all `parts` to be there: those in which a byte of a part differs or cannot be read.
-/// `read` fills in what is there now and says which places cannot be read. The parts have passed [`check`] with these sectors.
+/// The sectors that have to be erased and written for all `parts` to be there: those in which a
+/// byte of a part differs or cannot be read. `read` fills in what is there now and says which
+/// places cannot be read. The parts have passed [`check`] with these sectors.
 ///
 /// # Errors
 /// What `read` refuses.
@@ -171,8 +175,8 @@ fn rewrite(
     })
 }
 
-/// What is written at once and in which order. A sector with something that is kept is on its own, so that a cut loses no more than what one
-/// sector kept; whatever seals the rest comes last.
+/// What is written at once and in which order. A sector with something that is kept is on its own,
+/// so that a cut loses no more than what one sector kept; whatever seals the rest comes last.
 pub fn batches(rewrites: &[Rewrite]) -> Vec<Vec<&Rewrite>> {
     let (seals, others): (Vec<&Rewrite>, Vec<&Rewrite>) =
         rewrites.iter().partition(|rewrite| rewrite.seals);

@@ -1,4 +1,5 @@
-//! The compiler for the boards' targets: the toolchain's own, or Debian's with `core` built from its sources.
+//! The compiler for the boards' targets: the toolchain's own, or Debian's with `core` built from
+//! its sources.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -13,7 +14,8 @@ use crate::error::{Error, Result};
 const DISTRIBUTION_RUSTC: &str = "/usr/bin/rustc";
 /// Debian's packages: the compiler, the library's sources, the linker.
 const PACKAGES: [&str; 3] = ["rustc-web", "rust-web-src", "lld"];
-/// The linker of the package `lld`; Debian's compiler comes without the one that Rust's own distribution has.
+/// The linker of the package `lld`; Debian's compiler comes without the one that Rust's own
+/// distribution has.
 const DISTRIBUTION_LINKER: &str = "ld.lld";
 /// Longest time for rustup's download.
 const RUSTUP_LIMIT: Duration = Duration::from_secs(300);
@@ -44,14 +46,14 @@ impl fmt::Display for Compiler {
 }
 
 impl Compiler {
-    /// Adds to a `cargo build --target <target>` what this compiler needs; for that command only, since a build of the host
-    /// program would break under the same settings.
+    /// Adds to a `cargo build --target <target>` what this compiler needs; for that command only,
+    /// since a build of the host program would break under the same settings.
     pub fn prepare(&self, cargo: &mut Command, target: &str) {
         if let Compiler::Distribution { rustc } = self {
             let linker =
                 format!("CARGO_TARGET_{}_LINKER", target.to_uppercase().replace(['-', '.'], "_"));
-            // `-Z` is for nightly compilers, which RUSTC_BOOTSTRAP lifts; `core` and the compiler's support functions are
-            // all that the boards use.
+            // `-Z` is for nightly compilers, which RUSTC_BOOTSTRAP lifts; `core` and the compiler's
+            // support functions are all that the boards use.
             cargo.env("RUSTC", rustc).env("RUSTC_BOOTSTRAP", "1").env(linker, DISTRIBUTION_LINKER);
             cargo.args(["-Z", "build-std=core"]);
         }
@@ -76,7 +78,8 @@ fn has(toolchain: &Path, target: &str) -> bool {
     toolchain.join("lib/rustlib").join(target).join("lib").is_dir()
 }
 
-/// The toolchain's folder. Cargo tells the programs that it starts where it lives itself, which saves asking the compiler.
+/// The toolchain's folder. Cargo tells the programs that it starts where it lives itself, which
+/// saves asking the compiler.
 fn toolchain_folder(root: &Path) -> Option<PathBuf> {
     let cargo = std::env::var_os("CARGO").map(PathBuf::from);
     let beside_cargo = cargo.as_deref().and_then(Path::parent).and_then(Path::parent);

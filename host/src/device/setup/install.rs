@@ -75,7 +75,8 @@ pub(super) fn install_packages(
     report(&format!("installing {list} with apt-get"));
     let mut install = vec!["install", "-y", "--no-install-recommends"];
     install.extend(packages);
-    // The package lists are renewed only when they are missing or too old to be of use, since that takes long.
+    // The package lists are renewed only when they are missing or too old to be of use, since that
+    // takes long.
     if apt(&install).is_ok() {
         return Ok(());
     }
@@ -84,7 +85,8 @@ pub(super) fn install_packages(
     apt(&install)
 }
 
-/// The words that make a command run as root: none for root itself, `sudo` where it asks for no password.
+/// The words that make a command run as root: none for root itself, `sudo` where it asks for no
+/// password.
 fn become_root() -> Result<Option<PathBuf>, String> {
     let runs = |command: &mut Command| {
         process::run(command, Duration::from_secs(20))

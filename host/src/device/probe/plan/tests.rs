@@ -17,7 +17,8 @@ const CHIPS: [(&str, u32); 7] = [
     ("RP2040", 0x1000_0000),
     ("RP235x", 0x1000_0000),
 ];
-/// How much of a chip's flash takes part: what the smallest has, the small and the middle sectors of the F4 and one of its large ones.
+/// How much of a chip's flash takes part: what the smallest has, the small and the middle sectors
+/// of the F4 and one of its large ones.
 const FLASH_BYTES: u32 = 256 << 10;
 
 fn target(index: usize) -> (Target, u32) {
@@ -137,7 +138,8 @@ fn background(seed: u8) -> Vec<u8> {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(200))]
 
-    /// Any parts, of which any bytes differ: afterwards all is there, nothing else has changed, and no sector was touched without need.
+    /// Any parts, of which any bytes differ: afterwards all is there, nothing else has changed, and
+    /// no sector was touched without need.
     #[test]
     fn parts_are_there_and_the_rest_is_as_it_was(
         chip in 0..CHIPS.len(),
@@ -185,8 +187,8 @@ proptest! {
         prop_assert!(flash.flash(&target, &parts).unwrap().is_empty());
     }
 
-    /// Cut anywhere, twice, and given again: the parts are there. What else lies in sectors that were not under way is as it was, and a part
-    /// that seals is not there before the others are.
+    /// Cut anywhere, twice, and given again: the parts are there. What else lies in sectors that
+    /// were not under way is as it was, and a part that seals is not there before the others are.
     #[test]
     fn what_was_cut_short_is_made_good_by_the_same_again(
         chip in 0..CHIPS.len(),
@@ -226,7 +228,8 @@ proptest! {
         }
         flash.left = usize::MAX;
         flash.flash(&target, &parts).unwrap();
-        // What cannot be read beside the parts is nobody's; within them it is made good.
+        // What cannot be read beside the parts belongs to none of them; within them it is made
+        // good.
         let damaged = |part: &Part| {
             let place = flash.place(part.address, part.bytes.len());
             flash.damaged.iter().any(|d| d.start < place.end && place.start < d.end)
