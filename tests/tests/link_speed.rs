@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use tinyhero::dataset::Dataset;
+use tinyhero::data::Dataset;
 use tinyhero::deployment::export::export;
 use tinyhero::deployment::integer;
 use tinyhero::deployment::quantizer::{CALIBRATION_SAMPLES, Quantization, quantize};

@@ -10,7 +10,7 @@ use toml::Value;
 use super::interrupt;
 use super::output::Output;
 use crate::artifact;
-use crate::dataset::Dataset;
+use crate::data::Dataset;
 use crate::error::{Error, Result};
 use crate::graph::network::Network;
 use crate::report::json;
@@ -31,8 +31,7 @@ use crate::training::{Augmentation, Outcome, Run};
 #[derive(Debug, clap::Args)]
 #[command(group = clap::ArgGroup::new("target").required(true).args(["out", "resume"]))]
 pub struct Options {
-    /// `digits`, `digits-1797`, or a folder or file (MNIST IDX, CIFAR-10 binary, CSV; gz or not)
-    #[arg(long)]
+    #[arg(long, help = Dataset::help())]
     data: Option<String>,
     /// mlp, cnn, lenet, resnet8, resnet20, ds-cnn, mobilenet-v1-0.25, or a TOML file
     #[arg(long)]

@@ -129,7 +129,7 @@ pub fn run(options: &Options) -> Result<()> {
         grouped(u64::from(arena)),
         session.boards.len()
     ));
-    let test = crate::dataset::Dataset::open("digits")?.test;
+    let test = crate::data::Dataset::open("digits")?.test;
     let host = evaluate(&model, &test.samples, &test.labels)?;
     let laid_out = lay_out(&work.path().join(hero.kind.name()), &session)?;
     let file = |board: &Board| laid_out.get(&board.core).unwrap_or(&hero.model).as_slice();

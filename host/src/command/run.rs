@@ -12,7 +12,7 @@ use super::output::Output;
 use super::samples;
 use super::session;
 use crate::artifact;
-use crate::dataset::Dataset;
+use crate::data::Dataset;
 use crate::deployment::integer::{raw_bytes, run_all};
 use crate::deployment::integer_network::decode_scale;
 use crate::device::board::Board;

@@ -2,15 +2,14 @@
 
 use tinyhero_common::model::Model;
 
-use crate::dataset::{DEFAULT_SPLIT_SEED, Dataset, Split};
+use crate::data::{DEFAULT_SPLIT_SEED, Dataset, Split};
 use crate::deployment::quantizer::sample_type;
 use crate::error::{Error, Result};
 
 /// Options that choose test samples.
 #[derive(Clone, Debug, clap::Args)]
 pub struct Samples {
-    /// `digits`, `digits-1797`, or a folder or file (MNIST IDX, CIFAR-10 binary, CSV; gz or not)
-    #[arg(long)]
+    #[arg(long, help = Dataset::help())]
     pub data: String,
     /// Only the first N test samples
     #[arg(long, value_name = "N", value_parser = super::positive)]

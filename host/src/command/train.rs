@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use super::interrupt;
 use super::output::Output;
-use crate::dataset::Scaling;
+use crate::data::{Dataset, Scaling};
 use crate::error::{Error, Result};
 use crate::graph::trained_network::Initialization;
 use crate::report::table::percent;
@@ -27,8 +27,7 @@ use crate::training::{
 #[derive(Debug, clap::Args)]
 #[command(group = clap::ArgGroup::new("target").required(true).args(["out", "resume"]))]
 pub struct Options {
-    /// `digits`, `digits-1797`, or a folder or file (MNIST IDX, CIFAR-10 binary, CSV; gz or not)
-    #[arg(long, required_unless_present = "resume")]
+    #[arg(long, required_unless_present = "resume", help = Dataset::help())]
     data: Option<String>,
     /// mlp, cnn, lenet, resnet8, resnet20, ds-cnn, mobilenet-v1-0.25, autoencoder, or a TOML file
     #[arg(long, required_unless_present = "resume")]

@@ -9,7 +9,7 @@ use super::model_file;
 use super::output::Output;
 use super::samples::Samples;
 use super::session::{self, Session};
-use crate::dataset::Split;
+use crate::data::Split;
 use crate::deployment::integer::{self, Evaluation};
 #[cfg(feature = "probe")]
 use crate::device::board::Board;

@@ -18,7 +18,7 @@ pub use constants::{add_rescale, exponent_multiplier, input_map, ratio, rescale}
 pub use range::RangeMethod;
 pub use weight_only::{weight_only, weight_only_values};
 
-use crate::dataset;
+use crate::data;
 use crate::deployment::integer_network::{IntegerLayer, IntegerNetwork, IntegerTensor};
 use crate::error::{Error, Result};
 use crate::graph::trained_network::TrainedNetwork;
@@ -120,10 +120,10 @@ pub fn quantize(
 }
 
 /// The format's name for a raw sample's type.
-pub const fn sample_type(sample_type: dataset::SampleType) -> SampleType {
+pub const fn sample_type(sample_type: data::SampleType) -> SampleType {
     match sample_type {
-        dataset::SampleType::U8 => SampleType::U8,
-        dataset::SampleType::I16 => SampleType::I16,
+        data::SampleType::U8 => SampleType::U8,
+        data::SampleType::I16 => SampleType::I16,
     }
 }
 

@@ -11,7 +11,7 @@ mod zoo;
 pub use shape::{PaddingAmounts, Window};
 pub use zoo::{DEFAULT_EPSILON, NAMES};
 
-use crate::dataset::SampleShape;
+use crate::data::SampleShape;
 use crate::error::Result;
 
 /// A feed-forward network, possibly with branches that meet in [`Operation::Add`].

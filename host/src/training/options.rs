@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::Augmentation;
-use crate::dataset::Scaling;
+use crate::data::Scaling;
 use crate::error::{Error, Result};
 use crate::graph::trained_network::Initialization;
 use crate::training::engine::StatisticsPasses;

@@ -10,7 +10,7 @@ use super::batch::{Batches, add_label_noise, normalize, take_validation};
 use super::log::{self, EpochRecord};
 use super::options::{Keep, TrainingOptions};
 use crate::artifact;
-use crate::dataset::{Dataset, Normalization, Split};
+use crate::data::{Dataset, Normalization, Split};
 use crate::error::{Error, Result};
 use crate::graph::network::Network;
 use crate::graph::trained_network::{DataReference, NodeParameters, TrainedNetwork};
@@ -412,7 +412,7 @@ impl Run {
                 name: self.options.data.clone(),
                 split_seed: self.options.seed,
                 sample_type: self.dataset.sample_type,
-                column_maps: self.dataset.column_maps.clone(),
+                columns: self.dataset.columns.clone(),
             },
         })
     }

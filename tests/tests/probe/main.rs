@@ -12,7 +12,7 @@ use std::sync::{Arc, Mutex, OnceLock};
 
 use chip::{Chip, Overlay};
 use port::EmulatedProbe;
-use tinyhero::dataset::Split;
+use tinyhero::data::Split;
 use tinyhero::deployment::export::export;
 use tinyhero::deployment::integer;
 use tinyhero::deployment::quantizer::{CALIBRATION_SAMPLES, Quantization, quantize};

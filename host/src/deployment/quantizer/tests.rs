@@ -1,5 +1,5 @@
 use super::*;
-use crate::dataset::SampleShape;
+use crate::data::SampleShape;
 use crate::deployment::export::export;
 use crate::deployment::integer::run_all;
 use crate::graph::network::{Network, NodeInput, Operation, Window};

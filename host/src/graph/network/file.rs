@@ -2,7 +2,7 @@
 
 use super::{DEFAULT_EPSILON, NAMES, Network, Node, NodeInput, Operation, Padding, PaddingAmounts};
 use crate::artifact;
-use crate::dataset::SampleShape;
+use crate::data::SampleShape;
 use crate::error::{Error, Result};
 use serde::{Deserialize, Serialize};
 use std::path::Path;

@@ -2,7 +2,7 @@
 //! (Banbury et al., "MLPerf Tiny Benchmark", 2021); the keyword network leaves out the reference's dropout.
 
 use super::{Network, Node, NodeInput, Operation, Padding};
-use crate::dataset::SampleShape;
+use crate::data::SampleShape;
 
 /// Names that [`Network::open`] knows.
 pub const NAMES: [&str; 8] =

@@ -10,7 +10,7 @@ use tinyhero_common::model::Model;
 
 use super::PlannedRun;
 use crate::artifact;
-use crate::dataset::Split;
+use crate::data::Split;
 use crate::deployment::export::export;
 use crate::deployment::integer::evaluate;
 use crate::deployment::quantizer::{CALIBRATION_SAMPLES, Quantization, quantize, weight_only};

@@ -3,7 +3,7 @@
 use candle_core::{DType, Tensor};
 
 use super::FixedLoss;
-use crate::dataset::{Normalization, Split};
+use crate::data::{Normalization, Split};
 use crate::error::{Error, Result};
 use crate::graph::trained_network::TrainedNetwork;
 use crate::training::engine::TrainingGraph;

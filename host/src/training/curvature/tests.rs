@@ -1,5 +1,5 @@
 use super::*;
-use crate::dataset::Dataset;
+use crate::data::Dataset;
 use crate::graph::network::Network;
 use crate::graph::trained_network::TrainedNetwork;
 use crate::training::optimizer::ParameterKind;

@@ -3,7 +3,7 @@
 use candle_core::{DType, Device, Tensor};
 
 use super::TrainingGraph;
-use crate::dataset::SampleShape;
+use crate::data::SampleShape;
 use crate::error::Result;
 use crate::graph::network::Network;
 use crate::graph::trained_network::{Initialization, NodeParameters};

@@ -1,6 +1,6 @@
 //! A trained network as plain numbers: what the quantizer starts from.
 
-use crate::dataset::{ColumnMap, Normalization, SampleType};
+use crate::data::{Column, Normalization, SampleType};
 use crate::error::{Error, Result};
 use crate::graph::network::{Network, NodeInput, Operation};
 use crate::random::{self, Purpose};
@@ -29,15 +29,14 @@ pub struct TrainedNetwork {
 #[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct DataReference {
-    /// Name or path for [`crate::dataset::Dataset::open_with_seed`].
+    /// Name or path for [`crate::data::Dataset::open_with_seed`].
     pub name: String,
     /// The seed that decides its splits.
     pub split_seed: u64,
     /// The integer type of raw samples.
     pub sample_type: SampleType,
-    /// Meaning of scaled CSV columns.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub column_maps: Option<Vec<ColumnMap>>,
+    /// Meaning of a table's columns.
+    pub columns: Vec<Column>,
 }
 
 /// The numbers of one node.
@@ -147,7 +146,7 @@ impl TrainedNetwork {
                 name: "none".to_string(),
                 split_seed: seed,
                 sample_type: SampleType::U8,
-                column_maps: None,
+                columns: Vec::new(),
             },
             network,
         })

@@ -51,7 +51,7 @@ impl Initialization {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::dataset::SampleShape;
+    use crate::data::SampleShape;
     use crate::graph::network::Network;
     use crate::graph::trained_network::NodeParameters;
 
