@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use candle_core::DType;
 use tinyhero::graph::network::Network;
-use tinyhero::graph::trained_network::{Initialization, NodeParameters};
+use tinyhero::graph::weights::{Initialization, NodeParameters};
 use tinyhero::random::{self, Purpose};
 use tinyhero::training::engine::TrainingGraph;
 use tinyhero::training::optimizer::{

@@ -14,6 +14,7 @@ mod source;
 mod splits;
 
 pub use column::{Column, Convention};
+pub use folder::located;
 pub use format::{Entry, Format};
 pub use formats::{FORMATS, listed as listed_formats};
 pub use normalization::{Normalization, Scaling};
@@ -120,6 +121,12 @@ impl Split {
             samples: self.samples[..count * elements].to_vec(),
             labels: self.labels[..count].to_vec(),
         }
+    }
+
+    /// At most `limit` samples that stand for all: from every class about its share, at least one while there is room. Which ones,
+    /// `seed` decides; they keep the order of the data.
+    pub fn drawn(&self, limit: usize, seed: u64) -> Self {
+        self.selected(&splits::draw(&self.labels, limit, seed))
     }
 
     /// The samples at `indexes`, in that order. Indexes must be below [`Split::len`].

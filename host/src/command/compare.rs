@@ -18,7 +18,7 @@ use crate::study::compare::{
     Comparison, Entry, FOUND_FILE, PlannedRun, RunResult, SWEEP_FILE, Search, Sweep, Task, collect,
     execute, save_plots,
 };
-use crate::training::{Augmentation, Outcome, Run};
+use crate::training::{Augmentation, Outcome, RunFolder};
 
 /// Compare optimizers over label noises, seeds and bit widths
 ///
@@ -371,7 +371,7 @@ impl Stages<'_> {
 fn check_inputs(sweep: &Sweep) -> Result<()> {
     let dataset = Dataset::open_with_seed(&sweep.data, sweep.first_seed)?;
     let network = Network::open(&sweep.network, dataset.shape, dataset.classes())?;
-    if network.is_autoencoder() {
+    if network.reconstructs() {
         let problem = "gives no labels, so there is no accuracy to compare";
         return Err(Error::bad_input(&sweep.network, problem, "compare networks that classify"));
     }
@@ -390,7 +390,9 @@ fn check_inputs(sweep: &Sweep) -> Result<()> {
 /// Refuses a folder whose runs were made with other settings, before anything in it is changed.
 fn check_earlier(sweep: &Sweep, folder: &Path) -> Result<()> {
     for task in sweep.tasks(folder)? {
-        if Run::exists(&task.folder) && Run::stored_options(&task.folder)? != task.planned.options {
+        if RunFolder::exists(&task.folder)
+            && RunFolder::stored_options(&task.folder)? != task.planned.options
+        {
             return Err(Error::bad_input(
                 task.folder.display(),
                 "holds a run with other settings",

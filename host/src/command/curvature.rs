@@ -58,7 +58,7 @@ struct Report {
 pub fn run(options: &Options) -> Result<()> {
     let output = &options.output;
     let run = Run::resume(&options.run)?;
-    let trained = run.trained()?;
+    let trained = run.folder().trained()?;
     let samples = run.training_samples().limited(options.samples);
     let mut loss = Subset::new(&trained, &samples)?;
     let value = loss.value()?;

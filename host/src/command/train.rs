@@ -11,7 +11,7 @@ use super::interrupt;
 use super::output::Output;
 use crate::data::{Dataset, Scaling};
 use crate::error::{Error, Result};
-use crate::graph::trained_network::Initialization;
+use crate::graph::weights::Initialization;
 use crate::report::table::percent;
 use crate::training::engine::StatisticsPasses;
 use crate::training::optimizer::{Direction, Reduction, Schedule};
@@ -184,18 +184,18 @@ pub fn run(options: &Options) -> Result<()> {
             format_args!("go on with `tinyhero train --resume {}`", folder.display()),
         ));
     }
-    let accuracy = run.float_accuracy(&run.trained()?, &run.dataset().test)?;
+    let accuracy = run.float_accuracy(&run.folder().trained()?, &run.dataset().test)?;
     output.line(format_args!(
         "{}: finished, {} on the test set",
         folder.display(),
         percent(accuracy)
     ));
-    let records = run.records()?;
+    let records = run.folder().records()?;
     output.json(&Report {
         run: folder.display().to_string(),
         finished: true,
         epochs: records.len(),
-        kept_epoch: run.kept_epoch()?,
+        kept_epoch: run.folder().kept_epoch()?,
         test_accuracy: accuracy,
         records,
     })
@@ -208,7 +208,7 @@ pub fn train_with_progress(
     output: &Output,
 ) -> Result<Outcome> {
     let steps = run.steps_per_epoch();
-    let done = run.records()?.len();
+    let done = run.folder().records()?.len();
     let total = run.options().epochs * steps;
     let bar = output.progress(run.options().optimizer.name(), total as u64);
     bar.set_position((done * steps) as u64);

@@ -72,6 +72,18 @@ fn split_shape(name: &str) -> (&str, Option<SampleShape>) {
     }
 }
 
+/// A data set's name as it holds from any folder: bundled names as they are, the path of files made absolute.
+pub fn located(name: &str) -> String {
+    if digits::NAMES.contains(&name) {
+        return name.to_string();
+    }
+    let (path, _) = split_shape(name);
+    let shape = &name[path.len()..];
+    // Without a current folder there is nothing to add.
+    std::path::absolute(path)
+        .map_or_else(|_| name.to_string(), |path| format!("{}{shape}", path.display()))
+}
+
 /// The visible files of a folder, by name.
 fn list(folder: &Path) -> Result<Vec<PathBuf>> {
     let entries = std::fs::read_dir(folder).map_err(|reason| Error::reading(folder, &reason))?;

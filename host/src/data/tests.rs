@@ -289,3 +289,21 @@ fn help_texts_and_documents_name_every_format() {
         assert!(readme.contains(format.help), "README.md does not name {}", format.help);
     }
 }
+
+#[test]
+fn a_draw_takes_from_every_class_what_its_share_is() {
+    // Sorted by class, as recordings are: the first 50 are all of one class.
+    let labels: Vec<u16> = [(0, 600), (1, 300), (2, 99), (3, 1)]
+        .into_iter()
+        .flat_map(|(label, count)| std::iter::repeat_n(label, count))
+        .collect();
+    let split = Split { samples: (0..1000).collect(), labels };
+    let drawn = split.drawn(50, 7);
+    let count = |label| drawn.labels.iter().filter(|&&found| found == label).count();
+    assert_eq!([0, 1, 2, 3].map(count), [29, 15, 5, 1]);
+    assert!(drawn.samples.is_sorted(), "the order of the data");
+    assert_eq!(split.drawn(50, 7), drawn);
+    assert_ne!(split.drawn(50, 8), drawn);
+    assert_eq!(split.drawn(1000, 7), split);
+    assert_eq!(split.drawn(3, 7).labels.len(), 3);
+}

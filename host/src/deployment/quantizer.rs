@@ -28,9 +28,6 @@ use tinyhero_common::bit_width::BitWidth;
 use tinyhero_common::kernel::InputMap;
 use tinyhero_common::tensor::SampleType;
 
-/// Training samples that calibration looks at.
-pub const CALIBRATION_SAMPLES: usize = 512;
-
 /// How a network is quantized.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Quantization {
@@ -69,8 +66,8 @@ impl Quantization {
 
 /// Quantizes a trained network.
 ///
-/// `calibration` holds raw samples one after the other, each in height, width, channel order; the first
-/// [`CALIBRATION_SAMPLES`] training samples are the usual choice. At least one sample is needed.
+/// `calibration` holds raw samples one after the other, each in height, width, channel order; a run
+/// keeps such samples from all classes. At least one sample is needed.
 ///
 /// # Errors
 /// What the integer format cannot express, with the layer's name.
@@ -86,7 +83,7 @@ pub fn quantize(
     let mut network = IntegerNetwork {
         name: trained.network.name.clone(),
         labels: folded.labels.clone(),
-        sample_type: sample_type(trained.data.sample_type),
+        sample_type: sample_type(trained.input.sample_type),
         input_maps,
         input,
         layers: Vec::with_capacity(folded.nodes.len()),
@@ -136,8 +133,8 @@ fn quantize_input(
     folded: &fold::FoldedNetwork,
     statistics: &TensorStatistics,
 ) -> Result<(IntegerTensor, Vec<InputMap>)> {
-    let normalization = &trained.normalization;
-    let sample_type = sample_type(trained.data.sample_type);
+    let normalization = &trained.input.normalization;
+    let sample_type = sample_type(trained.input.sample_type);
     let mut low = statistics.min.min(0.0);
     let mut high = statistics.max.max(0.0);
     let steps: Vec<f64> = normalization.inverse_scale.clone();

@@ -1,43 +1,13 @@
-//! A trained network as plain numbers: what the quantizer starts from.
+//! The numbers of a network, each list a tensor with a name.
 
-use crate::data::{Column, Normalization, SampleType};
 use crate::error::{Error, Result};
-use crate::graph::network::{Network, NodeInput, Operation};
+use crate::graph::network::{Network, Operation};
 use crate::random::{self, Purpose};
 
 mod initialization;
 
 use initialization::Distribution;
 pub use initialization::Initialization;
-
-/// A network with the numbers that training found. All numbers are f32, as trained.
-#[derive(Clone, Debug, PartialEq)]
-pub struct TrainedNetwork {
-    /// The description; its nodes keep batch normalization and activations apart.
-    pub network: Network,
-    /// One entry per node of the network, in node order.
-    pub parameters: Vec<NodeParameters>,
-    /// From raw integer samples to what the first node reads: `real = (raw - offset[c]) * inverse_scale[c]`.
-    pub normalization: Normalization,
-    /// Name of each class, in output order.
-    pub class_names: Vec<String>,
-    /// The data that it was trained on.
-    pub data: DataReference,
-}
-
-/// How to open the training data again.
-#[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub struct DataReference {
-    /// Name or path for [`crate::data::Dataset::open_with_seed`].
-    pub name: String,
-    /// The seed that decides its splits.
-    pub split_seed: u64,
-    /// The integer type of raw samples.
-    pub sample_type: SampleType,
-    /// Meaning of a table's columns.
-    pub columns: Vec<Column>,
-}
 
 /// The numbers of one node.
 #[derive(Clone, Debug, PartialEq)]
@@ -127,59 +97,25 @@ impl NodeParameters {
     }
 }
 
-impl TrainedNetwork {
-    /// A network with initial weights, for measurements that need no training (`bench --network`).
-    ///
-    /// Raw samples are u8 with mean 127.5 and standard deviation 73.9 (uniform bytes).
-    pub fn untrained(network: Network, seed: u64) -> Result<Self> {
-        let parameters = NodeParameters::initial(&network, Initialization::default(), seed)?;
-        let channels = network.input.channels;
-        let classes = network.output()?.channels;
-        Ok(Self {
-            parameters,
-            normalization: Normalization {
-                offset: vec![127.5; channels],
-                inverse_scale: vec![1.0 / 73.9; channels],
-            },
-            class_names: (0..classes).map(|class| class.to_string()).collect(),
-            data: DataReference {
-                name: "none".to_string(),
-                split_seed: seed,
-                sample_type: SampleType::U8,
-                columns: Vec::new(),
-            },
-            network,
-        })
-    }
-
-    /// Checks that every node has numbers of the right kind and count, all finite.
-    pub fn check(&self) -> Result<()> {
-        let expected = NodeParameters::initial(&self.network, Initialization::default(), 0)?;
-        let error = |node: &str, problem: &str| {
-            Error::bad_input(
-                format_args!("network '{}', layer '{node}'", self.network.name),
-                problem,
-                "train it again",
-            )
-        };
-        if expected.len() != self.parameters.len() {
-            return Err(error("all", "parameters do not belong to this network"));
-        }
-        for ((node, expected), found) in
-            self.network.nodes.iter().zip(&expected).zip(&self.parameters)
-        {
-            if found.lengths() != expected.lengths() {
-                return Err(error(&node.name, "parameters do not belong to this network"));
-            }
-            if !found.values().all(|value| value.is_finite()) {
-                return Err(error(&node.name, "holds a number that is not finite"));
-            }
-        }
-        Ok(())
-    }
-}
-
 impl NodeParameters {
+    /// The names of [`Self::lists`] within their node.
+    const fn names(&self) -> &'static [&'static str] {
+        match self {
+            Self::None => &[],
+            // A layer without a bias has one list less.
+            Self::Layer { .. } => &["weight", "bias"],
+            Self::BatchNorm { .. } => &["gamma", "beta", "mean", "variance"],
+        }
+    }
+
+    fn lists_mut(&mut self) -> Vec<&mut Vec<f32>> {
+        match self {
+            Self::None => Vec::new(),
+            Self::Layer { weight, bias, .. } => std::iter::once(weight).chain(bias).collect(),
+            Self::BatchNorm { gamma, beta, mean, variance } => vec![gamma, beta, mean, variance],
+        }
+    }
+
     fn lists(&self) -> Vec<&[f32]> {
         match self {
             Self::None => Vec::new(),
@@ -190,22 +126,66 @@ impl NodeParameters {
         }
     }
 
-    fn lengths(&self) -> Vec<usize> {
+    pub(super) fn lengths(&self) -> Vec<usize> {
         self.lists().iter().map(|list| list.len()).collect()
     }
 
-    fn values(&self) -> impl Iterator<Item = f32> {
+    pub(super) fn values(&self) -> impl Iterator<Item = f32> {
         self.lists().into_iter().flatten().copied().collect::<Vec<_>>().into_iter()
     }
 }
 
-/// Reads of each node: how many later nodes use its output. The quantizer folds only where this is 1.
-pub fn count_readers(network: &Network) -> Vec<usize> {
-    let mut readers = vec![0; network.nodes.len()];
-    for input in network.nodes.iter().flat_map(|node| &node.inputs) {
-        if let NodeInput::Node(index) = *input {
-            readers[index] += 1;
+/// One list of numbers with its name and shape.
+#[derive(Clone, Debug, PartialEq)]
+pub struct NamedTensor<'a> {
+    /// `NODE.weight`, `NODE.bias`, `NODE.gamma`, `NODE.beta`, `NODE.mean` or `NODE.variance`.
+    pub name: String,
+    /// Sizes of its indexes, the last fastest.
+    pub shape: Vec<usize>,
+    /// Its numbers.
+    pub values: &'a [f32],
+}
+
+/// All numbers of a network as tensors, in node order.
+pub fn named_tensors<'a>(
+    network: &Network,
+    parameters: &'a [NodeParameters],
+) -> Vec<NamedTensor<'a>> {
+    let mut tensors = Vec::new();
+    for (node, parameters) in network.nodes.iter().zip(parameters) {
+        let names = parameters.names().iter().zip(parameters.lists());
+        tensors.extend(names.map(|(name, values)| {
+            let shape = match (*name, parameters) {
+                ("weight", NodeParameters::Layer { shape, .. }) => shape.clone(),
+                _ => vec![values.len()],
+            };
+            NamedTensor { name: format!("{}.{name}", node.name), shape, values }
+        }));
+    }
+    tensors
+}
+
+/// The numbers of a network from tensors that `read` finds by name; their lengths are compared with what the network needs.
+///
+/// # Errors
+/// Those of `read`, and of `refuse` for a tensor of another length.
+pub fn from_named_tensors(
+    network: &Network,
+    read: impl Fn(&str) -> Result<Vec<f32>>,
+    refuse: impl Fn(&str) -> Error,
+) -> Result<Vec<NodeParameters>> {
+    // The shapes and which lists there are follow from the network alone.
+    let mut parameters = NodeParameters::initial(network, Initialization::default(), 0)?;
+    for (node, parameters) in network.nodes.iter().zip(&mut parameters) {
+        let names = parameters.names();
+        for (name, values) in names.iter().zip(parameters.lists_mut()) {
+            let name = format!("{}.{name}", node.name);
+            let found = read(&name)?;
+            if found.len() != values.len() {
+                return Err(refuse(&name));
+            }
+            *values = found;
         }
     }
-    readers
+    Ok(parameters)
 }

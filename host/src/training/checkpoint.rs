@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use crate::artifact;
 use crate::error::{Error, Result};
 use crate::graph::network::Network;
-use crate::graph::trained_network::{Initialization, NodeParameters};
+use crate::graph::weights::{NodeParameters, from_named_tensors, named_tensors};
 
 /// Where a run stands.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -52,23 +52,8 @@ impl Checkpoint {
         let mut push = |name: String, shape: Vec<usize>, values: &[f32]| {
             tensors.push((name, shape, values.iter().flat_map(|v| v.to_le_bytes()).collect()));
         };
-        for (node, parameters) in network.nodes.iter().zip(&self.parameters) {
-            match parameters {
-                NodeParameters::None => {}
-                NodeParameters::Layer { weight, shape, bias } => {
-                    push(format!("{}.weight", node.name), shape.clone(), weight);
-                    if let Some(bias) = bias {
-                        push(format!("{}.bias", node.name), vec![bias.len()], bias);
-                    }
-                }
-                NodeParameters::BatchNorm { gamma, beta, mean, variance } => {
-                    let lists =
-                        [("gamma", gamma), ("beta", beta), ("mean", mean), ("variance", variance)];
-                    for (name, list) in lists {
-                        push(format!("{}.{name}", node.name), vec![list.len()], list);
-                    }
-                }
-            }
+        for tensor in named_tensors(network, &self.parameters) {
+            push(tensor.name, tensor.shape, tensor.values);
         }
         for (index, buffer) in self.momentum.iter().enumerate() {
             let values = buffer.detach().flatten_all()?.to_dtype(DType::F32)?.to_vec1::<f32>()?;
@@ -118,34 +103,9 @@ impl Checkpoint {
             let (values, _) = view.data().as_chunks::<4>();
             Ok(values.iter().map(|bytes| f32::from_le_bytes(*bytes)).collect())
         };
-        // The shapes and which lists there are follow from the network alone.
-        let mut parameters = NodeParameters::initial(network, Initialization::default(), 0)?;
-        for (node, parameters) in network.nodes.iter().zip(&mut parameters) {
-            let fill = |name: &str, values: &mut Vec<f32>| -> Result<()> {
-                let name = format!("{}.{name}", node.name);
-                let found = list(&name)?;
-                if found.len() != values.len() {
-                    return Err(broken(&format_args!("'{name}' belongs to another network")));
-                }
-                *values = found;
-                Ok(())
-            };
-            match parameters {
-                NodeParameters::None => {}
-                NodeParameters::Layer { weight, bias, .. } => {
-                    fill("weight", weight)?;
-                    if let Some(bias) = bias {
-                        fill("bias", bias)?;
-                    }
-                }
-                NodeParameters::BatchNorm { gamma, beta, mean, variance } => {
-                    fill("gamma", gamma)?;
-                    fill("beta", beta)?;
-                    fill("mean", mean)?;
-                    fill("variance", variance)?;
-                }
-            }
-        }
+        let parameters = from_named_tensors(network, list, |name| {
+            broken(&format_args!("'{name}' belongs to another network"))
+        })?;
         let mut momentum = Vec::new();
         while let Ok(view) = tensors.tensor(&format!("momentum.{:04}", momentum.len())) {
             let values = list(&format!("momentum.{:04}", momentum.len()))?;

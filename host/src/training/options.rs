@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::Augmentation;
 use crate::data::Scaling;
 use crate::error::{Error, Result};
-use crate::graph::trained_network::Initialization;
+use crate::graph::weights::Initialization;
 use crate::training::engine::StatisticsPasses;
 use crate::training::optimizer::{
     Asam, Curvature, Direction, GradL1, Hero, Method, MomentumParameters, Reduction, Sam, Schedule,

@@ -44,7 +44,7 @@ impl Subset {
         Ok(Self {
             graph,
             parts: parts
-                .map(|(raw, labels)| (reals(raw, &trained.normalization), labels.to_vec()))
+                .map(|(raw, labels)| (reals(raw, &trained.input.normalization), labels.to_vec()))
                 .collect(),
             samples: split.len(),
             fits_memory: values.saturating_mul(split.len()) <= KEPT_VALUES,

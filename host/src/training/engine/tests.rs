@@ -6,7 +6,7 @@ use super::TrainingGraph;
 use crate::data::SampleShape;
 use crate::error::Result;
 use crate::graph::network::Network;
-use crate::graph::trained_network::{Initialization, NodeParameters};
+use crate::graph::weights::{Initialization, NodeParameters};
 use crate::random::{self, Purpose};
 use crate::training::optimizer::{
     Asam, Curvature, GradL1, Hero, Method, Objective, Parameter, Pass, Progress, SecondOrder, Sgd,

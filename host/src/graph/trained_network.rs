@@ -1,0 +1,83 @@
+//! A trained network as plain data: what the quantizer starts from.
+
+use super::input::InputMeaning;
+use super::network::{Network, NodeInput};
+use super::provenance::Provenance;
+use super::weights::{Initialization, NodeParameters};
+use crate::data::{Normalization, SampleType};
+use crate::error::{Error, Result};
+
+/// A network with the numbers that training found. All numbers are f32, as trained.
+#[derive(Clone, Debug, PartialEq)]
+pub struct TrainedNetwork {
+    /// The description; its nodes keep batch normalization and activations apart.
+    pub network: Network,
+    /// One entry per node of the network, in node order.
+    pub parameters: Vec<NodeParameters>,
+    /// What raw samples and answers mean.
+    pub input: InputMeaning,
+    /// Where it comes from; none for a network that was not trained.
+    pub provenance: Option<Provenance>,
+}
+
+impl TrainedNetwork {
+    /// A network with initial weights, for measurements that need no training (`bench --network`).
+    ///
+    /// Raw samples are u8 with mean 127.5 and standard deviation 73.9 (uniform bytes).
+    pub fn untrained(network: Network, seed: u64) -> Result<Self> {
+        let parameters = NodeParameters::initial(&network, Initialization::default(), seed)?;
+        let channels = network.input.channels;
+        let classes = network.output()?.channels;
+        Ok(Self {
+            parameters,
+            input: InputMeaning {
+                sample_type: SampleType::U8,
+                class_names: (0..classes).map(|class| class.to_string()).collect(),
+                normalization: Normalization {
+                    offset: vec![127.5; channels],
+                    inverse_scale: vec![1.0 / 73.9; channels],
+                },
+                columns: Vec::new(),
+            },
+            provenance: None,
+            network,
+        })
+    }
+
+    /// Checks that every node has numbers of the right kind and count, all finite.
+    pub fn check(&self) -> Result<()> {
+        let expected = NodeParameters::initial(&self.network, Initialization::default(), 0)?;
+        let error = |node: &str, problem: &str| {
+            Error::bad_input(
+                format_args!("network '{}', layer '{node}'", self.network.name),
+                problem,
+                "train it again",
+            )
+        };
+        if expected.len() != self.parameters.len() {
+            return Err(error("all", "parameters do not belong to this network"));
+        }
+        for ((node, expected), found) in
+            self.network.nodes.iter().zip(&expected).zip(&self.parameters)
+        {
+            if found.lengths() != expected.lengths() {
+                return Err(error(&node.name, "parameters do not belong to this network"));
+            }
+            if !found.values().all(|value| value.is_finite()) {
+                return Err(error(&node.name, "holds a number that is not finite"));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Reads of each node: how many later nodes use its output. The quantizer folds only where this is 1.
+pub fn count_readers(network: &Network) -> Vec<usize> {
+    let mut readers = vec![0; network.nodes.len()];
+    for input in network.nodes.iter().flat_map(|node| &node.inputs) {
+        if let NodeInput::Node(index) = *input {
+            readers[index] += 1;
+        }
+    }
+    readers
+}
