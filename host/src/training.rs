@@ -18,7 +18,8 @@ mod run;
 pub use batch::Augmentation;
 pub use folder::RunFolder;
 pub use log::EpochRecord;
-pub use options::{Keep, OptimizerKind, TrainingOptions};
+pub use optimizer::OptimizerKind;
+pub use options::{Keep, TrainingOptions};
 pub use run::{Observer, Outcome, Run};
 
 #[cfg(test)]

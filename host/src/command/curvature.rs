@@ -81,7 +81,7 @@ pub fn run(options: &Options) -> Result<()> {
         points => {
             let found = surface(&mut loss, points, options.extent, options.seed)?;
             let path = options.run.join("loss_surface.svg");
-            let optimizer = run.options().optimizer.name();
+            let optimizer = run.options().method.kind().name();
             HeatMap {
                 title: format!(
                     "Training loss around the weights, {}, {optimizer}",

@@ -27,6 +27,7 @@ use crate::error::{Error, Result};
 use crate::leftovers::TemporaryFolder;
 use crate::report::plot::{Plot, Series};
 use crate::report::table::{Table, grouped, percent};
+use crate::training::optimizer::{Hero, Method, MomentumParameters, Step};
 use crate::training::{EpochRecord, OptimizerKind, Run, RunFolder, TrainingOptions};
 
 /// Show the whole path on the bundled digits: train, quantize, run on every emulated board, compare
@@ -88,10 +89,13 @@ struct Trained {
 /// The training of the demo, chosen by the accuracy on the last 823 training rows after training on the others.
 fn recipe(optimizer: OptimizerKind) -> TrainingOptions {
     TrainingOptions {
-        rho: (optimizer == OptimizerKind::Hero).then_some(1.0),
         learning_rate: 0.1,
-        weight_decay: 2e-3,
         epochs: 14,
+        method: match optimizer {
+            OptimizerKind::Hero => Method::Hero(Hero { rho: 1.0, ..Hero::default() }),
+            other => Method::new(other),
+        },
+        step: Step::Momentum(MomentumParameters { weight_decay: 2e-3, momentum: 0.9 }),
         ..TrainingOptions::new("digits", "cnn", optimizer)
     }
 }

@@ -75,9 +75,8 @@ impl RunFolder {
     /// # Errors
     /// There is none, or it was made by a version that kept less.
     pub fn open(path: &Path) -> Result<Self> {
-        let options = Self::stored_options(path)?;
         for file in [NETWORK, INPUT, PROVENANCE, CALIBRATION] {
-            if !path.join(file).exists() {
+            if Self::exists(path) && !path.join(file).exists() {
                 return Err(Error::bad_input(
                     path.display(),
                     format_args!("holds a run of an earlier version, without {file}"),
@@ -85,6 +84,7 @@ impl RunFolder {
                 ));
             }
         }
+        let options = Self::stored_options(path)?;
         let input: InputMeaning = read_toml(&path.join(INPUT), artifact::read_text)?;
         let provenance = read_toml(&path.join(PROVENANCE), artifact::read_toml)?;
         let place = path.join(NETWORK);
@@ -175,9 +175,13 @@ impl RunFolder {
     pub(super) fn checkpoint(&self) -> Result<Option<Checkpoint>> {
         let path = self.path.join(CHECKPOINT);
         match path.exists() {
-            true => Checkpoint::read(&path, &self.network).map(Some),
+            true => self.read_checkpoint(&path).map(Some),
             false => Ok(None),
         }
+    }
+
+    fn read_checkpoint(&self, path: &Path) -> Result<Checkpoint> {
+        Checkpoint::read(path, &self.network, self.options.step.rule().buffer_names())
     }
 
     pub(super) fn write_checkpoint(&self, keep: Keep, checkpoint: &Checkpoint) -> Result<()> {
@@ -221,7 +225,7 @@ impl RunFolder {
         }
         Ok(TrainedNetwork {
             network: self.network.clone(),
-            parameters: Checkpoint::read(&path, &self.network)?.parameters,
+            parameters: self.read_checkpoint(&path)?.parameters,
             input: self.input.clone(),
             provenance: Some(self.provenance.clone()),
         })

@@ -21,7 +21,7 @@ use crate::graph::trained_network::TrainedNetwork;
 use crate::graph::weights::NodeParameters;
 use crate::training::checkpoint::{Checkpoint, Position};
 use crate::training::engine::TrainingGraph;
-use crate::training::optimizer::{Momentum, Progress, StepOutcome, check_second_order};
+use crate::training::optimizer::{Progress, StepOutcome, StepRule, check_second_order, take_step};
 
 /// Longest time without a checkpoint.
 const CHECKPOINT_INTERVAL: Duration = Duration::from_secs(60);
@@ -140,13 +140,13 @@ impl Run {
     /// # Errors
     /// Files cannot be written; or the loss stays not finite, with advice.
     pub fn train(&self, interrupted: &AtomicBool, observer: &mut dyn Observer) -> Result<Outcome> {
-        let method = self.options().method();
+        let method = self.options().method.rule();
         if method.needs_second_order() {
             check_second_order()?;
         }
-        let mut momentum = Momentum::new(self.options().momentum_parameters());
+        let mut rule = self.options().step.rule();
         let (parameters, mut position) = if let Some(checkpoint) = self.folder.checkpoint()? {
-            momentum.restore(checkpoint.momentum);
+            rule.restore(checkpoint.step);
             (checkpoint.parameters, checkpoint.position)
         } else {
             let parameters = NodeParameters::initial(
@@ -186,13 +186,21 @@ impl Run {
                     continue;
                 }
                 if interrupted.load(Ordering::Relaxed) {
-                    self.save(Keep::Last, &graph, &momentum, position)?;
+                    self.save(Keep::Last, &graph, rule.as_ref(), position)?;
                     self.plot(&records)?;
                     return Ok(Outcome::Interrupted);
                 }
                 graph.set_batch(&samples, &labels)?;
                 let progress = Progress { epoch };
-                match momentum.step(method.as_ref(), &mut graph, progress, learning_rate)? {
+                let outcome = take_step(
+                    rule.as_mut(),
+                    method.as_ref(),
+                    &mut graph,
+                    progress,
+                    learning_rate,
+                    self.options().clip,
+                )?;
+                match outcome {
                     StepOutcome::Taken { loss } => {
                         skipped_in_a_row = 0;
                         let sum = f64::from_bits(position.loss_bits) + loss;
@@ -216,7 +224,7 @@ impl Run {
                 }
                 position.step = index;
                 if saved.elapsed() > CHECKPOINT_INTERVAL {
-                    self.save(Keep::Last, &graph, &momentum, position)?;
+                    self.save(Keep::Last, &graph, rule.as_ref(), position)?;
                     saved = Instant::now();
                 }
             }
@@ -235,11 +243,11 @@ impl Run {
             let improves = best.is_none_or(|best| record.accuracy > best);
             records.push(record);
             if self.options().keep == Keep::Best && improves {
-                self.save(Keep::Best, &graph, &momentum, position)?;
+                self.save(Keep::Best, &graph, rule.as_ref(), position)?;
             }
             // The log first: what it holds beyond the checkpoint is cut off when the run is resumed.
             self.folder.write_records(&records)?;
-            self.save(Keep::Last, &graph, &momentum, position)?;
+            self.save(Keep::Last, &graph, rule.as_ref(), position)?;
             saved = Instant::now();
         }
         self.plot(&records)?;
@@ -251,7 +259,7 @@ impl Run {
     }
 
     fn plot(&self, records: &[EpochRecord]) -> Result<()> {
-        let title = format!("{}, {}", self.network().name, self.options().optimizer.name());
+        let title = format!("{}, {}", self.network().name, self.options().method.kind().name());
         log::plot(self.folder.path(), &title, records)
     }
 
@@ -259,11 +267,11 @@ impl Run {
         &self,
         keep: Keep,
         graph: &TrainingGraph,
-        momentum: &Momentum,
+        rule: &dyn StepRule,
         position: Position,
     ) -> Result<()> {
         let parameters = graph.node_parameters()?;
-        let checkpoint = Checkpoint { position, parameters, momentum: momentum.buffers().to_vec() };
+        let checkpoint = Checkpoint { position, parameters, step: rule.state() };
         self.folder.write_checkpoint(keep, &checkpoint)
     }
 
