@@ -2,30 +2,30 @@
 
 use serde::{Deserialize, Serialize};
 
-/// How many bits a weight has.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-pub enum BitWidth {
-    /// −2 ..= 1
-    Two,
-    /// −4 ..= 3
-    Three,
-    /// −8 ..= 7
-    Four,
-    /// −16 ..= 15
-    Five,
-    /// −32 ..= 31
-    Six,
-    /// −64 ..= 63
-    Seven,
-    /// −128 ..= 127
-    Eight,
+use crate::compact::described;
+
+described! {
+    /// How many bits a weight has.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+    pub enum BitWidth {
+        /// −2 ..= 1
+        Two,
+        /// −4 ..= 3
+        Three,
+        /// −8 ..= 7
+        Four,
+        /// −16 ..= 15
+        Five,
+        /// −32 ..= 31
+        Six,
+        /// −64 ..= 63
+        Seven,
+        /// −128 ..= 127
+        Eight,
+    }
 }
 
 impl BitWidth {
-    /// Every width, narrowest first.
-    pub const ALL: [Self; 7] =
-        [Self::Two, Self::Three, Self::Four, Self::Five, Self::Six, Self::Seven, Self::Eight];
-
     /// The number of bits, 2 to 8.
     pub const fn bits(self) -> u32 {
         match self {

@@ -4,9 +4,11 @@
 //! Only what descriptions and messages are made of is supported: integers up to 64 bits, `bool`, `str`, bytes, options, tuples, structs and
 //! enums. The tests compare it with postcard itself.
 
+mod described;
 mod read;
 mod write;
 
+pub(crate) use described::{Read, described};
 pub(crate) use read::Reader;
 
 use serde::{Deserialize, Serialize};

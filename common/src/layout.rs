@@ -18,40 +18,34 @@ pub use packed_weights::PackedWeights;
 
 use serde::{Deserialize, Serialize};
 
-/// The order in which packed weights lie in the file.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Layout {
-    /// One row per output channel in the order kernel row, kernel column, input channel; see [`rows`]. What the portable
-    /// kernels read fastest.
-    Rows,
-    /// Two output channels side by side in fields that a dual 16-bit multiply takes; see [`crate::layout::channel_pairs`]. For full
-    /// convolutions and fully connected layers on cores with DSP instructions.
-    ChannelPairs,
-    /// As `Rows`, for kernels that take four channels at a time and get the scratch memory for it. For depthwise convolutions on
-    /// cores with DSP instructions.
-    ChannelQuads,
-    /// Four output channels side by side; see [`crate::layout::field_quads`]. For every layer with weights on cores with a plain
-    /// 32-bit multiply.
-    FieldQuads,
-    /// Two output channels side by side in vectors of 16 lanes; see [`crate::layout::vector_pairs`]. For full convolutions and fully
-    /// connected layers on cores with Helium.
-    VectorPairs,
-    /// One row per output channel in fields that never straddle bytes; see [`crate::layout::vector_rows`]. For depthwise convolutions
-    /// on cores with Helium.
-    VectorRows,
+use crate::compact::described;
+
+described! {
+    /// The order in which packed weights lie in the file.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+    pub enum Layout {
+        /// One row per output channel in the order kernel row, kernel column, input channel; see [`rows`]. What the portable
+        /// kernels read fastest.
+        Rows,
+        /// Two output channels side by side in fields that a dual 16-bit multiply takes; see [`crate::layout::channel_pairs`]. For full
+        /// convolutions and fully connected layers on cores with DSP instructions.
+        ChannelPairs,
+        /// As `Rows`, for kernels that take four channels at a time and get the scratch memory for it. For depthwise convolutions on
+        /// cores with DSP instructions.
+        ChannelQuads,
+        /// Four output channels side by side; see [`crate::layout::field_quads`]. For every layer with weights on cores with a plain
+        /// 32-bit multiply.
+        FieldQuads,
+        /// Two output channels side by side in vectors of 16 lanes; see [`crate::layout::vector_pairs`]. For full convolutions and fully
+        /// connected layers on cores with Helium.
+        VectorPairs,
+        /// One row per output channel in fields that never straddle bytes; see [`crate::layout::vector_rows`]. For depthwise convolutions
+        /// on cores with Helium.
+        VectorRows,
+    }
 }
 
-impl Layout {
-    /// Every layout.
-    pub const ALL: [Self; 6] = [
-        Self::Rows,
-        Self::ChannelPairs,
-        Self::ChannelQuads,
-        Self::FieldQuads,
-        Self::VectorPairs,
-        Self::VectorRows,
-    ];
-}
+impl Layout {}
 
 #[cfg(test)]
 mod vector_tests;

@@ -56,9 +56,9 @@ impl Observer for LayerDigests {
 /// The output of a run, in the arena.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Output<'a> {
-    /// What the last layer wrote.
+    /// The first of the network's outputs.
     pub scores: &'a [i8],
-    /// Index of the winning class: the largest value of the last layer, or of what a final softmax reads, because
+    /// Index of the winning class: the largest value of the first output, or of what a softmax that wrote it reads, because
     /// rounded probabilities tie more often than the values they come from. Ties go to the lowest index.
     pub label: usize,
 }
@@ -80,32 +80,42 @@ pub fn run<'a>(
     }
     let arena = arena.get_mut(..description.arena_bytes as usize).ok_or(RunError::ArenaTooSmall)?;
 
-    let quantization = description.input_quantization;
-    let maps_bytes = usize::from(quantization.maps) * crate::kernel::InputMap::BYTES;
-    let maps = section(model.parameters(), quantization.offset, maps_bytes);
-    let input = arena.get_mut(range(description.input.region()));
-    if let (Some(maps), Some(input)) = (maps, input) {
-        kernels.quantize_input(maps, quantization.sample_type, raw_input, input);
+    let mut raw = raw_input;
+    for input in model.inputs() {
+        // Together they have as many bytes as there are.
+        let samples = raw.split_off(..input.raw_bytes()).unwrap_or_default();
+        let quantization = input.quantization;
+        let maps_bytes = usize::from(quantization.maps) * crate::kernel::InputMap::BYTES;
+        let maps = section(model.parameters(), quantization.offset, maps_bytes);
+        let values = arena.get_mut(range(input.tensor.region()));
+        if let (Some(maps), Some(values)) = (maps, values) {
+            kernels.quantize_input(maps, quantization.sample_type, samples, values);
+        }
     }
     observer.begin();
 
-    let mut scores = description.input;
-    let mut deciding = description.input;
+    let outcome = model.outcome();
+    let mut label = 0;
     for (index, layer) in model.layers().enumerate() {
         run_layer(model, kernels, &layer, arena);
-        observer.layer_done(index, &layer, tensor(arena, layer.output));
-        scores = layer.output;
-        deciding = match layer.operator {
-            Operator::Softmax { .. } => layer.input.tensor,
-            _ => layer.output,
-        };
+        observer.layer_done(index, &layer, tensor(arena, &layer.output));
+        let number = usize::from(description.input_count).wrapping_add(index);
+        if usize::from(outcome.source) == number {
+            // Now, because what a softmax reads may be gone in the end.
+            let deciding = match layer.operator {
+                Operator::Softmax { .. } => layer.input(),
+                _ => &layer.output,
+            };
+            label = argmax(tensor(arena, deciding));
+        }
     }
-    let label = argmax(tensor(arena, deciding));
-    Ok(Output { scores: tensor(arena, scores), label })
+    let scores = tensor(arena, &outcome.tensor);
+    Ok(Output { scores, label })
 }
 
 /// The bytes of a tensor. Loading has checked that it lies inside the arena.
-fn tensor(arena: &[i8], tensor: Tensor) -> &[i8] {
+#[inline(never)]
+fn tensor<'a>(arena: &'a [i8], tensor: &Tensor) -> &'a [i8] {
     arena.get(range(tensor.region())).unwrap_or(&[])
 }
 
@@ -115,12 +125,13 @@ const fn range(region: Region) -> core::ops::Range<usize> {
 }
 
 /// Runs one layer of a validated model.
+#[inline(never)]
 fn run_layer<K: Kernels>(model: &Model<'_>, kernels: &mut K, layer: &Layer<'_>, arena: &mut [i8]) {
     // Such a layer is not loaded. Asked again, so that the compiler sees what is never run.
     if !K::computes(layer) {
         return;
     }
-    let input = range(layer.input.tensor.region());
+    let input = range(layer.input().region());
     let output = range(layer.output.region());
     // Only in a model that was not validated: its kernels would go round for nothing.
     if output.is_empty() {
@@ -131,10 +142,10 @@ fn run_layer<K: Kernels>(model: &Model<'_>, kernels: &mut K, layer: &Layer<'_>, 
         0 => arena.len()..arena.len(),
         _ => range(layer.scratch),
     };
-    if let Operator::Add { other, rescale } = layer.operator {
+    if let (Operator::Add { rescale }, [_, other]) = (layer.operator, &*layer.inputs) {
         let job = Add {
             rescale,
-            input_zero_point: layer.input.tensor.zero_point,
+            input_zero_point: layer.input().zero_point,
             other_zero_point: other.tensor.zero_point,
             output_zero_point: layer.output.zero_point,
             activation: layer.activation,
@@ -197,23 +208,23 @@ fn convolution<'a>(
 ) -> Option<Convolution<'a>> {
     let (weights, channels) = weights_of(model.parameters(), layer, weights)?;
     Some(Convolution {
-        input: layer.input.tensor.shape,
+        input: layer.input().shape,
         output: layer.output.shape,
         window,
         weights,
         channels,
-        input_zero_point: layer.input.tensor.zero_point,
+        input_zero_point: layer.input().zero_point,
         output_zero_point: layer.output.zero_point,
         activation: layer.activation,
     })
 }
 
-const fn pool(layer: &Layer<'_>, window: Window, rescale: Rescale) -> Pool {
+fn pool(layer: &Layer<'_>, window: Window, rescale: Rescale) -> Pool {
     Pool {
-        input: layer.input.tensor.shape,
+        input: layer.input().shape,
         output: layer.output.shape,
         window,
-        input_zero_point: layer.input.tensor.zero_point,
+        input_zero_point: layer.input().zero_point,
         output_zero_point: layer.output.zero_point,
         rescale,
         activation: layer.activation,

@@ -4,7 +4,7 @@
 //! `y = zero_point + accumulator · (scale_in · scale_weight / scale_out)`. The ratio of scales is held as a 15-bit
 //! multiplier `m` and a right shift `s`, `ratio = m / 2^(16+s)`, which gives equation (2) of the [crate] page.
 
-use serde::{Deserialize, Serialize};
+use crate::compact::described;
 
 /// Smallest multiplier: `2^14`, so that 15 significant bits are always in use.
 pub const MULTIPLIER_MIN: i32 = 1 << 14;
@@ -15,16 +15,17 @@ pub const SHIFT_MIN: i32 = -7;
 /// Largest right shift: the ratio of scales is then at least `2^-25`.
 pub const SHIFT_MAX: i32 = 23;
 
-/// A ratio of scales, `multiplier / 2^(16 + shift)`.
-///
-/// Valid values have `multiplier` in [`MULTIPLIER_MIN`]`..=`[`MULTIPLIER_MAX`] and `shift` in
-/// [`SHIFT_MIN`]`..=`[`SHIFT_MAX`]; the loader refuses others.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Rescale {
-    /// `m`, 15 bits.
-    pub multiplier: i16,
-    /// `s`, the right shift beyond the 16 bits that belong to the multiplier.
-    pub shift: i8,
+described! {
+    /// A ratio of scales, `multiplier / 2^(16 + shift)`.
+    ///
+    /// Valid values have `multiplier` in [`MULTIPLIER_MIN`]`..=`[`MULTIPLIER_MAX`] and `shift` in
+    /// [`SHIFT_MIN`]`..=`[`SHIFT_MAX`]; the loader refuses others.
+    pub struct Rescale {
+        /// `m`, 15 bits.
+        pub multiplier: i16,
+        /// `s`, the right shift beyond the 16 bits that belong to the multiplier.
+        pub shift: i8,
+    }
 }
 
 impl Rescale {
@@ -75,15 +76,16 @@ impl Rescale {
     }
 }
 
-/// The interval that an operator clamps its output to; this is how ReLU and ReLU6 are carried out.
-///
-/// Valid when `min ≤ max`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ActivationRange {
-    /// `activation_min`, −128 when nothing is cut off below.
-    pub min: i8,
-    /// `activation_max`, 127 when nothing is cut off above.
-    pub max: i8,
+described! {
+    /// The interval that an operator clamps its output to; this is how ReLU and ReLU6 are carried out.
+    ///
+    /// Valid when `min ≤ max`.
+    pub struct ActivationRange {
+        /// `activation_min`, −128 when nothing is cut off below.
+        pub min: i8,
+        /// `activation_max`, 127 when nothing is cut off above.
+        pub max: i8,
+    }
 }
 
 impl ActivationRange {
@@ -118,13 +120,14 @@ pub const fn requantize(
     activation.saturate(rescale.apply(accumulator).wrapping_add(zero_point as i32))
 }
 
-/// The two multipliers of an [`Operator::Add`](crate::operator::Operator::Add) over one shift: `ratio = multiplier / 2^shift`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct AddRescale {
-    /// For the layer's input, `1 ..= 2^15 − 1`.
-    pub multiplier: i16,
-    /// For the other operand, `1 ..= 2^15 − 1`.
-    pub other_multiplier: i16,
-    /// Common right shift, `1 ..= 23`.
-    pub shift: u8,
+described! {
+    /// The two multipliers of an [`Operator::Add`](crate::operator::Operator::Add) over one shift: `ratio = multiplier / 2^shift`.
+    pub struct AddRescale {
+        /// For the layer's input, `1 ..= 2^15 − 1`.
+        pub multiplier: i16,
+        /// For the other operand, `1 ..= 2^15 − 1`.
+        pub other_multiplier: i16,
+        /// Common right shift, `1 ..= 23`.
+        pub shift: u8,
+    }
 }

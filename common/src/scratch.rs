@@ -20,7 +20,7 @@ use crate::shape::{Shape, Window, larger};
 pub const ALIGNMENT: u32 = 4;
 
 /// Scratch bytes without which a layer cannot run: the portable kernels of convolutions unpack one row of weights.
-pub const fn portable_bytes(layer: &Layer<'_>) -> usize {
+pub fn portable_bytes(layer: &Layer<'_>) -> usize {
     match layer.operator {
         Operator::FullyConnected { .. } => 0,
         _ => layer.row_length(),

@@ -2,17 +2,20 @@
 
 use serde::{Deserialize, Serialize};
 
-/// Height, width and channels of a tensor; the channel index changes fastest in memory (HWC).
-///
-/// A vector of `n` features is `1 × 1 × n`. Every dimension is at least 1.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Shape {
-    /// Rows.
-    pub height: u16,
-    /// Columns.
-    pub width: u16,
-    /// Channels, the fastest index.
-    pub channels: u16,
+use crate::compact::described;
+
+described! {
+    /// Height, width and channels of a tensor; the channel index changes fastest in memory (HWC).
+    ///
+    /// A vector of `n` features is `1 × 1 × n`. Every dimension is at least 1.
+    pub struct Shape {
+        /// Rows.
+        pub height: u16,
+        /// Columns.
+        pub width: u16,
+        /// Channels, the fastest index.
+        pub channels: u16,
+    }
 }
 
 impl Shape {
@@ -26,27 +29,52 @@ impl Shape {
         self.height as usize * self.width as usize
     }
 
-    /// `height · width · channels`, which is also the tensor's size in bytes.
+    /// `height · width · channels`.
     pub const fn elements(self) -> usize {
         self.pixels().saturating_mul(self.channels as usize)
     }
 }
 
-/// A window that slides over an image.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Window {
-    /// Rows of the window, at least 1.
-    pub kernel_height: u8,
-    /// Columns of the window, at least 1.
-    pub kernel_width: u8,
-    /// Rows from one window to the next, at least 1.
-    pub stride_height: u8,
-    /// Columns from one window to the next, at least 1.
-    pub stride_width: u8,
-    /// Padding rows above the image, fewer than `kernel_height`. Below it there are as many as the output needs.
-    pub padding_top: u8,
-    /// Padding columns left of the image, fewer than `kernel_width`.
-    pub padding_left: u8,
+described! {
+    /// What one value of a tensor is. All are signed and little-endian.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+    pub enum Element {
+        /// One byte.
+        I8,
+        /// Two bytes.
+        I16,
+        /// Four bytes.
+        I32,
+    }
+}
+
+impl Element {
+    /// Bytes of one value.
+    pub const fn bytes(self) -> usize {
+        match self {
+            Self::I8 => 1,
+            Self::I16 => 2,
+            Self::I32 => 4,
+        }
+    }
+}
+
+described! {
+    /// A window that slides over an image.
+    pub struct Window {
+        /// Rows of the window, at least 1.
+        pub kernel_height: u8,
+        /// Columns of the window, at least 1.
+        pub kernel_width: u8,
+        /// Rows from one window to the next, at least 1.
+        pub stride_height: u8,
+        /// Columns from one window to the next, at least 1.
+        pub stride_width: u8,
+        /// Padding rows above the image, fewer than `kernel_height`. Below it there are as many as the output needs.
+        pub padding_top: u8,
+        /// Padding columns left of the image, fewer than `kernel_width`.
+        pub padding_left: u8,
+    }
 }
 
 impl Window {
@@ -67,13 +95,14 @@ impl Window {
     }
 }
 
-/// A byte range.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Region {
-    /// First byte.
-    pub offset: u32,
-    /// Number of bytes.
-    pub bytes: u32,
+described! {
+    /// A byte range.
+    pub struct Region {
+        /// First byte.
+        pub offset: u32,
+        /// Number of bytes.
+        pub bytes: u32,
+    }
 }
 
 impl Region {
@@ -81,6 +110,8 @@ impl Region {
     pub const EMPTY: Self = Self { offset: 0, bytes: 0 };
 
     /// Whether the two have a byte in common.
+    // Called from many places of the loader.
+    #[inline(never)]
     pub const fn overlaps(self, other: Self) -> bool {
         let end = self.offset as u64 + self.bytes as u64;
         let other_end = other.offset as u64 + other.bytes as u64;

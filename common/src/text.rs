@@ -38,6 +38,12 @@ impl<'a> Text<'a> {
     }
 }
 
+impl<'a> crate::compact::Read<'a> for Text<'a> {
+    fn read(reader: &mut crate::compact::Reader<'a>) -> Self {
+        Self(reader.slice())
+    }
+}
+
 impl<'a> From<&'a str> for Text<'a> {
     fn from(text: &'a str) -> Self {
         Self(text.as_bytes())

@@ -4,5 +4,6 @@ pub mod export;
 pub mod inspect;
 pub mod integer;
 pub mod integer_network;
+pub mod notes;
 pub mod plan;
 pub mod quantizer;

@@ -15,11 +15,13 @@ use tinyhero_common::kernel::{
 };
 use tinyhero_common::layer::Layer;
 use tinyhero_common::layout::Layout;
-use tinyhero_common::model::{Description, InputQuantization, Model, SelfTest};
+use tinyhero_common::model::{
+    Description, InputQuantization, InputTensor, Model, OutputTensor, SelfTest, Task,
+};
 use tinyhero_common::operator::{Operator, Weights};
 use tinyhero_common::requantize::ActivationRange;
-use tinyhero_common::shape::{Region, Shape, Window};
-use tinyhero_common::tensor::{Operand, SampleType, Scale, Tensor};
+use tinyhero_common::shape::{Element, Region, Shape, Window};
+use tinyhero_common::tensor::{Operand, Operands, SampleType, Scale, Tensor};
 use tinyhero_tests::{
     BOARD_LAYERS, FastKernel, IN_ROWS, LayerMemory, LayerMismatch, OperatorCase, Plan, Subject,
     WITHOUT_WEIGHTS, Workspace, layer_case, layer_cases, operator_cases,
@@ -106,7 +108,8 @@ fn the_loader_accepts_every_layer() {
 /// A model of one layer; an addition's other operand is made by a pool before it.
 fn model(case: &OperatorCase, memory: &LayerMemory) -> Crafted {
     let scale = Scale { mantissa: 1 << 23, exponent: -27 };
-    let tensor = |shape, offset, zero_point| Tensor { shape, offset, zero_point, scale };
+    let element = Element::I8;
+    let tensor = |shape, offset, zero_point| Tensor { shape, element, offset, zero_point, scale };
     let mut parameters = InputMap { offset: 0, multiplier: 1, shift: 0 }.to_bytes().to_vec();
     let has_weights = matches!(
         case.subject,
@@ -135,7 +138,7 @@ fn model(case: &OperatorCase, memory: &LayerMemory) -> Crafted {
     };
     let first = Operand { source: 0, tensor: input };
     let mut layers = Vec::new();
-    let mut other = first;
+    let mut inputs: Operands = [first].into_iter().collect();
     if matches!(case.subject, Subject::Add | Subject::AddInPlace) {
         let place = reserve(input.region().bytes).offset;
         let output = tensor(case.input, place, case.input_zero_point);
@@ -150,13 +153,13 @@ fn model(case: &OperatorCase, memory: &LayerMemory) -> Crafted {
         };
         layers.push(Layer {
             name: "other".into(),
-            input: first,
+            inputs: inputs.clone(),
             output,
             scratch: Region { offset: 0, bytes: 0 },
             activation: case.activation,
             operator: Operator::MaxPool2d { window },
         });
-        other = Operand { source: 1, tensor: output };
+        inputs.push(Operand { source: 1, tensor: output }).unwrap();
     }
     let window = case.window;
     let operator = match case.subject {
@@ -166,7 +169,7 @@ fn model(case: &OperatorCase, memory: &LayerMemory) -> Crafted {
         Subject::AveragePool2d => Operator::AveragePool2d { window, rescale: case.rescale },
         Subject::MaxPool2d => Operator::MaxPool2d { window },
         Subject::Softmax => Operator::Softmax { exponent_multiplier: case.exponent_multiplier },
-        _ => Operator::Add { other, rescale: case.add_rescale },
+        _ => Operator::Add { rescale: case.add_rescale },
     };
     let zero_point =
         if case.subject == Subject::Softmax { i8::MIN } else { case.output_zero_point };
@@ -176,7 +179,7 @@ fn model(case: &OperatorCase, memory: &LayerMemory) -> Crafted {
     };
     layers.push(Layer {
         name: "layer".into(),
-        input: first,
+        inputs,
         output: tensor(case.output, place, zero_point),
         scratch: reserve(case.scratch_bytes as u32),
         // A softmax has no clamp.
@@ -188,14 +191,19 @@ fn model(case: &OperatorCase, memory: &LayerMemory) -> Crafted {
     });
     let description = Description {
         name: "one layer".into(),
-        labels: "".into(),
-        input_quantization: InputQuantization { sample_type: SampleType::U8, maps: 1, offset: 0 },
-        input,
+        task: Task::Classification { labels: "".into() },
         arena_bytes: 0,
+        state_bytes: 0,
         self_test: SelfTest { seed: 0, digest: 0 },
+        input_count: 0,
+        output_count: 0,
         layer_count: 0,
     };
-    let mut crafted = Crafted { description, layers, parameters };
+    let quantization = InputQuantization { sample_type: SampleType::U8, maps: 1, offset: 0 };
+    let input = InputTensor { name: "input".into(), quantization, tensor: input };
+    let output = OutputTensor { name: "output".into(), operand: first };
+    let (inputs, outputs) = (vec![input], vec![output]);
+    let mut crafted = Crafted { description, inputs, outputs, layers, parameters };
     let operands = crafted.layers.clone();
     crafted.relink();
     // What `relink` gives the operands is what they were.

@@ -41,7 +41,7 @@ fn the_whole_digits_test_takes_ten_seconds_over_the_link() {
     let dataset = Dataset::open("digits").unwrap();
     let file = digits_model(&dataset);
     let model = Model::load(&file).unwrap();
-    let sample_type = model.description().input_quantization.sample_type;
+    let sample_type = model.input().quantization.sample_type;
     let raw = integer::raw_bytes(sample_type, &dataset.test.samples);
     let host = integer::run_all(&model, &dataset.test.samples).unwrap();
     assert_eq!(host.len(), 1_797);

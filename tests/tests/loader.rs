@@ -12,12 +12,13 @@ use tinyhero_common::kernel::{InputMap, Portable};
 use tinyhero_common::layer::Layer;
 use tinyhero_common::layout::Layout;
 use tinyhero_common::message::Refusal;
-use tinyhero_common::model::{FORMAT_VERSION, LoadError, Model, Reason, file_bytes};
+use tinyhero_common::model::{FORMAT_VERSION, LoadError, Model, Reason, Task, file_bytes};
 use tinyhero_common::network::{LayerDigests, run};
 use tinyhero_common::operator::Operator;
-use tinyhero_common::requantize::ActivationRange;
+use tinyhero_common::requantize::{ActivationRange, Rescale};
 use tinyhero_common::scratch;
-use tinyhero_common::shape::{Region, Shape};
+use tinyhero_common::shape::{Element, Region, Shape};
+use tinyhero_common::tensor::Operand;
 use tinyhero_firmware::engine::{Engine, LoadedModel};
 use tinyhero_firmware::kernel::FullyConnectedOnly;
 use tinyhero_tests::Generator;
@@ -229,6 +230,8 @@ fn provoking(reason: Reason) -> Vec<(Vec<u8>, Option<u16>)> {
             (patched(12, &[1, 0, 0, 0]), None),
         ],
         Reason::Description => vec![
+            (changed(|model| model.description.input_count = 0), None),
+            (changed(|model| model.description.output_count = 200), None),
             (assemble(&[], &[]), None),
             (assemble(&[200; 40], &[]), None),
             (assemble(&[2, 0xFF, 0xFF, 0, 0, 0, 0, 0], &[]), None),
@@ -237,6 +240,8 @@ fn provoking(reason: Reason) -> Vec<(Vec<u8>, Option<u16>)> {
             (changed(|model| model.description.layer_count = 0), None),
             (changed(|model| model.description.layer_count = 257), None),
             (changed(|model| model.description.layer_count = 6), None),
+            (changed(|model| with_outputs(model, 0)), None),
+            (changed(|model| with_outputs(model, 9)), None),
         ],
         Reason::Layer => {
             let mut bytes = Crafted::every_operator().description_bytes();
@@ -250,7 +255,7 @@ fn provoking(reason: Reason) -> Vec<(Vec<u8>, Option<u16>)> {
             ]
         }
         Reason::Shape => vec![
-            (changed(|model| model.description.input.shape.width = 0), None),
+            (changed(|model| model.inputs[0].tensor.shape.width = 0), None),
             (layer(0, |layer| layer.output.shape.channels = 0), Some(0)),
             (
                 changed(|model| {
@@ -260,6 +265,28 @@ fn provoking(reason: Reason) -> Vec<(Vec<u8>, Option<u16>)> {
             ),
             (too_wide_softmax(), Some(1)),
         ],
+        Reason::Element => vec![
+            (changed(|model| model.inputs[0].tensor.element = Element::I16), None),
+            (layer(3, |layer| layer.output.element = Element::I32), Some(3)),
+        ],
+        Reason::OperandCount => vec![
+            (changed(|model| model.layers[2].inputs.truncate(1)), Some(2)),
+            (changed(|model| model.layers[0].inputs.clear()), Some(0)),
+            (
+                changed(|model| {
+                    let operand = model.layers[3].inputs[0];
+                    model.layers[3].inputs.push(operand).unwrap();
+                }),
+                Some(3),
+            ),
+        ],
+        Reason::Task => vec![(
+            changed(|model| {
+                let rescale = Rescale { multiplier: 1 << 14, shift: 0 };
+                model.description.task = Task::Reconstruction { rescale, threshold: 1 };
+            }),
+            None,
+        )],
         Reason::ShapeMismatch => vec![
             (layer(1, |layer| layer.output.shape.channels = 2), Some(1)),
             (layer(5, |layer| layer.output.shape.height = 2), Some(5)),
@@ -275,11 +302,13 @@ fn provoking(reason: Reason) -> Vec<(Vec<u8>, Option<u16>)> {
             (layer(4, |layer| window_of(layer).stride_width = 255), Some(4)),
         ],
         Reason::Source => vec![
-            (changed(|model| model.layers[3].input.source = 4), Some(3)),
-            (changed(|model| model.layers[3].input.source = u16::MAX), Some(3)),
-            (changed(|model| model.layers[3].input.source = 1), Some(3)),
-            (changed(|model| model.layers[0].input.tensor.zero_point = 9), Some(0)),
-            (changed(|model| model.layers[4].input.tensor.offset += 1), Some(4)),
+            (changed(|model| model.layers[3].inputs[0].source = 4), Some(3)),
+            (changed(|model| model.layers[3].inputs[0].source = u16::MAX), Some(3)),
+            (changed(|model| model.layers[3].inputs[0].source = 1), Some(3)),
+            (changed(|model| model.layers[0].inputs[0].tensor.zero_point = 9), Some(0)),
+            (changed(|model| model.layers[4].inputs[0].tensor.offset += 1), Some(4)),
+            (changed(|model| model.outputs[0].operand.source += 1), None),
+            (changed(|model| model.outputs[0].operand.tensor.zero_point ^= 1), None),
         ],
         Reason::ArenaBounds => vec![
             (changed(|model| model.layers[3].output.offset = u32::MAX), Some(3)),
@@ -295,6 +324,23 @@ fn provoking(reason: Reason) -> Vec<(Vec<u8>, Option<u16>)> {
             // The depthwise layer's output or scratch destroys what the addition still needs: it reads layer 0 too.
             (overwritten(|model| model.layers[1].scratch = region(0, 90)), Some(2)),
             (overwritten(|model| model.layers[1].output.offset = 0), Some(2)),
+            // An output of the network that a later layer overwrites, and inputs in one place.
+            (
+                changed(|model| {
+                    model.layers[3].output.offset = 0;
+                    model.relink();
+                    let tensor = model.inputs[0].tensor;
+                    model.outputs[0].operand = Operand { source: 0, tensor };
+                }),
+                None,
+            ),
+            (
+                changed(|model| {
+                    model.inputs.push(model.inputs[0]);
+                    model.relink();
+                }),
+                None,
+            ),
             // x + x, and an output in the place of the second operand.
             (changed(|model| second(model, 2)), Some(2)),
             (
@@ -307,6 +353,7 @@ fn provoking(reason: Reason) -> Vec<(Vec<u8>, Option<u16>)> {
         ],
         Reason::ArenaSize => vec![
             (changed(|model| model.description.arena_bytes += 1), None),
+            (changed(|model| model.description.state_bytes = 1), None),
             (changed(|model| model.description.arena_bytes = (1 << 24) + 1), None),
         ],
         Reason::Scratch => vec![
@@ -315,8 +362,8 @@ fn provoking(reason: Reason) -> Vec<(Vec<u8>, Option<u16>)> {
             (changed(|model| model.layers[0].scratch.offset += 1), Some(0)),
         ],
         Reason::Parameters => vec![
-            (changed(|model| model.description.input_quantization.offset = u32::MAX), None),
-            (changed(|model| model.description.input_quantization.offset = 2), None),
+            (changed(|model| model.inputs[0].quantization.offset = u32::MAX), None),
+            (changed(|model| model.inputs[0].quantization.offset = 2), None),
             (layer(0, |layer| weights_of(layer).offset += 1), Some(0)),
             (layer(0, |layer| weights_of(layer).channels += 2), Some(0)),
             (layer(0, |layer| weights_of(layer).offset = u32::MAX - 3), Some(0)),
@@ -395,8 +442,8 @@ fn provoking(reason: Reason) -> Vec<(Vec<u8>, Option<u16>)> {
             };
             let overflowing = InputMap { offset: i32::MIN, multiplier: 1, shift: 0 };
             vec![
-                (changed(|model| model.description.input_quantization.maps = 0), None),
-                (changed(|model| model.description.input_quantization.maps = 2), None),
+                (changed(|model| model.inputs[0].quantization.maps = 0), None),
+                (changed(|model| model.inputs[0].quantization.maps = 2), None),
                 (map(overflowing), None),
                 (map(InputMap { offset: i32::MAX, multiplier: -1, shift: 0 }), None),
                 (map(InputMap { offset: 0, multiplier: 1, shift: 31 }), None),
@@ -409,6 +456,12 @@ fn provoking(reason: Reason) -> Vec<(Vec<u8>, Option<u16>)> {
         ],
         Reason::Work => vec![(too_much_work(), Some(0))],
     }
+}
+
+/// That many outputs, all of the last layer.
+fn with_outputs(model: &mut Crafted, count: usize) {
+    model.outputs = vec![model.outputs[0]; count];
+    model.description.output_count = count as u16;
 }
 
 const fn region(offset: u32, bytes: u32) -> Region {
@@ -445,9 +498,7 @@ fn overwritten(change: impl FnOnce(&mut Crafted)) -> Vec<u8> {
 
 /// Lets the addition read `source` as its second operand.
 fn second(model: &mut Crafted, source: u16) {
-    if let Operator::Add { other, .. } = &mut model.layers[2].operator {
-        other.source = source;
-    }
+    model.layers[2].inputs[1].source = source;
     model.relink();
 }
 
@@ -471,10 +522,10 @@ fn outside_its_width() -> (Vec<u8>, Option<u16>) {
 /// A pooling over `shape` and nothing else.
 fn only_pool(shape: Shape, change: impl FnOnce(&mut Crafted)) -> Vec<u8> {
     let mut model = Crafted::every_operator();
-    let mut pool = model.layers[3];
-    model.description.input.shape = shape;
-    model.description.input_quantization.maps = 1;
-    pool.input.source = 0;
+    let mut pool = model.layers[3].clone();
+    model.inputs[0].tensor.shape = shape;
+    model.inputs[0].quantization.maps = 1;
+    pool.inputs[0].source = 0;
     pool.output.shape = shape;
     pool.output.offset = shape.elements() as u32;
     model.layers = vec![pool];
@@ -503,9 +554,9 @@ fn too_much_work() -> Vec<u8> {
 
 fn too_wide_softmax() -> Vec<u8> {
     only_pool(Shape::vector(1 << 14), |model| {
-        let mut softmax = model.layers[0];
+        let mut softmax = model.layers[0].clone();
         softmax.operator = Operator::Softmax { exponent_multiplier: 1 };
-        softmax.input.source = 1;
+        softmax.inputs[0].source = 1;
         softmax.output.offset = 1 << 15;
         softmax.output.zero_point = i8::MIN;
         model.layers.push(softmax);
@@ -516,7 +567,7 @@ fn too_wide_softmax() -> Vec<u8> {
 fn every_reason_is_given_for_a_file_that_provokes_it() {
     let reasons: Vec<Reason> =
         (0u8..).map_while(|index| postcard::from_bytes(&[index]).ok()).collect();
-    assert_eq!(reasons.len(), 27);
+    assert_eq!(reasons.len(), 30);
     let mut files = 0;
     for reason in reasons {
         for (number, (file, layer)) in provoking(reason).into_iter().enumerate() {

@@ -68,7 +68,7 @@ fn agrees(board: &Board, image: &std::path::Path, what: &str, file: &[u8], input
         return false;
     }
     assert_eq!(client.information().model, Ok(model.digest()), "{}: {what}", board.name);
-    let raw = integer::raw_bytes(model.description().input_quantization.sample_type, inputs);
+    let raw = integer::raw_bytes(model.input().quantization.sample_type, inputs);
     let per_request =
         client.inputs_per_request(model.raw_input_bytes(), model.output().shape.elements());
     assert!(per_request > 0);

@@ -67,11 +67,12 @@ fn one_layer(
     model.parameters.extend(std::iter::repeat_n(3, rows));
     let weights = Weights { bit_width, layout, offset, channels };
     let (operator, input) = operator(number, rows as u16, length as u16, weights);
-    model.description.input.shape = input;
-    model.description.input_quantization.maps = 1;
-    let mut layer = model.layers[0];
+    model.inputs.truncate(1);
+    model.inputs[0].tensor.shape = input;
+    model.inputs[0].quantization.maps = 1;
+    let mut layer = model.layers[0].clone();
     layer.operator = operator;
-    layer.input.source = 0;
+    layer.inputs[0].source = 0;
     layer.output.shape = Shape::vector(rows as u16);
     layer.output.offset = input.elements() as u32;
     let needed = scratch::bytes(&operator, input, layer.output.shape) as u32;
@@ -111,10 +112,19 @@ struct Meaning {
 }
 
 fn meaning(model: &Model<'_>) -> Meaning {
-    let quantization = model.description().input_quantization;
-    let maps = &model.parameters()[quantization.offset as usize..];
-    let maps = maps.as_chunks::<{ InputMap::BYTES }>().0.iter().take(quantization.maps.into());
     let mut description = format!("{:?}", model.description());
+    let mut maps = Vec::new();
+    for input in model.inputs() {
+        description += &format!("{input:?}");
+        let of_input = &model.parameters()[input.quantization.offset as usize..];
+        let of_input = of_input.as_chunks::<{ InputMap::BYTES }>().0.iter();
+        maps.extend(
+            of_input.take(input.quantization.maps.into()).copied().map(InputMap::from_bytes),
+        );
+    }
+    for output in model.outputs() {
+        description += &format!("{output:?}");
+    }
     let mut weights = Vec::new();
     for layer in model.layers() {
         description += &format!("{layer:?}");
@@ -125,7 +135,7 @@ fn meaning(model: &Model<'_>) -> Meaning {
             weights.push((unpacked(model, &layer, of_layer), channels));
         }
     }
-    Meaning { description, maps: maps.map(|map| InputMap::from_bytes(*map)).collect(), weights }
+    Meaning { description, maps, weights }
 }
 
 /// Flips every bit of a file's parameters that belong to packed weights. Those that change a weight are accepted, or refused since it no longer
@@ -243,8 +253,8 @@ fn bytes_between_sections_are_few_and_zero() {
 #[test]
 fn sections_are_not_shared() {
     let mut model = one_layer(0, Layout::Rows, BitWidth::Two, 3, 3);
-    let mut second = model.layers[0];
-    second.input.source = 1;
+    let mut second = model.layers[0].clone();
+    second.inputs[0].source = 1;
     second.output.offset = model.description.arena_bytes;
     model.layers.push(second);
     model.relink();

@@ -60,7 +60,7 @@ fn file_count() -> usize {
 fn layers(file: &[u8]) -> String {
     let model = Model::load_trusted(file).unwrap();
     let line = |layer: Layer<'_>| {
-        let (input, output) = (layer.input.tensor, layer.output);
+        let (input, output) = (layer.input(), layer.output);
         format!(
             "{:?}\n  input {:?} at {}, output {:?} at {}, scratch {:?}\n",
             layer.operator, input.shape, input.offset, output.shape, output.offset, layer.scratch
@@ -132,11 +132,11 @@ fn refused_files_that_are_trusted_harm_nothing() {
 fn weights_that_wrap_to_nothing() -> Vec<u8> {
     const CHANNELS: u16 = u16::MAX;
     let mut model = Crafted::random_in(&mut Generator::new(SEED, 0), &[Layout::VectorPairs], None);
-    let mut layer = model.layers[0];
-    model.description.input.shape = Shape::vector(1 << 14);
-    model.description.input.offset = 0;
-    model.description.input_quantization.maps = 1;
-    model.description.input_quantization.sample_type = SampleType::U8;
+    let mut layer = model.layers[0].clone();
+    model.inputs[0].tensor.shape = Shape::vector(1 << 14);
+    model.inputs[0].tensor.offset = 0;
+    model.inputs[0].quantization.maps = 1;
+    model.inputs[0].quantization.sample_type = SampleType::U8;
     let Operator::Convolution2d { mut window, .. } = Crafted::every_operator().layers[0].operator
     else {
         unreachable!("the first layer of the model is a convolution")
@@ -154,7 +154,7 @@ fn weights_that_wrap_to_nothing() -> Vec<u8> {
         channels: 8,
     };
     layer.operator = Operator::Convolution2d { window, weights };
-    layer.input.source = 0;
+    layer.inputs[0].source = 0;
     layer.output.shape = Shape::vector(CHANNELS);
     layer.output.offset = 1 << 14;
     layer.scratch = Region { offset: (1 << 14) + (1 << 16), bytes: 1 << 16 };

@@ -6,8 +6,8 @@ use crate::checksum::Crc32;
 /// The file's first four bytes, `HERO`.
 pub const MAGIC: [u8; 4] = *b"HERO";
 /// Version of everything that follows the magic. A change to the header, to the meaning or order of any described
-/// field, to an operator's arithmetic or to a weight layout obliges a new one.
-pub const FORMAT_VERSION: u16 = 2;
+/// field, to an operator's arithmetic or to a weight layout obliges a new one; a further variant of an enum does not.
+pub const FORMAT_VERSION: u16 = 3;
 /// Length of the header.
 pub const HEADER_BYTES: usize = 32;
 /// The parameters begin at a multiple of this, counted from the start of the file.
@@ -24,7 +24,7 @@ pub const ALIGNMENT: usize = 16;
 /// | 12..16 | length of the description, which begins at 32 |
 /// | 16..20 | where the parameters begin |
 /// | 20..24 | length of the parameters |
-/// | 24..28 | zero |
+/// | 24..28 | length of the notes, which end the file |
 /// | 28..32 | CRC-32 of bytes 0..28 and 32..length |
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Header {
@@ -36,6 +36,8 @@ pub struct Header {
     pub parameters_offset: u32,
     /// Length of the parameters in bytes.
     pub parameters_bytes: u32,
+    /// Length of the notes in bytes.
+    pub notes_bytes: u32,
     /// CRC-32 over everything else.
     pub checksum: u32,
 }
@@ -53,7 +55,7 @@ impl Header {
             self.description_bytes.to_le_bytes(),
             self.parameters_offset.to_le_bytes(),
             self.parameters_bytes.to_le_bytes(),
-            [0; 4],
+            self.notes_bytes.to_le_bytes(),
             self.checksum.to_le_bytes(),
         ];
         for (place, field) in bytes.chunks_exact_mut(4).zip(fields) {
@@ -72,14 +74,21 @@ impl Header {
     }
 }
 
-/// The two parts of a file behind the header.
+/// The parts of a file behind the header.
 pub(super) struct Parts<'a> {
     pub description: &'a [u8],
     pub parameters: &'a [u8],
+    pub notes: &'a [u8],
 }
 
 fn word(bytes: &[u8], index: usize) -> Option<[u8; 4]> {
     bytes.chunks_exact(4).nth(index)?.try_into().ok()
+}
+
+/// The format version of a model file. `None` if it does not begin like one.
+pub fn version_of(file: &[u8]) -> Option<u16> {
+    let [v0, v1, _, _] = word(file, 1)?;
+    (word(file, 0)? == MAGIC).then_some(u16::from_le_bytes([v0, v1]))
 }
 
 /// The length of the model file that begins a flash region.
@@ -115,24 +124,25 @@ pub(super) fn split(file: &[u8]) -> Result<(Header, Parts<'_>), LoadError> {
         description_bytes: field(3)?,
         parameters_offset: field(4)?,
         parameters_bytes: field(5)?,
+        notes_bytes: field(6)?,
         checksum: field(7)?,
     };
     if Header::checksum_of(file) != Some(header.checksum) {
         return Err(LoadError::model(Reason::Checksum));
     }
-    let reserved = field(6)?;
     let start = header.parameters_offset as usize;
     let description_end = HEADER_BYTES.saturating_add(header.description_bytes as usize);
-    let well_formed = reserved == 0
-        && start.is_multiple_of(ALIGNMENT)
+    let parameters_end = start.saturating_add(header.parameters_bytes as usize);
+    let well_formed = start.is_multiple_of(ALIGNMENT)
         && description_end <= start
-        && start.saturating_add(header.parameters_bytes as usize) == file.len();
+        && parameters_end.saturating_add(header.notes_bytes as usize) == file.len();
     let parts = || {
-        let (front, parameters) = file.split_at_checked(start)?;
+        let (front, notes) = file.split_at_checked(parameters_end)?;
+        let (front, parameters) = front.split_at_checked(start)?;
         let (front, padding) = front.split_at_checked(description_end)?;
         let (_, description) = front.split_at_checked(HEADER_BYTES)?;
         let clean = padding.len() < ALIGNMENT && padding.iter().all(|&byte| byte == 0);
-        clean.then_some(Parts { description, parameters })
+        clean.then_some(Parts { description, parameters, notes })
     };
     match parts() {
         Some(parts) if well_formed => Ok((header, parts)),

@@ -4,11 +4,14 @@ use crate::channels::Channels;
 use crate::kernel::{InputMap, Kernels};
 use crate::layer::{Layer, MAX_NAME_BYTES};
 use crate::layout::PackedWeights;
-use crate::model::{ALIGNMENT, MAX_ARENA_BYTES, MAX_LAYERS, MAX_WORK, Model};
+use crate::model::{
+    ALIGNMENT, InputTensor, MAX_ARENA_BYTES, MAX_INPUTS, MAX_LAYERS, MAX_OUTPUTS, MAX_WORK, Model,
+    Task,
+};
 use crate::operator::{Operator, Weights};
 use crate::requantize::{ActivationRange, AddRescale};
 use crate::scratch;
-use crate::shape::{Region, Shape, Window};
+use crate::shape::{Element, Region, Shape, Window};
 use crate::tensor::{Operand, Tensor};
 
 /// Largest number of elements of a tensor.
@@ -36,7 +39,7 @@ impl LoadError {
 pub enum Reason {
     /// The file does not begin with `HERO`.
     Magic,
-    /// The file has another format version.
+    /// The file has another format version than [`FORMAT_VERSION`](crate::model::FORMAT_VERSION); see [`version_of`](crate::model::version_of).
     Version,
     /// The file is shorter or longer than its header says.
     Length,
@@ -46,12 +49,18 @@ pub enum Reason {
     Sections,
     /// The description cannot be decoded.
     Description,
-    /// There are no layers, too many, or bytes after the last one.
+    /// There are no inputs, outputs or layers, too many, or bytes after the last one.
     LayerCount,
-    /// A layer cannot be decoded, or its name is too long.
+    /// A layer cannot be decoded, or a name is too long.
     Layer,
     /// A tensor has an empty or too large shape.
     Shape,
+    /// A tensor's values are of a type that its operator does not know.
+    Element,
+    /// A layer reads more or fewer tensors than its operator.
+    OperandCount,
+    /// The task does not fit inputs and outputs.
+    Task,
     /// Input and output shapes do not belong together.
     ShapeMismatch,
     /// A window is empty, padded by more than itself, or leaves the image.
@@ -100,9 +109,16 @@ impl Reason {
             Self::Checksum => "its checksum does not match: the file is damaged",
             Self::Sections => "the header's sections overlap or leave the file",
             Self::Description => "the description cannot be decoded",
-            Self::LayerCount => "it has no layers, too many, or bytes after the last one",
-            Self::Layer => "the layer cannot be decoded, or its name is too long",
+            Self::LayerCount => {
+                "it has no inputs, outputs or layers, too many, or bytes after the last one"
+            }
+            Self::Layer => {
+                "the layer cannot be decoded (its operator may be newer than this program), or its name is too long"
+            }
             Self::Shape => "a tensor's shape is empty or too large",
+            Self::Element => "a tensor's values are of a type that the operator does not know",
+            Self::OperandCount => "a layer reads more or fewer tensors than its operator",
+            Self::Task => "its task does not fit its inputs and outputs",
             Self::ShapeMismatch => "input and output shapes do not belong together",
             Self::Window => "a window is empty, padded by more than itself, or leaves the image",
             Self::Source => "it reads something other than what the layer it names wrote",
@@ -150,9 +166,10 @@ fn require(condition: bool, reason: Reason) -> Result<(), Reason> {
 /// Checks a model whose header and checksum are right.
 pub(super) fn validate<K: Kernels>(model: &Model<'_>) -> Result<(), LoadError> {
     let mut sections = Sections { parameters: model.parameters, end: 0 };
-    let mut used_arena = validate_input(model, &mut sections).map_err(LoadError::model)?;
+    let mut used_arena = validate_inputs(model, &mut sections).map_err(LoadError::model)?;
     let mut work = 0u64;
-    let mut previous = model.description.input;
+    // What the layer before wrote; a first layer reads an input.
+    let mut previous = None;
     let mut layers = model.layers();
     for index in 0..model.description.layer_count {
         let at_layer = |reason| LoadError { reason, layer: Some(index) };
@@ -160,7 +177,7 @@ pub(super) fn validate<K: Kernels>(model: &Model<'_>) -> Result<(), LoadError> {
         // Layers are decoded again and again, by their readers and in every run: a name must not make that expensive.
         require(layer.name.len() <= MAX_NAME_BYTES, Reason::Layer).map_err(at_layer)?;
         let end = validate_layer::<K>(model, index, &layer, previous).map_err(at_layer)?;
-        previous = layer.output;
+        previous = Some(layer.output);
         used_arena = used_arena.max(end);
         work = work.saturating_add(work_of(&layer));
         if work > MAX_WORK {
@@ -172,6 +189,7 @@ pub(super) fn validate<K: Kernels>(model: &Model<'_>) -> Result<(), LoadError> {
     }
     let nothing_left = layers.unread().is_empty();
     require(nothing_left, Reason::LayerCount).map_err(LoadError::model)?;
+    validate_outputs(model, previous).map_err(LoadError::model)?;
     sections.skip_to(model.parameters.len()).map_err(LoadError::model)?;
     let exact = u64::from(model.description.arena_bytes) == used_arena;
     require(exact, Reason::ArenaSize).map_err(LoadError::model)
@@ -203,16 +221,38 @@ impl<'a> Sections<'a> {
     }
 }
 
-/// Checks what does not belong to a layer; returns where the input ends in the arena.
-fn validate_input(model: &Model<'_>, sections: &mut Sections<'_>) -> Result<u64, Reason> {
+/// Checks what stands before the layers; returns where the inputs end in the arena.
+fn validate_inputs(model: &Model<'_>, sections: &mut Sections<'_>) -> Result<u64, Reason> {
     let description = &model.description;
-    let count = usize::from(description.layer_count);
-    require((1..=MAX_LAYERS).contains(&count), Reason::LayerCount)?;
+    let within = |count: u16, most: usize| count >= 1 && usize::from(count) <= most;
+    let counts = within(description.input_count, MAX_INPUTS)
+        && within(description.output_count, MAX_OUTPUTS)
+        && within(description.layer_count, MAX_LAYERS);
+    require(counts, Reason::LayerCount)?;
     require(description.arena_bytes <= MAX_ARENA_BYTES, Reason::ArenaSize)?;
-    let end = validate_tensor(model, description.input)?;
+    // No operator of this version keeps anything.
+    require(description.state_bytes == 0, Reason::ArenaSize)?;
+    let mut used = 0;
+    let mut inputs = model.inputs();
+    while let Some(input) = inputs.next() {
+        used = validate_input(model, &input, sections)?.max(used);
+        let region = input.tensor.region();
+        let clash = inputs.into_iter().any(|other| region.overlaps(other.tensor.region()));
+        require(!clash, Reason::ArenaOverlap)?;
+    }
+    Ok(used)
+}
 
-    let quantization = description.input_quantization;
-    let channels = description.input.shape.channels;
+/// Checks one input; returns where it ends in the arena.
+fn validate_input(
+    model: &Model<'_>,
+    input: &InputTensor<'_>,
+    sections: &mut Sections<'_>,
+) -> Result<u64, Reason> {
+    require(input.name.len() <= MAX_NAME_BYTES, Reason::Layer)?;
+    let end = validate_tensor(model, input.tensor)?;
+    let quantization = input.quantization;
+    let channels = input.tensor.shape.channels;
     require(quantization.maps == 1 || quantization.maps == channels, Reason::InputMap)?;
     let bytes = usize::from(quantization.maps) * InputMap::BYTES;
     let maps = sections.next(quantization.offset, bytes)?;
@@ -225,11 +265,28 @@ fn validate_input(model: &Model<'_>, sections: &mut Sections<'_>) -> Result<u64,
     Ok(end)
 }
 
-/// Checks shape and place of a tensor; returns where it ends in the arena.
+/// Checks that the outputs are there at the end, and that they are what the task is about.
+fn validate_outputs(model: &Model<'_>, previous: Option<Tensor>) -> Result<(), Reason> {
+    for output in model.outputs() {
+        require(output.name.len() <= MAX_NAME_BYTES, Reason::Layer)?;
+        validate_operand(model, model.description.layer_count, output.operand, previous)?;
+    }
+    match model.description.task {
+        Task::Classification { .. } | Task::Regression { .. } => Ok(()),
+        Task::Reconstruction { rescale, .. } => {
+            require(rescale.is_valid(), Reason::Rescale)?;
+            let (input, output) = (model.input().tensor.shape, model.output().shape);
+            require(input.elements() == output.elements(), Reason::Task)
+        }
+    }
+}
+
+/// Checks shape, type and place of a tensor; returns where it ends in the arena.
 fn validate_tensor(model: &Model<'_>, tensor: Tensor) -> Result<u64, Reason> {
     let Shape { height, width, channels } = tensor.shape;
     let elements = u64::from(height) * u64::from(width) * u64::from(channels);
     require(elements > 0 && elements <= MAX_ELEMENTS as u64, Reason::Shape)?;
+    require(tensor.element == Element::I8, Reason::Element)?;
     validate_region(model, tensor.region())
 }
 
@@ -241,15 +298,17 @@ fn validate_region(model: &Model<'_>, region: Region) -> Result<u64, Reason> {
 }
 
 /// Checks everything about a layer but its weights; returns the end of what it uses of the arena. `previous` is what the
-/// layer before it wrote, or the network's input.
+/// layer before it wrote.
 fn validate_layer<K: Kernels>(
     model: &Model<'_>,
     index: u16,
     layer: &Layer<'_>,
-    previous: Tensor,
+    previous: Option<Tensor>,
 ) -> Result<u64, Reason> {
     // First of all, so that the compiler sees which operators never come further.
     require(K::computes(layer), Reason::Operator)?;
+    let count = layer.operator.operand_count();
+    require(layer.inputs.len() == count, Reason::OperandCount)?;
     let mut end = validate_tensor(model, layer.output)?;
     require(layer.activation.min <= layer.activation.max, Reason::Activation)?;
     if layer.scratch.bytes > 0 {
@@ -259,23 +318,22 @@ fn validate_layer<K: Kernels>(
     let needed = scratch::portable_bytes(layer);
     let aligned = layer.scratch.offset.is_multiple_of(scratch::ALIGNMENT) || scratch == 0;
     require(scratch >= needed && aligned, Reason::Scratch)?;
-    validate_operand(model, index, layer.input, previous)?;
 
     let output = layer.output.region();
-    let input = layer.input.tensor.region();
-    let mut in_place = false;
-    if let Operator::Add { other, .. } = layer.operator {
-        validate_operand(model, index, other, previous)?;
-        let other = other.tensor.region();
-        in_place = input == output;
-        let clash =
-            other.overlaps(input) || other.overlaps(output) || other.overlaps(layer.scratch);
+    require(!layer.scratch.overlaps(output), Reason::ArenaOverlap)?;
+    let mut others = layer.inputs.iter();
+    let mut may_be_output = layer.operator.may_overwrite();
+    while let Some(&operand) = others.next() {
+        validate_operand(model, index, operand, previous)?;
+        let input = operand.tensor.region();
+        let in_place = may_be_output && input == output;
+        let clash = (input.overlaps(output) && !in_place)
+            || input.overlaps(layer.scratch)
+            || others.clone().any(|other| input.overlaps(other.tensor.region()));
         require(!clash, Reason::ArenaOverlap)?;
+        // Only the first may be.
+        may_be_output = false;
     }
-    let clash = (output.overlaps(input) && !in_place)
-        || layer.scratch.overlaps(input)
-        || layer.scratch.overlaps(output);
-    require(!clash, Reason::ArenaOverlap)?;
     validate_operator(layer)?;
     Ok(end)
 }
@@ -285,30 +343,43 @@ fn validate_operand(
     model: &Model<'_>,
     reader: u16,
     operand: Operand,
-    previous: Tensor,
+    previous: Option<Tensor>,
 ) -> Result<(), Reason> {
-    require(operand.source <= reader, Reason::Source)?;
+    let inputs = model.description.input_count;
+    let layers_before = operand.source.checked_sub(inputs);
     // Nearly every layer reads the one before it; only the others cost a pass over the layers in between.
-    if operand.source == reader {
+    if let (Some(source), Some(previous)) = (layers_before, previous)
+        && source + 1 == reader
+    {
         return require(operand.tensor == previous, Reason::Source);
     }
+    // From here on, the number of layers that have run when the operand is complete.
+    let complete = match layers_before {
+        Some(source) => {
+            require(source < reader, Reason::Source)?;
+            source + 1
+        }
+        None => {
+            let written = model.inputs().nth(usize::from(operand.source));
+            let same = written.is_some_and(|input| operand.tensor == input.tensor);
+            require(same, Reason::Source)?;
+            0
+        }
+    };
     let region = operand.tensor.region();
-    if operand.source == 0 {
-        require(operand.tensor == model.description.input, Reason::Source)?;
-    }
     for (index, layer) in (0..reader).zip(model.layers()) {
-        if index + 1 == operand.source {
+        if index + 1 == complete {
             require(operand.tensor == layer.output, Reason::Source)?;
         }
         let overwritten = region.overlaps(layer.output.region()) || region.overlaps(layer.scratch);
-        require(index < operand.source || !overwritten, Reason::ArenaOverlap)?;
+        require(index < complete || !overwritten, Reason::ArenaOverlap)?;
     }
     Ok(())
 }
 
 /// Checks shapes, windows and constants of one operator.
 fn validate_operator(layer: &Layer<'_>) -> Result<(), Reason> {
-    let input = layer.input.tensor;
+    let input = *layer.input();
     let output = layer.output;
     let same_channels = input.shape.channels == output.shape.channels;
     let same_quantization = input.zero_point == output.zero_point && input.scale == output.scale;
@@ -336,8 +407,8 @@ fn validate_operator(layer: &Layer<'_>) -> Result<(), Reason> {
             require(same_quantization, Reason::Quantization)?;
             validate_window(window, input.shape, output.shape)
         }
-        Operator::Add { other, rescale } => {
-            let same = input.shape == output.shape && other.tensor.shape == output.shape;
+        Operator::Add { rescale } => {
+            let same = layer.inputs.iter().all(|operand| operand.tensor.shape == output.shape);
             require(same, Reason::ShapeMismatch)?;
             let AddRescale { multiplier, other_multiplier, shift } = rescale;
             let valid = multiplier >= 1 && other_multiplier >= 1 && (1..=23).contains(&shift);
@@ -381,7 +452,7 @@ fn work_of(layer: &Layer<'_>) -> u64 {
     layer
         .macs()
         .saturating_add(outputs.saturating_mul(window as u64))
-        .saturating_add(layer.input.tensor.shape.elements() as u64)
+        .saturating_add(layer.input().shape.elements() as u64)
 }
 
 /// Checks weights and channel table, and proves that no input can overflow an accumulator:

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use tinyhero_common::model::Model;
+use tinyhero_common::model::{FORMAT_VERSION, Model, Reason, version_of};
 
 use crate::artifact;
 use crate::error::{Error, Result};
@@ -25,11 +25,20 @@ pub fn read(path: &Path) -> Result<Vec<u8>> {
 /// # Errors
 /// It is refused; the error has the reason.
 pub fn load<'a>(path: &Path, bytes: &'a [u8]) -> Result<Model<'a>> {
-    Model::load(bytes).map_err(|reason| {
-        Error::bad_input(
-            path.display(),
-            format_args!("the model is refused: {reason}"),
-            "make it again with `tinyhero quantize`",
-        )
+    Model::load(bytes).map_err(|refusal| {
+        let advice = "make it again with `tinyhero quantize`";
+        match version_of(bytes) {
+            Some(version) if refusal.reason == Reason::Version => Error::bad_input(
+                path.display(),
+                format_args!(
+                    "the model has format version {version}, and this program reads version {FORMAT_VERSION}"
+                ),
+                advice,
+            ),
+            _ => {
+                let problem = format_args!("the model is refused: {refusal}");
+                Error::bad_input(path.display(), problem, advice)
+            }
+        }
     })
 }

@@ -60,7 +60,7 @@ pub fn run(options: &Options) -> Result<()> {
     let model = model_file::load(&options.model, &file)?;
     let (sample, expected_label) = read_input(&options.input, &model)?;
     let host = run_all(&model, &sample)?;
-    let raw = raw_bytes(model.description().input_quantization.sample_type, &sample);
+    let raw = raw_bytes(model.input().quantization.sample_type, &sample);
     let tensor = model.output();
     let (board, batch) = infer(options, &file, &raw, tensor.shape.elements())?;
     let (Some(result), Some(host)) = (batch.results.first(), host.first()) else {
@@ -182,7 +182,7 @@ fn read_raw(path: &Path, model: &Model<'_>) -> Result<Vec<i16>> {
     if bytes.len() != expected {
         return Err(another_length(bytes.len() as u64));
     }
-    Ok(match model.description().input_quantization.sample_type {
+    Ok(match model.input().quantization.sample_type {
         SampleType::U8 => bytes.iter().map(|&byte| i16::from(byte)).collect(),
         SampleType::I16 => {
             bytes.as_chunks::<2>().0.iter().map(|pair| i16::from_le_bytes(*pair)).collect()
@@ -204,7 +204,7 @@ fn read_png(path: &Path, model: &Model<'_>) -> Result<Vec<i16>> {
     decoder.set_transformations(png::Transformations::normalize_to_color8());
     let mut reader = decoder.read_info().map_err(|reason| refused(&reason))?;
     // By its header, before there is room for its pixels.
-    let shape = model.description().input.shape;
+    let shape = model.input().tensor.shape;
     let channels = reader.output_color_type().0.samples();
     let colours = if channels > 2 { 3 } else { 1 };
     let (width, height) = reader.info().size();

@@ -36,7 +36,7 @@ impl Samples {
 /// # Errors
 /// Another shape or another integer type.
 pub fn check(model: &Model<'_>, dataset: &Dataset) -> Result<()> {
-    let shape = model.description().input.shape;
+    let shape = model.input().tensor.shape;
     let expected = [shape.height, shape.width, shape.channels].map(usize::from);
     let found = <[usize; 3]>::from(dataset.shape);
     let advice = "use the data that the model was made for";
@@ -51,7 +51,7 @@ pub fn check(model: &Model<'_>, dataset: &Dataset) -> Result<()> {
         ));
     }
     let sample_type = sample_type(dataset.sample_type);
-    if sample_type != model.description().input_quantization.sample_type {
+    if sample_type != model.input().quantization.sample_type {
         return Err(Error::bad_input(
             &dataset.name,
             format_args!("samples of type {sample_type:?} for a model that reads the other type"),

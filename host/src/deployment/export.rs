@@ -142,7 +142,14 @@ fn file(
 ) -> Result<Vec<u8>> {
     let description = description::write(network, plan, parameters, self_test)?;
     let start = (HEADER_BYTES + description.len()).next_multiple_of(ALIGNMENT);
-    let length = start + parameters.bytes.len();
+    let notes = network.notes.to_bytes().map_err(|problem| {
+        Error::bad_input(
+            format_args!("network '{}'", network.name),
+            format_args!("has notes that cannot be written: {problem}"),
+            "please report this with the network's file",
+        )
+    })?;
+    let length = start + parameters.bytes.len() + notes.len();
     let word = |value: usize| {
         u32::try_from(value).map_err(|_| {
             Error::bad_input(
@@ -157,12 +164,14 @@ fn file(
         description_bytes: word(description.len())?,
         parameters_offset: word(start)?,
         parameters_bytes: word(parameters.bytes.len())?,
+        notes_bytes: word(notes.len())?,
         checksum: 0,
     };
     let mut bytes = header.to_bytes().to_vec();
     bytes.extend_from_slice(&description);
     bytes.resize(start, 0);
     bytes.extend_from_slice(&parameters.bytes);
+    bytes.extend_from_slice(&notes);
     header.checksum = Header::checksum_of(&bytes).unwrap_or(0);
     bytes[..HEADER_BYTES].copy_from_slice(&header.to_bytes());
     Ok(bytes)

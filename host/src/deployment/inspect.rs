@@ -85,8 +85,8 @@ pub struct InspectedLayer {
 /// Describes a loaded model whose file has `bytes` bytes.
 pub fn inspect(model: &Model<'_>, bytes: usize) -> Inspection {
     let description = model.description();
-    let input = description.input;
-    let sample_type = match description.input_quantization.sample_type {
+    let input = model.input().tensor;
+    let sample_type = match model.input().quantization.sample_type {
         SampleType::U8 => "u8",
         SampleType::I16 => "i16",
     };
@@ -163,7 +163,7 @@ const fn sizes(shape: Shape) -> [u16; 3] {
 }
 
 fn inspect_layer(layer: &Layer<'_>) -> InspectedLayer {
-    let Tensor { shape, offset, zero_point, scale } = layer.output;
+    let Tensor { shape, offset, zero_point, scale, .. } = layer.output;
     let rows = usize::from(shape.channels);
     let row_length = layer.row_length();
     InspectedLayer {
@@ -180,6 +180,6 @@ fn inspect_layer(layer: &Layer<'_>) -> InspectedLayer {
         activation: [layer.activation.min, layer.activation.max],
         offset,
         scratch: layer.scratch.bytes,
-        scratch_wanted: scratch::bytes(&layer.operator, layer.input.tensor.shape, shape),
+        scratch_wanted: scratch::bytes(&layer.operator, layer.input().shape, shape),
     }
 }

@@ -55,7 +55,7 @@ pub fn self_test_input(model: &Model<'_>) -> Vec<u8> {
 /// # Errors
 /// If the samples do not have the model's input size, or there are not as many as labels.
 pub fn evaluate(model: &Model<'_>, samples: &[i16], labels: &[u16]) -> Result<Evaluation> {
-    let elements = model.description().input.shape.elements();
+    let elements = model.input().tensor.shape.elements();
     if samples.len() != labels.len() * elements {
         return Err(Error::bad_input(
             format_args!("model '{}'", model.description().name),
@@ -76,8 +76,8 @@ pub fn evaluate(model: &Model<'_>, samples: &[i16], labels: &[u16]) -> Result<Ev
 
 /// The outcome of every sample. A rest that is no whole sample is left out.
 pub fn run_all(model: &Model<'_>, samples: &[i16]) -> Result<Vec<Outcome>> {
-    let elements = model.description().input.shape.elements();
-    let sample_type = model.description().input_quantization.sample_type;
+    let elements = model.input().tensor.shape.elements();
+    let sample_type = model.input().quantization.sample_type;
     let arena_bytes = model.description().arena_bytes as usize;
     samples
         .par_chunks_exact(elements)

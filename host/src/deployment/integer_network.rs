@@ -3,6 +3,7 @@
 //! The quantizer makes it, [`crate::deployment::export`] turns it into a model file. Operators are those of the model file; only
 //! places in the arena and in the file are still missing from them (they stand as 0 until export fills them in).
 
+use crate::deployment::notes::Notes;
 use tinyhero_common::bit_width::BitWidth;
 use tinyhero_common::kernel::InputMap;
 use tinyhero_common::operator::{Operator, Weights};
@@ -50,7 +51,7 @@ pub struct IntegerWeights {
 pub struct IntegerLayer {
     /// Unique name, from the network's description.
     pub name: String,
-    /// What it computes. Offsets inside are 0, and so is the second operand of an addition: `inputs` says what is read.
+    /// What it computes. Offsets inside are 0.
     pub operator: Operator,
     /// Tensors that it reads: 0 is the network's input, `k` the output of layer `k − 1`.
     pub inputs: Vec<usize>,
@@ -62,13 +63,45 @@ pub struct IntegerLayer {
     pub activation: ActivationRange,
 }
 
+/// What a network's outputs are for; see [`tinyhero_common::model::Task`].
+#[derive(Clone, Debug, PartialEq)]
+pub enum OutputTask {
+    /// The largest output is the answer.
+    Classification {
+        /// Name of each class, in output order; empty if the classes have none.
+        labels: Vec<String>,
+    },
+    /// Every output stands for a number.
+    Regression {
+        /// Name of each number.
+        names: Vec<String>,
+        /// Unit of each number, empty where there is none.
+        units: Vec<String>,
+    },
+    /// The output imitates the input.
+    Reconstruction {
+        /// Largest mean squared error of a sample that counts as usual, in normalized input units.
+        threshold: Option<f64>,
+    },
+}
+
+impl OutputTask {
+    /// Name of each class; empty for a network that is not a classifier.
+    pub fn labels(&self) -> &[String] {
+        match self {
+            Self::Classification { labels } => labels,
+            Self::Regression { .. } | Self::Reconstruction { .. } => &[],
+        }
+    }
+}
+
 /// A quantized network. Its last layer gives its output.
 #[derive(Clone, Debug, PartialEq)]
 pub struct IntegerNetwork {
     /// Name of the network.
     pub name: String,
-    /// Name of each class, in output order; empty for a network that is no classifier.
-    pub labels: Vec<String>,
+    /// What the output is for.
+    pub task: OutputTask,
     /// What a raw sample is.
     pub sample_type: SampleType,
     /// From raw samples to the int8 input: one map for all channels, or one per channel.
@@ -77,6 +110,8 @@ pub struct IntegerNetwork {
     pub input: IntegerTensor,
     /// Layers, each after those that it reads.
     pub layers: Vec<IntegerLayer>,
+    /// What people and programs on a PC want to know about it.
+    pub notes: Notes,
 }
 
 impl IntegerNetwork {

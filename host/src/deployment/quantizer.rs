@@ -20,6 +20,7 @@ pub use weight_only::{weight_only, weight_only_values};
 
 use crate::data;
 use crate::deployment::integer_network::{IntegerLayer, IntegerNetwork, IntegerTensor};
+use crate::deployment::notes::{Notes, Provenance};
 use crate::error::{Error, Result};
 use crate::graph::trained_network::TrainedNetwork;
 use lower::Context;
@@ -64,6 +65,9 @@ impl Quantization {
     }
 }
 
+/// The program and its version, as model files name it.
+const TOOL: &str = concat!(env!("CARGO_PKG_NAME"), " ", env!("CARGO_PKG_VERSION"));
+
 /// Quantizes a trained network.
 ///
 /// `calibration` holds raw samples one after the other, each in height, width, channel order; a run
@@ -82,11 +86,15 @@ pub fn quantize(
     let (input, input_maps) = quantize_input(trained, &folded, &statistics[0])?;
     let mut network = IntegerNetwork {
         name: trained.network.name.clone(),
-        labels: folded.labels.clone(),
+        task: folded.task.clone(),
         sample_type: sample_type(trained.input.sample_type),
         input_maps,
         input,
         layers: Vec::with_capacity(folded.nodes.len()),
+        notes: Notes {
+            provenance: Provenance { tool: TOOL.to_string(), ..Provenance::default() },
+            ..Notes::default()
+        },
     };
     for (index, node) in folded.nodes.iter().enumerate() {
         let inputs: Vec<IntegerTensor> =

@@ -10,12 +10,13 @@ use tinyhero_common::layer::Layer;
 use tinyhero_common::layout::rows::pack_row;
 use tinyhero_common::layout::{Layout, PackedWeights};
 use tinyhero_common::model::{
-    ALIGNMENT, Description, HEADER_BYTES, Header, InputQuantization, Model, SelfTest,
+    ALIGNMENT, Description, HEADER_BYTES, Header, InputQuantization, InputTensor, Model,
+    OutputTensor, SelfTest, Task,
 };
 use tinyhero_common::network::{LayerDigests, SelfTestInput, run};
 use tinyhero_common::operator::{Operator, Weights};
 use tinyhero_common::requantize::{ActivationRange, AddRescale, Rescale};
-use tinyhero_common::shape::{Region, Shape, Window};
+use tinyhero_common::shape::{Element, Region, Shape, Window};
 use tinyhero_common::tensor::{Operand, SampleType, Scale, Tensor};
 
 const SCALE: Scale = Scale { mantissa: 1 << 23, exponent: -27 };
@@ -72,14 +73,27 @@ impl Builder {
 
     /// Adds a layer that reads what the last one wrote.
     fn layer(&mut self, name: &str, operator: Operator, shape: Shape, offset: u32) -> Operand {
+        self.layer_of(name, operator, None, shape, offset)
+    }
+
+    /// Adds a layer that reads what the last one wrote, and `other` if there is one.
+    fn layer_of(
+        &mut self,
+        name: &str,
+        operator: Operator,
+        other: Option<Operand>,
+        shape: Shape,
+        offset: u32,
+    ) -> Operand {
         // A softmax has probabilities, all of them.
         let (zero_point, min) =
             if matches!(operator, Operator::Softmax { .. }) { (-128, -128) } else { (3, -100) };
-        let input = Operand { source: self.layer_count, tensor: self.written };
-        let output = Tensor { shape, offset, zero_point, scale: SCALE };
+        let inputs = [Operand { source: self.layer_count, tensor: self.written }];
+        let inputs = inputs.into_iter().chain(other).collect();
+        let output = Tensor { shape, element: Element::I8, offset, zero_point, scale: SCALE };
         let activation = ActivationRange { min, max: 127 };
         let layer =
-            Layer { name: name.into(), operator, input, output, activation, scratch: SCRATCH };
+            Layer { name: name.into(), operator, inputs, output, activation, scratch: SCRATCH };
         self.layers.extend(postcard::to_allocvec(&layer).unwrap());
         self.layer_count += 1;
         self.written = output;
@@ -102,7 +116,8 @@ const fn window(kernel: u8, stride: u8, padding: u8) -> Window {
 pub fn handmade_model(bit_width: BitWidth) -> Vec<u8> {
     let image = |channels| Shape { height: 8, width: 8, channels };
     let half = Shape { height: 4, width: 4, channels: 8 };
-    let input = Tensor { shape: image(1), offset: 0, zero_point: 3, scale: SCALE };
+    let input =
+        Tensor { shape: image(1), element: Element::I8, offset: 0, zero_point: 3, scale: SCALE };
     let mut builder = Builder {
         bit_width,
         random: SelfTestInput::new(0x5EED),
@@ -136,13 +151,13 @@ pub fn handmade_model(bit_width: BitWidth) -> Vec<u8> {
         1216,
     );
     let rescale = AddRescale { multiplier: 20_000, other_multiplier: 17_000, shift: 15 };
-    builder.layer("sum", Operator::Add { other: pooled, rescale }, half, 1216);
+    builder.layer_of("sum", Operator::Add { rescale }, Some(pooled), half, 1216);
     let rescale = Rescale { multiplier: 30_000, shift: 0 };
     let average = Operator::AveragePool2d { window: window(2, 2, 0), rescale };
     builder.layer("average", average, Shape { height: 2, width: 2, channels: 8 }, 0);
     let weights = builder.weights(10, 32);
     builder.layer("scores", Operator::FullyConnected { weights }, Shape::vector(10), 64);
-    builder.layer(
+    let outcome = builder.layer(
         "softmax",
         Operator::Softmax { exponent_multiplier: 90_000 },
         Shape::vector(10),
@@ -151,24 +166,36 @@ pub fn handmade_model(bit_width: BitWidth) -> Vec<u8> {
 
     let mut description = Description {
         name: "handmade".into(),
-        labels: "".into(),
-        input_quantization: InputQuantization { sample_type: SampleType::U8, maps: 1, offset: 0 },
-        input,
+        task: Task::Classification { labels: "".into() },
         arena_bytes: ARENA_BYTES,
+        state_bytes: 0,
         self_test: SelfTest { seed: 1, digest: 0 },
+        input_count: 1,
+        output_count: 1,
         layer_count: builder.layer_count,
     };
-    let file = file(&description, &builder);
-    let model = Model::load(&file).unwrap();
+    let quantization = InputQuantization { sample_type: SampleType::U8, maps: 1, offset: 0 };
+    let input = InputTensor { name: "input".into(), quantization, tensor: input };
+    let output = OutputTensor { name: "output".into(), operand: outcome };
+    let file = |description: &Description<'_>| file(description, &input, &output, &builder);
+    let first = file(&description);
+    let model = Model::load(&first).unwrap();
     let raw: Vec<u8> = SelfTestInput::new(1).take(model.raw_input_bytes()).collect();
     let mut digests = LayerDigests::default();
     run(&model, &mut Portable, &mut digests, &raw, &mut [0; ARENA_BYTES as usize]).unwrap();
     description.self_test.digest = digests.finish();
-    self::file(&description, &builder)
+    file(&description)
 }
 
-fn file(description: &Description<'_>, builder: &Builder) -> Vec<u8> {
+fn file(
+    description: &Description<'_>,
+    input: &InputTensor<'_>,
+    output: &OutputTensor<'_>,
+    builder: &Builder,
+) -> Vec<u8> {
     let mut described = postcard::to_allocvec(description).unwrap();
+    described.extend(postcard::to_allocvec(input).unwrap());
+    described.extend(postcard::to_allocvec(output).unwrap());
     described.extend(&builder.layers);
     let start = (HEADER_BYTES + described.len()).next_multiple_of(ALIGNMENT);
     let header = Header {
@@ -176,6 +203,7 @@ fn file(description: &Description<'_>, builder: &Builder) -> Vec<u8> {
         description_bytes: described.len() as u32,
         parameters_offset: start as u32,
         parameters_bytes: builder.parameters.len() as u32,
+        notes_bytes: 0,
         checksum: 0,
     };
     let mut file = header.to_bytes().to_vec();

@@ -5,11 +5,13 @@ use tinyhero_common::channels::Channels;
 use tinyhero_common::kernel::InputMap;
 use tinyhero_common::layer::Layer;
 use tinyhero_common::layout::{Layout, PackedWeights};
-use tinyhero_common::model::{Description, Header, InputQuantization, SelfTest};
+use tinyhero_common::model::{
+    Description, Header, InputQuantization, InputTensor, OutputTensor, SelfTest, Task,
+};
 use tinyhero_common::operator::{Operator, Weights};
 use tinyhero_common::requantize::{ActivationRange, AddRescale, Rescale};
 use tinyhero_common::scratch;
-use tinyhero_common::shape::{Region, Shape, Window};
+use tinyhero_common::shape::{Element, Region, Shape, Window};
 use tinyhero_common::tensor::{Operand, SampleType, Scale, Tensor};
 use tinyhero_tests::Generator;
 
@@ -17,6 +19,8 @@ use tinyhero_tests::Generator;
 #[derive(Clone)]
 pub struct Crafted {
     pub description: Description<'static>,
+    pub inputs: Vec<InputTensor<'static>>,
+    pub outputs: Vec<OutputTensor<'static>>,
     pub layers: Vec<Layer<'static>>,
     pub parameters: Vec<u8>,
 }
@@ -32,6 +36,7 @@ pub fn assemble(description: &[u8], parameters: &[u8]) -> Vec<u8> {
         description_bytes: description.len() as u32,
         parameters_offset: start as u32,
         parameters_bytes: parameters.len() as u32,
+        notes_bytes: 0,
         checksum: 0,
     };
     let mut file = header.to_bytes().to_vec();
@@ -53,6 +58,12 @@ impl Crafted {
     /// The description's bytes, layers included.
     pub fn description_bytes(&self) -> Vec<u8> {
         let mut bytes = postcard::to_allocvec(&self.description).unwrap();
+        for input in &self.inputs {
+            bytes.extend(postcard::to_allocvec(input).unwrap());
+        }
+        for output in &self.outputs {
+            bytes.extend(postcard::to_allocvec(output).unwrap());
+        }
         for layer in &self.layers {
             bytes.extend(postcard::to_allocvec(layer).unwrap());
         }
@@ -65,31 +76,40 @@ impl Crafted {
 
     /// The tensor that source `source` writes.
     pub fn tensor(&self, source: u16) -> Tensor {
-        match source.checked_sub(1) {
-            None => self.description.input,
-            Some(writer) => self.layers[usize::from(writer)].output,
+        let source = usize::from(source);
+        match source.checked_sub(self.inputs.len()) {
+            None => self.inputs[source].tensor,
+            Some(writer) => self.layers[writer].output,
         }
     }
 
-    /// Makes every operand what its source writes, and the arena and the number of layers what they must be.
+    /// The number of what the layer at `index` writes, as operands name it.
+    fn source(&self, index: usize) -> u16 {
+        (self.inputs.len() + index) as u16
+    }
+
+    /// Makes every operand what its source writes, the first output what the last layer writes, and the arena and the numbers of inputs,
+    /// outputs and layers what they must be.
     pub fn relink(&mut self) {
         for index in 0..self.layers.len() {
-            let mut layer = self.layers[index];
-            layer.input.source = layer.input.source.min(index as u16);
-            layer.input.tensor = self.tensor(layer.input.source);
-            if let Operator::Add { other, .. } = &mut layer.operator {
-                other.source = other.source.min(index as u16);
-                other.tensor = self.tensor(other.source);
+            let mut inputs = std::mem::take(&mut self.layers[index].inputs);
+            for operand in &mut inputs {
+                operand.source = operand.source.min(self.source(index) - 1);
+                operand.tensor = self.tensor(operand.source);
             }
-            self.layers[index] = layer;
+            self.layers[index].inputs = inputs;
         }
+        let source = self.source(self.layers.len()) - 1;
+        self.outputs[0].operand = Operand { source, tensor: self.tensor(source) };
         let end = |region: Region| region.offset.saturating_add(region.bytes);
         let ends = self.layers.iter().map(|layer| {
             let scratch = if layer.scratch.bytes == 0 { 0 } else { end(layer.scratch) };
             end(layer.output.region()).max(scratch)
         });
-        self.description.arena_bytes =
-            ends.max().unwrap_or(0).max(end(self.description.input.region()));
+        let inputs = self.inputs.iter().map(|input| end(input.tensor.region()));
+        self.description.arena_bytes = ends.chain(inputs).max().unwrap_or(0);
+        self.description.input_count = self.inputs.len() as u16;
+        self.description.output_count = self.outputs.len() as u16;
         self.description.layer_count = self.layers.len() as u16;
     }
 
@@ -100,11 +120,12 @@ impl Crafted {
             let start = offset as usize;
             old.get(start..start.saturating_add(bytes))
         };
-        let quantization = &mut self.description.input_quantization;
-        let maps = usize::from(quantization.maps) * InputMap::BYTES;
-        if let Some(maps) = take(quantization.offset, maps) {
-            self.parameters.extend(maps);
-            quantization.offset = 0;
+        for InputTensor { quantization, .. } in &mut self.inputs {
+            let maps = usize::from(quantization.maps) * InputMap::BYTES;
+            if let Some(maps) = take(quantization.offset, maps) {
+                quantization.offset = self.parameters.len() as u32;
+                self.parameters.extend(maps);
+            }
         }
         for layer in &mut self.layers {
             let row_length = layer.row_length();
@@ -145,8 +166,18 @@ impl Crafted {
             width: generator.between(1, 7) as u16,
             channels: generator.between(least_channels, 6) as u16,
         };
-        let input = Tensor { shape, offset: 0, zero_point: generator.zero_point(), scale: SCALE };
-        let mut builder = Builder::new(generator, input);
+        let input = Tensor {
+            shape,
+            element: Element::I8,
+            offset: 0,
+            zero_point: generator.zero_point(),
+            scale: SCALE,
+        };
+        let mut builder = Builder::new(generator);
+        builder.input(input);
+        if builder.generator.chance(3) {
+            builder.input(input);
+        }
         builder.layouts = layouts;
         builder.kernel = kernel;
         for _ in 0..builder.generator.between(1, 7) {
@@ -170,8 +201,9 @@ impl Crafted {
     pub fn every_operator() -> Self {
         let mut generator = Generator::new(1, 1);
         let shape = Shape { height: 6, width: 5, channels: 3 };
-        let input = Tensor { shape, offset: 0, zero_point: -3, scale: SCALE };
-        let mut builder = Builder::new(&mut generator, input);
+        let input = Tensor { shape, element: Element::I8, offset: 0, zero_point: -3, scale: SCALE };
+        let mut builder = Builder::new(&mut generator);
+        builder.input(input);
         builder.layouts = &[Layout::Rows];
         builder.window = Some(Window {
             kernel_height: 3,
@@ -203,9 +235,33 @@ struct Builder<'a> {
 }
 
 impl<'a> Builder<'a> {
-    fn new(generator: &'a mut Generator, input: Tensor) -> Self {
-        let maps = if generator.chance(8) { input.shape.channels } else { 1 };
-        let mut parameters = Vec::new();
+    fn new(generator: &'a mut Generator) -> Self {
+        let description = Description {
+            name: "crafted".into(),
+            task: Task::Classification { labels: "no\nyes".into() },
+            arena_bytes: 0,
+            state_bytes: 0,
+            self_test: SelfTest { seed: 7, digest: 0 },
+            input_count: 0,
+            output_count: 0,
+            layer_count: 0,
+        };
+        let model = Crafted {
+            description,
+            inputs: Vec::new(),
+            outputs: Vec::new(),
+            layers: Vec::new(),
+            parameters: Vec::new(),
+        };
+        Self { generator, model, end: 0, window: None, layouts: &Layout::ALL, kernel: None }
+    }
+
+    /// An input of this shape, wherever there is room.
+    fn input(&mut self, mut tensor: Tensor) {
+        tensor.offset = self.reserve(tensor.shape.elements()).offset;
+        let (generator, parameters) = (&mut self.generator, &mut self.model.parameters);
+        let offset = parameters.len() as u32;
+        let maps = if generator.chance(8) { tensor.shape.channels } else { 1 };
         for _ in 0..maps {
             let multiplier = generator.between(-9000, 9000) as i16;
             let shift = generator.between(0, 22) as u8;
@@ -213,28 +269,25 @@ impl<'a> Builder<'a> {
             parameters.extend(InputMap { offset, multiplier, shift }.to_bytes());
         }
         let sample_type = generator.pick(SampleType::U8, &[SampleType::I16]);
-        let description = Description {
-            name: "crafted".into(),
-            labels: "no\nyes".into(),
-            input_quantization: InputQuantization { sample_type, maps, offset: 0 },
-            input,
-            arena_bytes: 0,
-            self_test: SelfTest { seed: 7, digest: 0 },
-            layer_count: 0,
-        };
-        let end = input.region().bytes;
-        let model = Crafted { description, layers: Vec::new(), parameters };
-        Self { generator, model, end, window: None, layouts: &Layout::ALL, kernel: None }
+        let quantization = InputQuantization { sample_type, maps, offset };
+        self.model.inputs.push(InputTensor { name: "input".into(), quantization, tensor });
     }
 
+    /// One output, sometimes two of the same tensor.
     fn finish(mut self) -> Crafted {
+        let (source, tensor) = self.last();
+        let output = OutputTensor { name: "output".into(), operand: Operand { source, tensor } };
+        self.model.outputs.push(output);
+        if self.generator.chance(2) {
+            self.model.outputs.push(output);
+        }
         self.model.relink();
         self.model
     }
 
     /// Number and tensor of the last source.
     fn last(&self) -> (u16, Tensor) {
-        let source = self.model.layers.len() as u16;
+        let source = self.model.source(self.model.layers.len()) - 1;
         (source, self.model.tensor(source))
     }
 
@@ -251,8 +304,8 @@ impl<'a> Builder<'a> {
         let mut layer = Layer {
             name: "layer".into(),
             operator,
-            input: Operand { source, tensor },
-            output: Tensor { shape, offset, zero_point, scale: SCALE },
+            inputs: [Operand { source, tensor }].into_iter().collect(),
+            output: Tensor { shape, element: Element::I8, offset, zero_point, scale: SCALE },
             activation: self.generator.activation_range(),
             scratch: Region::EMPTY,
         };
@@ -371,7 +424,8 @@ impl<'a> Builder<'a> {
         };
         let (_, input) = self.last();
         let end = self.end;
-        let layer = self.push(Operator::Add { other, rescale }, other.tensor.shape);
+        let layer = self.push(Operator::Add { rescale }, other.tensor.shape);
+        layer.inputs.push(other).unwrap();
         if in_place {
             layer.output.offset = input.offset;
             self.end = end;

@@ -6,7 +6,8 @@ use tinyhero_common::layout::Layout;
 use tinyhero_common::model::{MAX_LAYERS, Model};
 use tinyhero_common::operator::{Operator, Weights};
 use tinyhero_common::requantize::ActivationRange;
-use tinyhero_common::shape::{Shape, Window};
+use tinyhero_common::shape::{Element, Shape, Window};
+use tinyhero_common::tensor::Operands;
 use tinyhero_tests::Generator;
 
 use crate::crafted::Crafted;
@@ -80,7 +81,7 @@ fn steps(model: &Model<'_>) -> u64 {
     let at_least_one = |size: u16| u64::from(size.max(1));
     let of_layer = |layer: Layer<'_>| {
         let Shape { height, width, channels } = layer.output.shape;
-        let input = layer.input.tensor.shape;
+        let input = layer.input().shape;
         let window = match layer.operator {
             Operator::Convolution2d { window, .. }
             | Operator::DepthwiseConvolution2d { window, .. }
@@ -118,14 +119,16 @@ fn size(generator: &mut Generator, old: u32) -> u32 {
 fn damage(generator: &mut Generator, model: &mut Crafted) {
     let count = model.layers.len() as u32;
     if generator.chance(3) {
-        let description = &mut model.description;
-        match generator.below(4) {
+        let input = &mut model.inputs[0];
+        match generator.below(6) {
             0 => {
-                let maps = &mut description.input_quantization.maps;
+                let maps = &mut input.quantization.maps;
                 *maps = size(generator, u32::from(*maps)) as u16;
             }
-            1 => description.input_quantization.offset = size(generator, 0),
-            _ => damage_shape(generator, &mut description.input.shape),
+            1 => input.quantization.offset = size(generator, 0),
+            2 => damage_shape(generator, &mut model.outputs[0].operand.tensor.shape),
+            3 => input.tensor.element = generator.pick(Element::I8, &Element::ALL),
+            _ => damage_shape(generator, &mut input.tensor.shape),
         }
         return;
     }
@@ -138,11 +141,34 @@ fn damage(generator: &mut Generator, model: &mut Crafted) {
     let layer = &mut model.layers[index];
     match generator.below(12) {
         0..=4 => damage_shape(generator, &mut layer.output.shape),
-        5 => damage_shape(generator, &mut layer.input.tensor.shape),
+        5 => damage_inputs(generator, &mut layer.inputs),
         6 => layer.scratch.bytes = size(generator, layer.scratch.bytes),
         7 => layer.scratch.offset = size(generator, layer.scratch.offset),
         8 => layer.output.offset = size(generator, layer.output.offset),
         _ => damage_operator(generator, layer),
+    }
+}
+
+/// Another shape, type or place of one tensor that is read, or more or fewer tensors.
+fn damage_inputs(generator: &mut Generator, inputs: &mut Operands) {
+    let count = inputs.len() as u32;
+    if count == 0 {
+        return;
+    }
+    match generator.below(6) {
+        0 => inputs.truncate(inputs.len() - 1),
+        1 => {
+            // There may be as many as there is room for.
+            let _ = inputs.push(inputs[0]);
+        }
+        kind => {
+            let tensor = &mut inputs[generator.below(count) as usize].tensor;
+            match kind {
+                2 => tensor.element = generator.pick(Element::I8, &Element::ALL),
+                3 => tensor.offset = size(generator, tensor.offset),
+                _ => damage_shape(generator, &mut tensor.shape),
+            }
+        }
     }
 }
 
@@ -171,10 +197,7 @@ fn damage_operator(generator: &mut Generator, layer: &mut Layer<'static>) {
             rescale.shift = generator.activation();
         }
         Operator::MaxPool2d { window } => damage_window(generator, window),
-        Operator::Add { other, rescale } => {
-            damage_shape(generator, &mut other.tensor.shape);
-            rescale.shift = generator.next_word() as u8;
-        }
+        Operator::Add { rescale } => rescale.shift = generator.next_word() as u8,
         Operator::Softmax { exponent_multiplier } => *exponent_multiplier = generator.next_word(),
     }
 }

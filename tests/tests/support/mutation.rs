@@ -3,12 +3,12 @@
 use tinyhero_common::bit_width::BitWidth;
 use tinyhero_common::kernel::Portable;
 use tinyhero_common::layer::Layer;
-use tinyhero_common::model::{Model, Reason};
+use tinyhero_common::model::{Model, Reason, Task};
 use tinyhero_common::network::{LayerDigests, run};
 use tinyhero_common::operator::{Operator, Weights};
 use tinyhero_common::requantize::Rescale;
-use tinyhero_common::shape::{Region, Window};
-use tinyhero_common::tensor::{Operand, SampleType, Tensor};
+use tinyhero_common::shape::{Element, Region, Window};
+use tinyhero_common::tensor::{Operand, Operands, SampleType, Tensor};
 use tinyhero_tests::Generator;
 
 use crate::crafted::{Crafted, assemble, repair};
@@ -142,7 +142,7 @@ fn damage_field(generator: &mut Generator, model: &mut Crafted) {
     }
     let index = generator.below(count as u32) as usize;
     if generator.chance(1) {
-        let layer = model.layers[index];
+        let layer = model.layers[index].clone();
         match generator.below(3) {
             0 => drop(model.layers.remove(index)),
             1 => model.layers.push(layer),
@@ -161,25 +161,39 @@ fn damage_field(generator: &mut Generator, model: &mut Crafted) {
 
 fn damage_description(generator: &mut Generator, model: &mut Crafted) {
     let description = &mut model.description;
-    match generator.below(8) {
+    let index = generator.below(model.inputs.len() as u32) as usize;
+    let input = &mut model.inputs[index];
+    match generator.below(13) {
         0 => word(generator, &mut description.arena_bytes),
         1 => short(generator, &mut description.layer_count),
-        2 => short(generator, &mut description.input_quantization.maps),
-        3 => word(generator, &mut description.input_quantization.offset),
+        2 => short(generator, &mut input.quantization.maps),
+        3 => word(generator, &mut input.quantization.offset),
         4 => {
             let types = generator.pick(SampleType::U8, &[SampleType::I16]);
-            description.input_quantization.sample_type = types;
+            input.quantization.sample_type = types;
         }
-        5 => description.labels = generator.pick("", &["a\nb\nc", "\n\n", "é"]).into(),
+        5 => {
+            let labels = generator.pick("", &["a\nb\nc", "\n\n", "é"]).into();
+            let rescale = damaged_rescale(generator);
+            description.task = match generator.below(3) {
+                0 => Task::Classification { labels },
+                1 => Task::Regression { names: labels, units: labels },
+                _ => Task::Reconstruction { rescale, threshold: generator.next_word() },
+            };
+        }
         6 => word(generator, &mut description.self_test.digest),
-        _ => damage_tensor(generator, &mut description.input),
+        7 => short(generator, &mut description.input_count),
+        8 => short(generator, &mut description.output_count),
+        9 => word(generator, &mut description.state_bytes),
+        10 => damage_operand(generator, &mut model.outputs[0].operand),
+        _ => damage_tensor(generator, &mut input.tensor),
     }
 }
 
 fn damage_layer(generator: &mut Generator, layer: &mut Layer<'static>) {
     match generator.below(12) {
         0 | 1 => damage_tensor(generator, &mut layer.output),
-        2 => damage_operand(generator, &mut layer.input),
+        2 => damage_inputs(generator, &mut layer.inputs),
         3 => layer.activation.min = generator.activation(),
         4 => layer.activation = generator.activation_range(),
         5 => damage_region(generator, &mut layer.scratch),
@@ -201,8 +215,8 @@ fn damage_layer(generator: &mut Generator, layer: &mut Layer<'static>) {
                 }
             }
             Operator::MaxPool2d { window } => damage_window(generator, window),
-            Operator::Add { other, rescale } => match generator.below(4) {
-                0 => damage_operand(generator, other),
+            Operator::Add { rescale } => match generator.below(4) {
+                0 => damage_inputs(generator, &mut layer.inputs),
                 1 => byte(generator, &mut rescale.shift),
                 2 => rescale.multiplier = generator.next_word() as i16,
                 _ => rescale.other_multiplier = generator.next_word() as i16,
@@ -221,13 +235,31 @@ fn damaged_rescale(generator: &mut Generator) -> Rescale {
 }
 
 fn damage_tensor(generator: &mut Generator, tensor: &mut Tensor) {
-    match generator.below(8) {
+    match generator.below(9) {
+        8 => tensor.element = generator.pick(Element::I8, &Element::ALL),
         0 => short(generator, &mut tensor.shape.height),
         1 => short(generator, &mut tensor.shape.width),
         2 => short(generator, &mut tensor.shape.channels),
         3 | 4 => word(generator, &mut tensor.offset),
         5 => tensor.scale.exponent = generator.activation(),
         _ => tensor.zero_point = generator.zero_point(),
+    }
+}
+
+/// One of the tensors that are read, or how many they are.
+fn damage_inputs(generator: &mut Generator, inputs: &mut Operands) {
+    let count = inputs.len() as u32;
+    match generator.below(6) {
+        0 => inputs.truncate(inputs.len().saturating_sub(1)),
+        1 if count > 0 => {
+            // There may be as many as there is room for.
+            let _ = inputs.push(inputs[0]);
+        }
+        _ if count > 0 => {
+            let index = generator.below(count) as usize;
+            damage_operand(generator, &mut inputs[index]);
+        }
+        _ => {}
     }
 }
 

@@ -11,8 +11,8 @@ use super::scratch_words;
 
 /// Whether a fully connected layer's scratch memory holds the column of its inputs.
 #[inline(never)]
-pub(super) const fn has_room(bit_width: BitWidth, layer: &Layer<'_>) -> bool {
-    let column = padded_depth(bit_width, layer.input.tensor.shape.elements()).saturating_mul(2);
+pub(super) fn has_room(bit_width: BitWidth, layer: &Layer<'_>) -> bool {
+    let column = padded_depth(bit_width, layer.input().shape.elements()).saturating_mul(2);
     layer.scratch.bytes as usize >= column
 }
 

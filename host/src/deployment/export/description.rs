@@ -1,13 +1,17 @@
 //! The postcard part of a model file.
 
 use super::parameters::Parameters;
-use crate::deployment::integer_network::{IntegerNetwork, encode_scale, set_weights};
+use crate::deployment::integer_network::{IntegerNetwork, OutputTask, encode_scale, set_weights};
 use crate::deployment::plan::ArenaPlan;
+use crate::deployment::quantizer::rescale;
 use crate::error::{Error, Result};
 use tinyhero_common::layer::Layer;
-use tinyhero_common::model::{Description, InputQuantization, SelfTest};
+use tinyhero_common::model::{
+    Description, InputQuantization, InputTensor, OutputTensor, SelfTest, Task,
+};
 use tinyhero_common::operator::Operator;
 use tinyhero_common::requantize::AddRescale;
+use tinyhero_common::shape::Element;
 use tinyhero_common::tensor::{Operand, Tensor};
 
 /// Writes description and layers.
@@ -18,22 +22,30 @@ pub fn write(
     self_test: SelfTest,
 ) -> Result<Vec<u8>> {
     let writer = Writer::new(network, plan)?;
-    let labels = labels(network)?;
+    let task = Texts::of(network)?;
     let description = Description {
         name: network.name.as_str().into(),
-        labels: labels.as_str().into(),
-        input_quantization: InputQuantization {
-            sample_type: network.sample_type,
-            // As many as the input has channels, which fit 16 bits.
-            maps: network.input_maps.len() as u16,
-            offset: parameters.input_maps,
-        },
-        input: writer.tensors[0],
+        task: task.task(network)?,
         arena_bytes: plan.arena_bytes,
+        state_bytes: 0,
         self_test,
+        input_count: 1,
+        output_count: 1,
         // At most MAX_LAYERS, checked before planning.
         layer_count: network.layers.len() as u16,
     };
+    let input = InputTensor {
+        name: "input".into(),
+        quantization: InputQuantization {
+            sample_type: network.sample_type,
+            // As many as the input has channels, which fit 16 bits.
+            maps: network.input_maps.len() as u16,
+            offset: 0,
+        },
+        tensor: writer.tensors[0],
+    };
+    let output =
+        OutputTensor { name: "output".into(), operand: writer.operand(network.layers.len()) };
     let encoding = |problem: postcard::Error| {
         Error::bad_input(
             format_args!("network '{}'", network.name),
@@ -42,6 +54,8 @@ pub fn write(
         )
     };
     let mut bytes = postcard::to_allocvec(&description).map_err(encoding)?;
+    bytes.extend(postcard::to_allocvec(&input).map_err(encoding)?);
+    bytes.extend(postcard::to_allocvec(&output).map_err(encoding)?);
     for &index in &plan.order {
         let layer = writer.layer(index, parameters);
         bytes.extend(postcard::to_allocvec(&layer).map_err(encoding)?);
@@ -49,15 +63,61 @@ pub fn write(
     Ok(bytes)
 }
 
-/// Class names, one a line.
-fn labels(network: &IntegerNetwork) -> Result<String> {
-    match network.labels.iter().find(|label| label.is_empty() || label.contains('\n')) {
-        Some(label) => Err(Error::bad_input(
-            format_args!("network '{}'", network.name),
-            format_args!("class name {label:?} is empty or has several lines"),
-            "rename the class",
-        )),
-        None => Ok(network.labels.join("\n")),
+/// What a task says in words: class names, or names and units of numbers, one a line.
+struct Texts {
+    names: String,
+    units: String,
+}
+
+impl Texts {
+    fn of(network: &IntegerNetwork) -> Result<Self> {
+        let lines = |what: &str, lines: &[String]| match lines
+            .iter()
+            .find(|line| line.is_empty() || line.contains('\n'))
+        {
+            Some(line) => Err(Error::bad_input(
+                format_args!("network '{}'", network.name),
+                format_args!("{what} name {line:?} is empty or has several lines"),
+                format_args!("rename the {what}"),
+            )),
+            None => Ok(lines.join("\n")),
+        };
+        Ok(match &network.task {
+            OutputTask::Classification { labels } => {
+                Self { names: lines("class", labels)?, units: String::new() }
+            }
+            OutputTask::Regression { names, units } => {
+                let none = units.iter().all(String::is_empty);
+                let units = if none { String::new() } else { units.join("\n") };
+                Self { names: lines("output", names)?, units }
+            }
+            OutputTask::Reconstruction { .. } => {
+                Self { names: String::new(), units: String::new() }
+            }
+        })
+    }
+
+    fn task(&self, network: &IntegerNetwork) -> Result<Task<'_>> {
+        let (names, units) = (self.names.as_str().into(), self.units.as_str().into());
+        Ok(match &network.task {
+            OutputTask::Classification { .. } => Task::Classification { labels: names },
+            OutputTask::Regression { .. } => Task::Regression { names, units },
+            OutputTask::Reconstruction { threshold } => {
+                let output = network.tensor(network.layers.len());
+                let rescale = rescale(network.input.scale / output.scale).ok_or_else(|| {
+                    Error::bad_input(
+                        format_args!("network '{}'", network.name),
+                        "its output has a range very different from the input that it imitates",
+                        "train it for longer",
+                    )
+                })?;
+                // A mean over the elements in real units to a sum in squared steps.
+                let steps = |mean: f64| {
+                    (mean * output.shape.elements() as f64 / output.scale.powi(2)).round() as u32
+                };
+                Task::Reconstruction { rescale, threshold: threshold.map_or(u32::MAX, steps) }
+            }
+        })
     }
 }
 
@@ -86,7 +146,13 @@ impl<'a> Writer<'a> {
                     "check that the calibration samples are sensible",
                 )
             })?;
-            Ok(Tensor { shape: tensor.shape, offset, zero_point: tensor.zero_point, scale })
+            Ok(Tensor {
+                shape: tensor.shape,
+                element: Element::I8,
+                offset,
+                zero_point: tensor.zero_point,
+                scale,
+            })
         };
         let tensors = plan.offsets.iter().enumerate().map(tensor).collect::<Result<_>>()?;
         Ok(Self { network, plan, tensors, sources })
@@ -103,22 +169,21 @@ impl<'a> Writer<'a> {
         if let Some(place) = parameters.weights[index] {
             set_weights(&mut operator, place);
         }
-        if let Operator::Add { other, rescale } = &mut operator {
-            // What is written over must be the first operand.
-            if self.plan.overwrites[index].is_some_and(|tensor| inputs[0] != tensor) {
-                inputs.reverse();
-                *rescale = AddRescale {
-                    multiplier: rescale.other_multiplier,
-                    other_multiplier: rescale.multiplier,
-                    shift: rescale.shift,
-                };
-            }
-            *other = self.operand(inputs[1]);
+        // What is written over must be the first operand.
+        if self.plan.overwrites[index].is_some_and(|tensor| inputs[0] != tensor)
+            && let Operator::Add { rescale } = &mut operator
+        {
+            inputs.reverse();
+            *rescale = AddRescale {
+                multiplier: rescale.other_multiplier,
+                other_multiplier: rescale.multiplier,
+                shift: rescale.shift,
+            };
         }
         Layer {
             name: layer.name.as_str().into(),
             operator,
-            input: self.operand(inputs[0]),
+            inputs: inputs.iter().map(|&tensor| self.operand(tensor)).collect(),
             output: self.tensors[index + 1],
             activation: layer.activation,
             scratch: self.plan.scratch[index],

@@ -10,12 +10,10 @@ const WEIGHT_ALIGNMENT: usize = 16;
 /// Tables begin at multiples of this.
 const TABLE_ALIGNMENT: usize = 4;
 
-/// The section and where things lie in it.
+/// The section and where things lie in it. It begins with the input maps.
 pub struct Parameters {
     /// The section.
     pub bytes: Vec<u8>,
-    /// Where the input maps begin.
-    pub input_maps: u32,
     /// Where the weights of each layer lie, in the network's order.
     pub weights: Vec<Option<Weights>>,
 }
@@ -30,7 +28,7 @@ pub fn write(network: &IntegerNetwork, layouts: &[Layout], order: &[usize]) -> R
             weights[index] = Some(write_weights(&mut bytes, layer, values, layouts[index])?);
         }
     }
-    Ok(Parameters { bytes, input_maps: 0, weights })
+    Ok(Parameters { bytes, weights })
 }
 
 fn write_weights(

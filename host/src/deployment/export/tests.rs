@@ -1,4 +1,5 @@
 use super::*;
+use crate::deployment::integer_network::OutputTask;
 use crate::deployment::quantizer::{Quantization, quantize};
 use crate::graph::network::Network;
 use crate::graph::trained_network::TrainedNetwork;
@@ -81,7 +82,7 @@ fn what_the_loader_refuses_names_the_layer_and_the_reason() {
     network.layers[0].weights.as_mut().unwrap().values[0] = 100;
     assert!(export(&network).unwrap_err().to_string().contains("bit width"));
     let mut network = random_network("cnn");
-    network.labels[1] = String::new();
+    network.task = OutputTask::Classification { labels: vec!["cat".to_string(), String::new()] };
     assert!(export(&network).unwrap_err().to_string().contains("class name"));
     let mut network = random_network("cnn");
     network.layers.clear();

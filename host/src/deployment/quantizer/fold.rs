@@ -9,6 +9,7 @@ use super::lower::{
     Identity, MaxPool2d, Softmax,
 };
 use super::weights::WeightMatrix;
+use crate::deployment::integer_network::OutputTask;
 use crate::error::{Error, Result};
 use crate::graph::network::{Node, NodeInput, NodeSummary, Operation, Padding, Window};
 use crate::graph::trained_network::{TrainedNetwork, count_readers};
@@ -36,8 +37,8 @@ pub struct FoldedNetwork {
     pub input: Shape,
     /// Layers, each after those that it reads; the last gives the output.
     pub nodes: Vec<FoldedNode>,
-    /// Class names; empty for a network that is no classifier.
-    pub labels: Vec<String>,
+    /// What the output is for.
+    pub task: OutputTask,
     softmax: bool,
 }
 
@@ -97,7 +98,7 @@ pub fn fold(trained: &TrainedNetwork) -> Result<FoldedNetwork> {
         folded: FoldedNetwork {
             input: shape(&network.name, network.input)?,
             nodes: Vec::new(),
-            labels: Vec::new(),
+            task: OutputTask::Classification { labels: Vec::new() },
             softmax: false,
         },
         values: Vec::new(),
@@ -123,8 +124,10 @@ pub fn fold(trained: &TrainedNetwork) -> Result<FoldedNetwork> {
     let scores = folded.shape(folded.nodes.len());
     let classes = trained.input.class_names.len();
     folded.softmax = ends_in_softmax;
-    if !network.reconstructs() && scores.elements() == classes && scores.pixels() == 1 {
-        folded.labels.clone_from(&trained.input.class_names);
+    if network.reconstructs() {
+        folded.task = OutputTask::Reconstruction { threshold: None };
+    } else if scores.elements() == classes && scores.pixels() == 1 {
+        folded.task = OutputTask::Classification { labels: trained.input.class_names.clone() };
         if !ends_in_softmax && classes > 1 {
             let name = free_name(&folded, "softmax");
             let inputs = vec![folded.nodes.len()];

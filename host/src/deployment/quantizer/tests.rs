@@ -203,7 +203,7 @@ fn folding_changes_nothing_but_rounding() {
 
 /// Index of the scores in the integer network, whether or not a softmax follows.
 fn score_layer(network: &IntegerNetwork) -> usize {
-    network.layers.len() - 1 - usize::from(!network.labels.is_empty())
+    network.layers.len() - 1 - usize::from(!network.task.labels().is_empty())
 }
 
 #[test]

@@ -4,21 +4,9 @@ use super::super::constants::add_rescale;
 use super::{Context, FoldedOperator, Lowered};
 use crate::error::Result;
 use tinyhero_common::operator::Operator;
-use tinyhero_common::shape::Shape;
-use tinyhero_common::tensor::{Operand, Scale, Tensor};
 
 /// Ratios of scales stay below this, which keeps the common shift positive.
 const RATIO_MAX: f64 = 8_192.0;
-/// Stands in for the second operand until export knows its place.
-const UNPLACED: Operand = Operand {
-    source: 0,
-    tensor: Tensor {
-        shape: Shape::vector(1),
-        offset: 0,
-        zero_point: 0,
-        scale: Scale { mantissa: 0, exponent: 0 },
-    },
-};
 
 /// An addition of two different tensors.
 pub struct Add;
@@ -40,7 +28,7 @@ impl FoldedOperator for Add {
                 "check that the calibration samples are sensible",
             )
         })?;
-        let operator = Operator::Add { other: UNPLACED, rescale };
+        let operator = Operator::Add { rescale };
         Ok(Lowered { operator, weights: None, output, activation })
     }
 }
