@@ -176,7 +176,7 @@ fn a_run_with_adamw_goes_on_with_the_state_of_its_steps() {
     run(program().arg("train").arg("--resume").arg(&folder));
     assert_eq!(checkpoint(&folder), checkpoint(&unbroken));
     let configuration = std::fs::read_to_string(folder.join("configuration.toml")).unwrap();
-    assert!(configuration.contains("name = \"adamw\""), "{configuration}");
+    assert!(configuration.contains("[step.adamw]"), "{configuration}");
 }
 
 #[test]

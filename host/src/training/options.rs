@@ -111,19 +111,23 @@ impl TrainingOptions {
         };
         let settings: Vec<(&str, Value)> = settings.collect();
         let mut start = self.clone();
-        if let Some((_, rule)) = settings.iter().rfind(|(key, _)| *key == "step") {
+        if let Some((_, rule)) = settings.iter().rfind(|(key, _)| *key == STEP) {
             let kind = rule.clone().try_into().map_err(|reason| failed(&reason))?;
             start.step = Step::new(kind);
             start.learning_rate = start.step.default_learning_rate();
         }
         let mut options = Table::try_from(&start).map_err(|reason| failed(&reason))?;
         for (key, value) in settings {
-            if key == "step" {
+            if key == STEP {
                 continue;
             }
-            let mut tables = options.iter_mut().filter_map(|(_, options)| options.as_table_mut());
-            if let Some(table) = tables.find(|table| has(table, key)) {
-                table.insert(key.to_string(), value);
+            let rules = [METHOD, STEP].map(|rule| rule_options(&options, rule));
+            let rule = rules.iter().flatten().find(|(_, _, own)| own.contains_key(key));
+            if let Some((rule, name, own)) = rule {
+                let mut own = own.clone();
+                own.insert(key.to_string(), value);
+                let named = Table::from_iter([(name.clone(), Value::Table(own))]);
+                options.insert((*rule).to_string(), Value::Table(named));
                 continue;
             }
             let owners = owners(key);
@@ -176,15 +180,25 @@ impl TrainingOptions {
     }
 }
 
-/// Whether a method's or a rule's options have one of this name.
-fn has(options: &Table, key: &str) -> bool {
-    key != "name" && options.contains_key(key)
+/// The keys of the method and of the step rule in a configuration.
+const METHOD: &str = "method";
+const STEP: &str = "step";
+
+/// The key `rule` of a configuration, the name of the method or step rule below it, and that one's options.
+fn rule_options(options: &Table, rule: &'static str) -> Option<(&'static str, String, Table)> {
+    let (name, own) = options.get(rule)?.as_table()?.iter().next()?;
+    Some((rule, name.clone(), own.as_table()?.clone()))
 }
 
 /// The methods and step rules that have an option, for messages.
 fn owners(key: &str) -> String {
-    let with =
-        |options: Result<Table, toml::ser::Error>| options.is_ok_and(|options| has(&options, key));
+    // Each is a table with its name for the only key.
+    let with = |options: Result<Table, toml::ser::Error>| {
+        options.is_ok_and(|named| {
+            let own = named.iter().next().and_then(|(_, own)| own.as_table());
+            own.is_some_and(|own| own.contains_key(key))
+        })
+    };
     let methods = OptimizerKind::value_variants().iter();
     let methods = methods.filter(|kind| with(Table::try_from(Method::new(**kind))));
     let rules = StepKind::value_variants().iter();
@@ -215,6 +229,9 @@ mod tests {
         assert_eq!((adamw.beta1, adamw.beta2, options.learning_rate), (0.5, 0.999, 1e-3));
         let text = toml::to_string(&options).unwrap();
         assert_eq!(toml::from_str::<TrainingOptions>(&text).unwrap(), options);
+        // Results of comparisons have them too.
+        let text = serde_json::to_string(&options).unwrap();
+        assert_eq!(serde_json::from_str::<TrainingOptions>(&text).unwrap(), options);
     }
 
     #[test]
@@ -231,7 +248,7 @@ mod tests {
         }
         // Nor does a configuration have it.
         let text = toml::to_string(&TrainingOptions::new("d", "mlp", OptimizerKind::Sgd)).unwrap();
-        let wrong = text.replace("name = \"sgd\"", "name = \"sgd\"\nrho = 0.5");
+        let wrong = text.replace("[method.sgd]", "[method.sgd]\nrho = 0.5");
         assert_ne!(wrong, text);
         assert!(toml::from_str::<TrainingOptions>(&wrong).is_err());
     }

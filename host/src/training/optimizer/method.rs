@@ -39,7 +39,7 @@ impl OptimizerKind {
 
 /// A method with its options. An option of another method has no place in it.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "name", rename_all = "kebab-case")]
+#[serde(rename_all = "kebab-case")]
 pub enum Method {
     /// Plain stochastic gradient descent.
     Sgd(Sgd),

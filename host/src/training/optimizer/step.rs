@@ -73,7 +73,7 @@ impl<'a> Buffers<'a> {
 
 /// A rule with its options.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "name", rename_all = "kebab-case")]
+#[serde(rename_all = "kebab-case")]
 pub enum Step {
     /// SGD's step with momentum.
     Momentum(MomentumParameters),
