@@ -14,6 +14,7 @@ mod source;
 mod splits;
 
 pub use column::{Column, Convention};
+pub use digest::{from_hex, to_hex};
 pub use folder::located;
 pub use format::{Entry, Format};
 pub use formats::{FORMATS, listed as listed_formats};

@@ -151,3 +151,112 @@ fn the_key_task_makes_an_autoencoder_and_the_name_does_not() {
     let (code, text) = train("regress.toml", "regress");
     assert!(code == 2 && text.contains("regress"), "{text}");
 }
+
+/// Rows of two classes in fractions, the first column with a unit; `narrow` ones are of class 1 alone in a small range.
+fn fractions(count: usize, narrow: bool, seed: u64) -> String {
+    let mut generator = random::generator(seed, Purpose::Initialization, 0);
+    let mut text = "acc_x (m/s^2),turn,label\n".to_string();
+    let mut written = 0;
+    for row in 0.. {
+        let class = row % 2;
+        let centre = if class == 1 { -1.0 } else { 2.0 };
+        let values = [1.5, 4.0].map(|spread| centre + spread * random::normal(&mut generator));
+        if narrow && !(class == 1 && (-2.0..0.5).contains(&values[0])) {
+            continue;
+        }
+        writeln!(text, "{:.4},{:.4},{class}", values[0], values[1]).unwrap();
+        written += 1;
+        if written == count {
+            return text;
+        }
+    }
+    text
+}
+
+/// The sentence with the share of right labels.
+fn right(text: &str) -> &str {
+    text.lines().find(|line| line.contains(" right: ")).unwrap()
+}
+
+#[test]
+fn the_same_rows_get_the_same_answers_in_whatever_file_they_stand() {
+    let place = tempfile::tempdir().unwrap();
+    let at = place.path();
+    write(at, "live/train.csv", &fractions(800, false, 1));
+    write(at, "live/test.csv", &fractions(200, false, 2));
+    // The same 60 rows beside the training rows and alone, where their own range is another.
+    let recording = fractions(60, true, 3);
+    write(at, "right/train.csv", &fractions(800, false, 1));
+    write(at, "right/test.csv", &recording);
+    write(at, "new/train.csv", &recording);
+    write(at, "new/test.csv", &recording);
+    done(at, &[TRAIN.as_slice(), &["--out", "run"]].concat());
+    done(at, &["quantize", "run", "--bits", "4", "--out", "model.hero"]);
+    let own = done(at, &["evaluate", "model.hero", "--data", "live"]);
+    assert!(!own.contains("note:"), "{own}");
+    let beside = done(at, &["evaluate", "model.hero", "--data", "right"]);
+    let alone = done(at, &["evaluate", "model.hero", "--data", "new"]);
+    assert_eq!(right(&beside), right(&alone));
+    assert!(alone.contains("note: new is not the data that the model was trained on"), "{alone}");
+    // Measured anew, the recording's range would be that of all 16 bits.
+    done(at, &["train", "--resume", "run"]);
+    let shown = done(at, &["data", "show", "new"]);
+    assert!(shown.contains("acc_x"), "{shown}");
+}
+
+#[test]
+fn inspect_says_what_raw_values_mean() {
+    let place = tempfile::tempdir().unwrap();
+    let at = place.path();
+    write(at, "live/train.csv", &fractions(300, false, 1));
+    write(at, "live/test.csv", &fractions(60, false, 2));
+    done(at, &[TRAIN.as_slice(), &["--out", "run"]].concat());
+    done(at, &["quantize", "run", "--bits", "4", "--out", "model.hero"]);
+    let text = done(at, &["inspect", "model.hero", "--json", "model.json"]);
+    let json: serde_json::Value =
+        serde_json::from_str(&std::fs::read_to_string(at.join("model.json")).unwrap()).unwrap();
+    let column = &json["input"]["columns"][0];
+    assert_eq!((column["name"].as_str(), column["unit"].as_str()), (Some("acc_x"), Some("m/s^2")));
+    let (offset, step) = (column["offset"].as_f64().unwrap(), column["step"].as_f64().unwrap());
+    let line = format!("acc_x: raw = (value - {offset:?}) / {step:?} m/s^2");
+    assert!(text.contains(&line), "'{line}' missing in: {text}");
+    // The least and the largest training value are the ends of the raw range.
+    let rows = std::fs::read_to_string(at.join("live/train.csv")).unwrap();
+    let values = rows.lines().skip(1).map(|row| row.split(',').next().unwrap());
+    let values: Vec<f64> = values.map(|value| value.parse().unwrap()).collect();
+    let largest = values.iter().copied().fold(f64::MIN, f64::max);
+    assert!((offset + 32767.0 * step - largest).abs() < 1e-9, "{offset} {step} {largest}");
+    let digest = json["provenance"]["data"].as_str().unwrap();
+    assert!(digest.len() == 64 && text.contains(digest), "{text}");
+    let run = std::fs::read_to_string(at.join("run/provenance.toml")).unwrap();
+    assert!(run.contains(digest), "{run}");
+}
+
+#[test]
+fn evaluation_uses_the_split_of_the_training() {
+    let place = tempfile::tempdir().unwrap();
+    let at = place.path();
+    write(at, "lone.csv", &fractions(160, false, 4));
+    let train = ["train", "--network", "mlp", "--optimizer", "sgd", "--epochs", "60"];
+    let rest = ["--data", "lone.csv", "--seed", "3", "--out", "run"];
+    done(at, &[train.as_slice(), &rest].concat());
+    done(at, &["quantize", "run", "--bits", "8", "--out", "model.hero"]);
+    let evaluate = ["evaluate", "model.hero", "--data", "lone.csv"];
+    let with = |seed: &str| done(at, &[evaluate.as_slice(), &["--split-seed", seed]].concat());
+    let own = done(at, &evaluate);
+    assert_eq!(own, with("3"), "not the split of the training, or a note about it");
+    let other = with("0");
+    let words = "lone.csv is split by seed 0, the model was trained on the split of seed 3";
+    assert!(other.contains(words), "{other}");
+}
+
+#[test]
+fn a_class_that_the_model_does_not_have_is_named() {
+    let place = trained();
+    let at = place.path();
+    done(at, &["quantize", "run", "--bits", "8", "--out", "model.hero"]);
+    write(at, "new/train.csv", "1,2,3,0\n");
+    write(at, "new/test.csv", "1,2,3,7\n");
+    let evaluate = ["evaluate", "model.hero", "--data", "new"];
+    refused(at, &evaluate, &["test.csv", "line 1", "label 7", "3 classes"]);
+}

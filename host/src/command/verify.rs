@@ -48,7 +48,7 @@ pub fn run(options: &Options) -> Result<()> {
     let output = &options.output;
     let file = model_file::read(&options.model)?;
     let model = model_file::load(&options.model, &file)?;
-    let test = options.samples.open(&model)?;
+    let test = options.samples.open(&model, output)?;
     let host = integer::evaluate(&model, &test.samples, &test.labels)?;
     let board_file = match options.negative_control {
         true => plant_wrong_bit(&file, &model, &test, &host)?,

@@ -17,11 +17,23 @@ pub fn of<'a>(files: impl Iterator<Item = (Part, &'a [u8])>) -> String {
         digest.update((bytes.len() as u64).to_le_bytes());
         digest.update(bytes);
     }
-    digest.finalize().iter().fold(String::new(), |mut text, byte| {
+    to_hex(&digest.finalize())
+}
+
+/// Bytes as lower-case hex digits.
+pub fn to_hex(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::new(), |mut text, byte| {
         // Writing into a String cannot fail.
         let _ = write!(text, "{byte:02x}");
         text
     })
+}
+
+/// The bytes that [`to_hex`] has written; none for what it has not.
+pub fn from_hex(text: &str) -> Vec<u8> {
+    let pairs = text.as_bytes().chunks(2).map(std::str::from_utf8);
+    let byte = |pair: Result<&str, _>| u8::from_str_radix(pair.ok()?, 16).ok();
+    pairs.map(byte).collect::<Option<_>>().unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -38,6 +50,8 @@ mod tests {
         );
         assert_ne!(one(Part::Train, b"abc"), one(Part::Test, b"abc"));
         let two = |first, second| of([(Part::Train, first), (Part::Test, second)].into_iter());
+        assert_eq!(to_hex(&from_hex("00ff7a")), "00ff7a");
+        assert!(from_hex("0x").is_empty() && from_hex("é").is_empty());
         assert_ne!(two(b"ab", b"c"), two(b"a", b"bc"));
     }
 }

@@ -19,6 +19,16 @@ pub enum SplitRule {
     Shuffle,
 }
 
+impl SplitRule {
+    /// Its name in model files.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Files => "files",
+            Self::Shuffle => "shuffle",
+        }
+    }
+}
+
 /// Splits rows into training and test rows in an order that `seed` decides.
 pub(super) fn divide(rows: &Split, seed: u64) -> (Split, Split) {
     let indexes = shuffled_indexes(rows.len(), seed);

@@ -20,7 +20,7 @@ pub use weight_only::{weight_only, weight_only_values};
 
 use crate::data;
 use crate::deployment::integer_network::{IntegerLayer, IntegerNetwork, IntegerTensor};
-use crate::deployment::notes::{Notes, Provenance};
+use crate::deployment::meaning::notes_of;
 use crate::error::{Error, Result};
 use crate::graph::trained_network::TrainedNetwork;
 use lower::Context;
@@ -65,9 +65,6 @@ impl Quantization {
     }
 }
 
-/// The program and its version, as model files name it.
-const TOOL: &str = concat!(env!("CARGO_PKG_NAME"), " ", env!("CARGO_PKG_VERSION"));
-
 /// Quantizes a trained network.
 ///
 /// `calibration` holds raw samples one after the other, each in height, width, channel order; a run
@@ -91,10 +88,7 @@ pub fn quantize(
         input_maps,
         input,
         layers: Vec::with_capacity(folded.nodes.len()),
-        notes: Notes {
-            provenance: Provenance { tool: TOOL.to_string(), ..Provenance::default() },
-            ..Notes::default()
-        },
+        notes: notes_of(trained),
     };
     for (index, node) in folded.nodes.iter().enumerate() {
         let inputs: Vec<IntegerTensor> =

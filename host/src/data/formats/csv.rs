@@ -241,8 +241,11 @@ fn convert(tables: Vec<Table>, convention: Option<&Convention>) -> Result<Conver
         _ => measure(&tables, first),
     };
     let classes = match convention {
-        Some(convention) => Classes::known(&convention.class_names),
-        None => Classes::measure(first),
+        Some(Convention { class_names, .. }) if !class_names.is_empty() => {
+            Classes::known(class_names)
+        }
+        // An autoencoder has no classes.
+        _ => Classes::measure(first),
     };
     let mut splits = Vec::with_capacity(tables.len());
     for table in &tables {
