@@ -1,6 +1,6 @@
 //! The operators in plain integer arithmetic, and the seam at which a core's fast kernels take their place.
 //!
-//! [`Kernels`] has one method an operator (and one for the link's bytes); each default is the portable kernel of this module, which every other
+//! [`Kernels`] has one method an operator; each default is the portable kernel of this module, which every other
 //! implementation must equal to the last bit. A fast kernel replaces a whole operator, tiles as it likes, and may use the
 //! scratch bytes that the layer names. All kernels trust a validated model ([`crate::model::Model::load`]): slices have the
 //! sizes that the job's shapes say. If they had not, the portable kernels would leave outputs unwritten, never panic.
@@ -18,7 +18,6 @@ mod span;
 pub use input::InputMap;
 pub use softmax::power_of_two_fraction;
 
-use crate::byte_routines::ByteRoutines;
 use crate::channels::Channels;
 use crate::layer::Layer;
 use crate::layout::PackedWeights;
@@ -109,11 +108,6 @@ pub trait Kernels {
     /// need what its set lacks.
     fn computes(_layer: &Layer<'_>) -> bool {
         true
-    }
-
-    /// Own code for what the server of a board with these kernels does with the bytes of its frames.
-    fn byte_routines() -> Option<ByteRoutines> {
-        None
     }
 
     /// Equation (1). `maps` holds one [`InputMap`] for all channels, or one per channel in turn.

@@ -1,6 +1,5 @@
 #![no_std]
 #![forbid(unsafe_code)]
-#![deny(missing_docs)]
 //! What host and board share: the integer arithmetic, the model file, and the messages between them.
 //!
 #![doc = include_str!("../docs/arithmetic.md")]
@@ -9,7 +8,6 @@
 extern crate std;
 
 pub mod bit_width;
-pub mod byte_routines;
 pub mod channels;
 pub mod checksum;
 mod compact;
@@ -17,7 +15,6 @@ pub mod error;
 pub mod kernel;
 pub mod layer;
 pub mod layout;
-pub mod message;
 pub mod model;
 pub mod network;
 pub mod operator;
@@ -28,3 +25,4 @@ pub mod shape;
 pub mod slot;
 pub mod tensor;
 pub mod text;
+pub mod wire;

@@ -9,7 +9,9 @@ mod header;
 mod validate;
 
 use header::Parts;
-pub use header::{ALIGNMENT, FORMAT_VERSION, HEADER_BYTES, Header, MAGIC, file_bytes, version_of};
+pub use header::{
+    ALIGNMENT, CHECKSUM_PLACE, FORMAT_VERSION, HEADER_BYTES, Header, MAGIC, file_bytes, version_of,
+};
 pub use validate::{LoadError, Reason};
 
 use serde::{Deserialize, Serialize};

@@ -42,6 +42,14 @@ impl Slot {
             Self::B => Self::A,
         }
     }
+
+    /// Where the slot begins in a region of `region_bytes`, in bytes from the region's start.
+    pub const fn offset(self, region_bytes: u32) -> u32 {
+        match self {
+            Self::A => 0,
+            Self::B => slot_bytes(region_bytes as usize) as u32,
+        }
+    }
 }
 
 impl core::fmt::Display for Slot {
@@ -79,6 +87,11 @@ impl Record {
         }
     }
 
+    /// The record of a file that goes into one slot while `other` is the record in the other one.
+    pub const fn after(other: Option<Self>, length: u32, digest: u32) -> Self {
+        Self { sequence: Self::sequence_after(other), length, digest }
+    }
+
     /// The record as it stands in the slot.
     pub fn to_bytes(self) -> [u8; RECORD_BYTES] {
         let words = [MAGIC, LAYOUT_VERSION, self.sequence, self.length, self.digest, 0, 0, 0];
@@ -95,8 +108,13 @@ impl Record {
     /// The record of a whole slot; `None` if there is none, or none that is intact and names a file that can be there.
     pub fn read(slot: &[u8]) -> Option<Self> {
         let room = room(slot.len());
-        let place = slot.get(room..room.checked_add(RECORD_BYTES)?)?;
-        let (covered, checksum) = place.split_last_chunk::<4>()?;
+        Self::from_bytes(slot.get(room..)?.first_chunk()?, room)
+    }
+
+    /// The record that was read from its place in a slot with `room` bytes for a model file; `None` if
+    /// it is not intact or names a longer file.
+    pub fn from_bytes(bytes: &[u8; RECORD_BYTES], room: usize) -> Option<Self> {
+        let (covered, checksum) = bytes.split_last_chunk::<4>()?;
         let word = |index| {
             covered.as_chunks::<4>().0.get(index).map_or(0, |bytes| u32::from_le_bytes(*bytes))
         };
@@ -105,6 +123,22 @@ impl Record {
             && word(1) == LAYOUT_VERSION
             && Crc32::of(covered) == u32::from_le_bytes(*checksum);
         (intact && record.length as usize <= room).then_some(record)
+    }
+}
+
+/// Bytes of either slot of a model region: each is one half.
+pub const fn slot_bytes(region_bytes: usize) -> usize {
+    region_bytes / 2
+}
+
+/// The slot with the newest record; `None` if neither has one. Slot A if neither is newer.
+#[inline]
+pub const fn newest(records: [Option<Record>; 2]) -> Option<Slot> {
+    match records {
+        [Some(a), Some(b)] if b.is_newer_than(a) => Some(Slot::B),
+        [Some(_), _] => Some(Slot::A),
+        [None, Some(_)] => Some(Slot::B),
+        [None, None] => None,
     }
 }
 
@@ -141,6 +175,19 @@ mod tests {
             assert!(!older.is_newer_than(older));
         }
         assert_eq!(Record::sequence_after(None), 1);
+    }
+
+    #[test]
+    fn the_newest_record_decides_and_slots_are_halves() {
+        let [older, newer] =
+            [u32::MAX, 0].map(|sequence| Some(Record { sequence, length: 0, digest: 0 }));
+        assert_eq!(newest([older, newer]), Some(Slot::B));
+        assert_eq!(newest([newer, older]), Some(Slot::A));
+        assert_eq!(newest([older, older]), Some(Slot::A));
+        assert_eq!(newest([None, older]), Some(Slot::B));
+        assert_eq!(newest([None, None]), None);
+        assert_eq!(Slot::BOTH.map(|slot| slot.offset(4096)), [0, 2048]);
+        assert_eq!(slot_bytes(4096), 2048);
     }
 
     #[test]

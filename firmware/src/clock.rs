@@ -5,7 +5,7 @@ mod cycle_counter;
 #[cfg(target_os = "none")]
 mod systick;
 
-use tinyhero_common::message::ClockUnit;
+use tinyhero_common::wire::message::ClockUnit;
 
 #[cfg(target_os = "none")]
 pub use cycle_counter::CycleCounter;

@@ -2,9 +2,42 @@
 
 use tinyhero_common::error::RunError;
 use tinyhero_common::kernel::Kernels;
-use tinyhero_common::message::Refusal;
-use tinyhero_common::model::{Model, Reason, file_bytes};
+use tinyhero_common::model::{LoadError, Model, Reason, file_bytes};
 use tinyhero_common::network::{self, Observer, Output};
+
+/// Why a model cannot be used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Error {
+    /// There is no model: the region is blank or empty.
+    Blank,
+    /// The model file is refused.
+    Load(LoadError),
+    /// The model's plan exceeds the arena.
+    Arena {
+        /// Bytes that it needs.
+        needed: u32,
+    },
+}
+
+impl From<LoadError> for Error {
+    fn from(error: LoadError) -> Self {
+        Self::Load(error)
+    }
+}
+
+impl core::fmt::Display for Error {
+    fn fmt(&self, formatter: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        match self {
+            Self::Blank => formatter.write_str("there is no model"),
+            Self::Load(error) => write!(formatter, "the model is refused: {error}"),
+            Self::Arena { needed } => {
+                write!(formatter, "the model needs an arena of {needed} bytes")
+            }
+        }
+    }
+}
+
+impl core::error::Error for Error {}
 
 /// Working memory; fast kernels load words and lanes from it.
 #[repr(C, align(16))]
@@ -35,11 +68,11 @@ impl<K: Kernels, const ARENA: usize> Engine<K, ARENA> {
     /// Validates the model file at the start of `region` and borrows it in place.
     ///
     /// # Errors
-    /// The region is blank or does not begin at a multiple of 4 in memory, the file is damaged, its plan exceeds the arena, or the kernels
-    /// leave out one of its operators.
+    /// [`Error::Blank`]; [`Error::Load`] if the region does not begin at a multiple of 4 in memory, the
+    /// file is damaged or the kernels leave out one of its operators; [`Error::Arena`].
     // Large, and called from several places.
     #[inline(never)]
-    pub fn load<'e, 'm>(&'e mut self, region: &'m [u8]) -> Result<LoadedModel<'e, 'm, K>, Refusal> {
+    pub fn load<'e, 'm>(&'e mut self, region: &'m [u8]) -> Result<LoadedModel<'e, 'm, K>, Error> {
         let model = Model::load_for::<K>(file_in(region)?)?;
         self.with_room_for(model)
     }
@@ -54,10 +87,10 @@ impl<K: Kernels, const ARENA: usize> Engine<K, ARENA> {
     pub fn load_trusted<'e, 'm>(
         &'e mut self,
         region: &'m [u8],
-    ) -> Result<LoadedModel<'e, 'm, K>, Refusal> {
+    ) -> Result<LoadedModel<'e, 'm, K>, Error> {
         let model = Model::load_trusted(file_in(region)?)?;
         if let Some(layer) = model.layers().position(|layer| !K::computes(&layer)) {
-            return Err(Refusal::Model { reason: Reason::Operator, layer: Some(layer as u16) });
+            return Err(LoadError { reason: Reason::Operator, layer: Some(layer as u16) }.into());
         }
         self.with_room_for(model)
     }
@@ -65,10 +98,10 @@ impl<K: Kernels, const ARENA: usize> Engine<K, ARENA> {
     fn with_room_for<'e, 'm>(
         &'e mut self,
         model: Model<'m>,
-    ) -> Result<LoadedModel<'e, 'm, K>, Refusal> {
+    ) -> Result<LoadedModel<'e, 'm, K>, Error> {
         let needed = model.description().arena_bytes;
         if needed > self.arena_bytes() {
-            return Err(Refusal::ArenaTooSmall { needed });
+            return Err(Error::Arena { needed });
         }
         Ok(LoadedModel { kernels: &mut self.kernels, arena: &mut self.arena.0, model })
     }
@@ -78,16 +111,16 @@ impl<K: Kernels, const ARENA: usize> Engine<K, ARENA> {
 const FILE_ALIGNMENT: usize = 4;
 
 /// The model file at the start of a region of flash.
-fn file_in(region: &[u8]) -> Result<&[u8], Refusal> {
+fn file_in(region: &[u8]) -> Result<&[u8], Error> {
     let blank = |value| region.iter().take(4).all(|&byte| byte == value);
     if blank(0x00) || blank(0xFF) {
-        return Err(Refusal::NoModel);
+        return Err(Error::Blank);
     }
     // Fast kernels would leave every layer to the portable ones, which take ten times as long, and some sets have none to leave it to.
     if !region.as_ptr().addr().is_multiple_of(FILE_ALIGNMENT) {
-        return Err(Refusal::Model { reason: Reason::Alignment, layer: None });
+        return Err(LoadError { reason: Reason::Alignment, layer: None }.into());
     }
-    region.get(..file_bytes(region)?).ok_or(Refusal::NoModel)
+    region.get(..file_bytes(region)?).ok_or(Error::Blank)
 }
 
 /// A model with the memory to run it in.

@@ -5,7 +5,6 @@
 //! for the model's region, and where registers, the stack's paint, semihosting and the
 //! logger's state are touched.
 #![no_std]
-#![deny(missing_docs, unsafe_op_in_unsafe_fn)]
 
 #[macro_use]
 mod fmt;
@@ -17,6 +16,7 @@ pub mod activity;
 #[cfg(target_os = "none")]
 pub mod alignment;
 pub mod clock;
+mod emulated_board;
 pub mod engine;
 #[cfg(target_os = "none")]
 pub mod fault;

@@ -8,20 +8,11 @@ use core::ffi::CStr;
 use core::sync::atomic::AtomicU32;
 
 use embedded_io::{ErrorKind, ErrorType, Read, Write};
+pub use tinyhero_common::wire::endpoints::{FAULT_EXIT_STATUS, LINK_EXIT_STATUS};
+use tinyhero_common::wire::endpoints::{FROM_BOARD, OFFERED, TO_BOARD};
 
 use crate::reset;
 use crate::server::End;
-
-/// Name of the pipe that the host writes and the board reads, in the emulator's working directory.
-pub const TO_BOARD: &CStr = c"tinyhero.to-board";
-/// Name of the pipe that the board writes and the host reads, in the emulator's working directory.
-pub const FROM_BOARD: &CStr = c"tinyhero.from-board";
-
-/// Exit status of the emulator after [`report_fault`], so that the host can tell a fault from its own mistakes.
-pub const FAULT_EXIT_STATUS: u32 = 70;
-
-/// Exit status of the emulator when the link breaks or cannot be opened.
-pub const LINK_EXIT_STATUS: u32 = 71;
 
 const SYS_OPEN: u32 = 0x01;
 const SYS_WRITE0: u32 = 0x04;
@@ -33,21 +24,19 @@ const OPEN_READ_BINARY: usize = 1;
 const OPEN_WRITE_BINARY: usize = 5;
 const ADP_STOPPED_APPLICATION_EXIT: usize = 0x2_0026;
 
-/// What an emulator puts into [`TINYHERO_SEMIHOSTING_OFFER`] before it starts a board that also exists in hardware.
-const OFFERED: [u32; 2] = [0x6d65_7331, 0x6f68_7332];
-
 /// The host writes [`OFFERED`] here, found by its symbol, to say that semihosting is there. On hardware, where a semihosting call would
 /// be a fault, RAM holds anything but these 64 bits.
 #[used]
-#[unsafe(no_mangle)]
+#[unsafe(export_name = tinyhero_common::semihosting_offer_symbol!())]
 #[unsafe(link_section = ".uninit.tinyhero_semihosting_offer")]
-static TINYHERO_SEMIHOSTING_OFFER: [AtomicU32; 2] = [const { AtomicU32::new(0) }; 2];
+static OFFER: [AtomicU32; 2] = [const { AtomicU32::new(0) }; 2];
 
 /// Whether an emulator that serves semihosting has started this board.
 pub fn is_offered() -> bool {
-    let [first, second] = &TINYHERO_SEMIHOSTING_OFFER;
+    let [first, second] = &OFFER;
     // SAFETY: two words of a static that nothing writes while the program runs; volatile, since only the emulator has.
-    unsafe { [first.as_ptr().read_volatile(), second.as_ptr().read_volatile()] == OFFERED }
+    let found = unsafe { [first.as_ptr().read_volatile(), second.as_ptr().read_volatile()] };
+    found == [OFFERED as u32, (OFFERED >> 32) as u32]
 }
 
 /// Asks the emulator for `operation` with a block of arguments; returns what it puts into `r0`.
@@ -172,27 +161,4 @@ pub fn print_hexadecimal(number: u32) {
     if let Ok(text) = CStr::from_bytes_with_nul(&text) {
         print(text);
     }
-}
-
-/// The exception handlers of a board that is emulated: counting clock, faults that are reported, and the panic handler that
-/// Rust asks for, which nothing reaches (a test looks for it in the linked image).
-#[macro_export]
-macro_rules! emulated_board_handlers {
-    () => {
-        #[::cortex_m_rt::exception]
-        fn SysTick() {
-            $crate::clock::systick_wrapped();
-        }
-
-        // SAFETY: `unsafe` is cortex-m-rt's condition for this handler; the body only reads the frame that it is given.
-        #[::cortex_m_rt::exception]
-        unsafe fn HardFault(frame: &::cortex_m_rt::ExceptionFrame) -> ! {
-            $crate::semihosting::report_fault(frame.pc(), frame.lr())
-        }
-
-        #[panic_handler]
-        fn panic(_: &::core::panic::PanicInfo<'_>) -> ! {
-            $crate::semihosting::report_fault(0, 0)
-        }
-    };
 }

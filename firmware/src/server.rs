@@ -11,18 +11,29 @@ mod session;
 use embedded_hal::digital::OutputPin;
 use embedded_io::{Read, Write};
 use tinyhero_common::kernel::Kernels;
-use tinyhero_common::message::{Refusal, Response};
 use tinyhero_common::model::{LoadError, Reason};
 use tinyhero_common::slot::{Record, Slot};
+use tinyhero_common::wire::byte_routines::ByteRoutines;
+use tinyhero_common::wire::message::{Refusal, Response};
 
 use crate::clock::Clock;
-use crate::engine::Engine;
+use crate::engine::{self, Engine};
 use crate::slot::{MappedFlash, Slots};
 
 pub use connection::Buffers;
 use connection::Connection;
 use meter::Stopwatch;
 use session::{Interruption, Session, Use};
+
+impl From<engine::Error> for Refusal {
+    fn from(error: engine::Error) -> Self {
+        match error {
+            engine::Error::Blank => Self::NoModel,
+            engine::Error::Load(error) => error.into(),
+            engine::Error::Arena { needed } => Self::ArenaTooSmall { needed },
+        }
+    }
+}
 
 /// Why a server stopped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,6 +60,8 @@ pub struct Server<Link, Time, Pin, Flash> {
     pub slots: Slots<Flash>,
     /// Most bytes of stack in use so far.
     pub stack_high_water: fn() -> u32,
+    /// Routines of this core for the bytes of frames; `None` for the portable ones.
+    pub byte_routines: Option<ByteRoutines>,
 }
 
 impl<Link, Time, Pin, Flash> Server<Link, Time, Pin, Flash>
@@ -65,7 +78,8 @@ where
         engine: &mut Engine<K, ARENA>,
         buffers: &mut Buffers<FRAME>,
     ) -> End {
-        let Server { board, link, clock, activity, mut slots, stack_high_water } = self;
+        let Server { board, link, clock, activity, mut slots, stack_high_water, byte_routines } =
+            self;
         let mut session = Session {
             board,
             watch: Stopwatch::new(clock),
@@ -74,7 +88,7 @@ where
             arena_bytes: engine.arena_bytes(),
             slot_bytes: slots.writable_bytes(),
             passed_over: None,
-            connection: Connection::new(link, K::byte_routines()),
+            connection: Connection::new(link, byte_routines),
         };
         choose(&mut session, engine, &mut slots, buffers);
         let mut finished = None;
@@ -86,7 +100,7 @@ where
             let (file, idle) = slots.split();
             let model = match session.passed_over {
                 Some(refusal) if nothing => Err(refusal),
-                _ => engine.load(file),
+                _ => engine.load(file).map_err(Refusal::from),
             };
             info!("model loaded: {}", model.is_ok());
             if let Some(sequence) = finished.take() {

@@ -15,7 +15,7 @@ pub mod rp2;
 pub mod stm32;
 
 use embedded_storage::nor_flash::NorFlash;
-use tinyhero_common::slot::{Record, Slot, room};
+use tinyhero_common::slot::{Record, Slot, newest, room, slot_bytes};
 
 pub use fixed::Fixed;
 pub use idle::IdleSlot;
@@ -80,7 +80,7 @@ impl<F> Slots<F> {
 
     /// The two halves of a region, each made flash by `flash`.
     pub fn halves<'a>(region: &'a mut [u8], flash: impl Fn(&'a mut [u8]) -> F) -> Self {
-        let (a, b) = region.split_at_mut(region.len() / 2);
+        let (a, b) = region.split_at_mut(slot_bytes(region.len()));
         Self::new(flash(a), flash(b))
     }
 
@@ -151,11 +151,9 @@ impl<F: MappedFlash> Slots<F> {
 
     /// The slots with a record, newest first.
     pub fn newest_first(&self) -> [Option<(Slot, Record)>; 2] {
-        let [a, b] = Slot::BOTH.map(|slot| self.record(slot).map(|record| (slot, record)));
-        match (a, b) {
-            (Some((_, older)), Some((_, newer))) if newer.is_newer_than(older) => [b, a],
-            _ => [a, b],
-        }
+        let [a, b] = Slot::BOTH.map(|slot| self.record(slot));
+        let (in_a, in_b) = (a.map(|record| (Slot::A, record)), b.map(|record| (Slot::B, record)));
+        if newest([a, b]) == Some(Slot::B) { [in_b, in_a] } else { [in_a, in_b] }
     }
 
     /// What the model in use can be in, and the slot beside it; the latter only if it is not itself in use.
@@ -189,11 +187,7 @@ impl<F: MappedFlash> Slots<F> {
     pub fn commit(&mut self) -> bool {
         let slot = self.idle();
         let Some(update) = self.update.take() else { return false };
-        let record = Record {
-            sequence: Record::sequence_after(self.record(slot.other())),
-            length: update.length,
-            digest: update.digest,
-        };
+        let record = Record::after(self.record(slot.other()), update.length, update.digest);
         let flash = match slot {
             Slot::A => &mut self.a,
             Slot::B => &mut self.b,

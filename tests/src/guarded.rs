@@ -2,11 +2,10 @@
 
 use embedded_io::{Read, Write};
 use tinyhero_common::kernel::Kernels;
-use tinyhero_common::message::Refusal;
-use tinyhero_common::model::Header;
+use tinyhero_common::model::{Header, LoadError};
 use tinyhero_common::network::{LayerDigests, SelfTestInput};
 use tinyhero_firmware::clock::Clock;
-use tinyhero_firmware::engine::Engine;
+use tinyhero_firmware::engine::{self, Engine};
 use tinyhero_firmware::semihosting::{LINK_EXIT_STATUS, exit};
 
 use crate::trusted::{Answer, Task, Verdict};
@@ -99,7 +98,7 @@ impl<K: Kernels, const FILE: usize, const ARENA: usize> Guarded<Engine<K, ARENA>
         let ticks = clock.elapsed();
         let (verdict, digest) = match loaded {
             Ok(()) => (Verdict::Harmless, 0),
-            Err(Refusal::Model { reason, layer }) => {
+            Err(engine::Error::Load(LoadError { reason, layer })) => {
                 (Verdict::Refused, Answer::code(reason, layer))
             }
             Err(_) => (Verdict::NoRoom, 0),

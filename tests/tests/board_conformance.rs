@@ -8,6 +8,7 @@ use tinyhero::deployment::export::layout::KernelFamily;
 use tinyhero::device::board::{self, Board};
 use tinyhero::device::qemu::{Ended, run_to_end};
 use tinyhero::device::{firmware_image, setup};
+use tinyhero_common::wire::endpoints::FAULT_EXIT_STATUS;
 use tinyhero_tests::{
     BOARD_LAYERS, Difference, FastKernel, LayerMismatch, Mismatch, Plan, WITHOUT_WEIGHTS,
 };
@@ -22,8 +23,6 @@ const LEAST_RAM: u32 = 128 * 1024;
 const WITH_LAYERS: [&str; 4] = ["mps2-an386", "mps2-an385", STAND_IN, "mps3-an547"];
 /// The board that runs ARMv6-M code on a larger core.
 const STAND_IN: &str = "mps2-an385-v6m";
-/// What `semihosting.rs` ends the emulator with after a fault.
-const FAULT_EXIT_STATUS: i32 = 70;
 /// Random cases of requantize that every board must have compared, beside the exhaustive edges.
 const LEAST_REQUANTIZE: u32 = 100_000;
 
@@ -150,7 +149,7 @@ fn run_example(board: &str, name: &str) -> Ended {
 fn an_unaligned_word_faults_on_the_machine_that_stands_for_a_large_m0() {
     let ended = run_example(STAND_IN, "unaligned");
     let faulted = ended.printed.contains("aligned\n") && ended.printed.contains("fault at");
-    assert!(ended.status == Some(FAULT_EXIT_STATUS) && faulted, "{ended:?}");
+    assert!(ended.status == Some(FAULT_EXIT_STATUS as i32) && faulted, "{ended:?}");
 }
 
 /// The example says what each status other than 0 means.

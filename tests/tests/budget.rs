@@ -138,7 +138,7 @@ fn an_overflowing_stack_leaves_ram_before_it_meets_data() {
 }
 
 #[test]
-fn board_file_and_linker_script_agree() {
+fn images_keep_to_the_boards_memory_map() {
     for (board, path) in images() {
         let (name, memory) = (&board.name, board.memory);
         let model = (address_of(path, "_model_start"), address_of(path, "_model_end"));
@@ -165,7 +165,7 @@ fn board_file_and_linker_script_agree() {
     }
 }
 
-/// Builds an example of a board by hand, since it is no firmware. It shares the board's memory.x and profile.
+/// Builds an example of a board by hand, since it is no firmware. It shares the board's memory map and profile.
 fn example(board: &Board, firmware: &Path, name: &str) -> PathBuf {
     let root = board::workspace_root().unwrap();
     let folder = firmware.ancestors().nth(3).unwrap();

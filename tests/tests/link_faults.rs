@@ -84,6 +84,7 @@ fn serve(link: BoardEnd) -> End {
         activity: NoPin,
         slots: Slots::halves(&mut region, RamFlash::new),
         stack_high_water: || 1,
+        byte_routines: None,
     };
     server.serve(&mut engine, &mut buffers)
 }

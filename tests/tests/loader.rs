@@ -11,7 +11,6 @@ use tinyhero_common::checksum::Digest;
 use tinyhero_common::kernel::{InputMap, Portable};
 use tinyhero_common::layer::Layer;
 use tinyhero_common::layout::Layout;
-use tinyhero_common::message::Refusal;
 use tinyhero_common::model::{FORMAT_VERSION, LoadError, Model, Reason, Task, file_bytes};
 use tinyhero_common::network::{LayerDigests, run};
 use tinyhero_common::operator::Operator;
@@ -19,7 +18,7 @@ use tinyhero_common::requantize::{ActivationRange, Rescale};
 use tinyhero_common::scratch;
 use tinyhero_common::shape::{Element, Region, Shape};
 use tinyhero_common::tensor::Operand;
-use tinyhero_firmware::engine::{Engine, LoadedModel};
+use tinyhero_firmware::engine::{self, Engine, LoadedModel};
 use tinyhero_firmware::kernel::FullyConnectedOnly;
 use tinyhero_tests::Generator;
 
@@ -46,8 +45,8 @@ fn kernels_without_an_operator_do_not_load_it() {
     let first = layers.iter().position(other).map(|layer| layer as u16);
     assert!(first.is_some());
     let reason = Reason::Operator;
-    let refusal = |result: Result<_, Refusal>| result.map(|_| ()).unwrap_err();
-    let expected = Refusal::Model { reason, layer: first };
+    let refusal = |result: Result<_, engine::Error>| result.map(|_| ()).unwrap_err();
+    let expected = engine::Error::Load(LoadError { reason, layer: first });
     assert_eq!(refusal(engine.load(&file).map(drop)), expected);
     assert_eq!(refusal(engine.load_trusted(&file).map(drop)), expected);
 }
@@ -61,7 +60,7 @@ fn an_engine_takes_no_file_from_an_odd_place() {
         let place = &mut bytes[first + offset..][..file.len()];
         place.copy_from_slice(&file);
         let mut engine = Engine::<_, 8192>::new(Portable);
-        let refusal = Refusal::Model { reason: Reason::Alignment, layer: None };
+        let refusal = LoadError { reason: Reason::Alignment, layer: None }.into();
         let expected = if offset % 4 == 0 { Ok(()) } else { Err(refusal) };
         assert_eq!(engine.load(place).map(drop), expected, "{offset} bytes further");
         assert_eq!(engine.load_trusted(place).map(drop), expected, "{offset} bytes further");
@@ -85,7 +84,7 @@ fn a_trusted_model_computes_what_a_validated_one_does() {
     let mut damaged = file.clone();
     *damaged.last_mut().unwrap() ^= 1;
     let refusal = engine.load_trusted(&damaged).map(drop).unwrap_err();
-    assert_eq!(refusal, Refusal::Model { reason: Reason::Checksum, layer: None });
+    assert_eq!(refusal, LoadError { reason: Reason::Checksum, layer: None }.into());
 }
 
 #[test]

@@ -19,10 +19,10 @@ use rayon::prelude::*;
 use tinyhero::device::slots::{self, record, record_offset};
 use tinyhero_common::bit_width::BitWidth;
 use tinyhero_common::kernel::Portable;
-use tinyhero_common::message::{Refusal, Request};
 use tinyhero_common::model::{LoadError, Model, Reason};
 use tinyhero_common::network::{LayerDigests, SelfTestInput, run};
 use tinyhero_common::slot::{RECORD_BYTES, Record, Slot};
+use tinyhero_common::wire::message::{Refusal, Request};
 use tinyhero_firmware::activity::NoPin;
 use tinyhero_firmware::clock::NoClock;
 use tinyhero_firmware::engine::Engine;
@@ -137,6 +137,7 @@ impl<const PAGE: usize, const UNIT: usize> Kind<PAGE, UNIT> {
             activity: NoPin,
             slots: Slots::new(flash(a, false), flash(b, has_lost)),
             stack_high_water: || 0,
+            byte_routines: None,
         };
         let mut engine = Box::new(Engine::<Portable, ARENA_BYTES>::new(Portable));
         let mut buffers = Box::new(Buffers::<FRAME_BYTES>::new());
@@ -430,7 +431,7 @@ fn wrong_weight(file: &[u8]) -> Vec<u8> {
     let mut altered = file.to_vec();
     altered[place] ^= 0x80;
     let checksum = tinyhero_common::model::Header::checksum_of(&altered).unwrap();
-    altered[28..32].copy_from_slice(&checksum.to_le_bytes());
+    altered[tinyhero_common::model::CHECKSUM_PLACE].copy_from_slice(&checksum.to_le_bytes());
     assert!(Model::load(&altered).is_ok());
     altered
 }

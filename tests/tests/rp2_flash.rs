@@ -11,7 +11,7 @@ use std::ops::Range;
 use embedded_storage::nor_flash::{NorFlash, NorFlashErrorKind, ReadNorFlash};
 use flash_update::update_both_slots;
 use rp2_rom::{FLASH_BYTES, SimulatedRom};
-use tinyhero_common::message::Refusal;
+use tinyhero_common::wire::message::Refusal;
 use tinyhero_firmware::slot::rp2::{PAGE_BYTES, Rp2Flash, SECTOR_BYTES};
 use tinyhero_firmware::slot::{MappedFlash, Slots};
 

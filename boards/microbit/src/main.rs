@@ -35,6 +35,7 @@ fn main() -> ! {
         activity: NoPin,
         slots: Slots::halves(region, Nvmc::<PAGE_BYTES>::new),
         stack_high_water: stack::high_water,
+        byte_routines: None,
     };
     link::finish(server.serve(ENGINE, BUFFERS))
 }

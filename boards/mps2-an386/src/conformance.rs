@@ -2,18 +2,8 @@
 #![no_std]
 #![no_main]
 
-use tinyhero_firmware::kernel::Dsp;
-use tinyhero_tests::{
-    DifferentialMemory, FastKernel, LayerMemory, Workspace, run_fast_on_board, run_layers_on_board,
-};
-
-#[cortex_m_rt::entry]
-fn main() -> ! {
-    static mut WORKSPACE: Workspace = Workspace::new();
-    static mut MEMORY: DifferentialMemory = DifferentialMemory::new();
-    static mut LAYERS: LayerMemory = LayerMemory::new();
-    run_layers_on_board(&mut Dsp, LAYERS, &FastKernel::DSP);
-    run_fast_on_board(&mut Dsp, WORKSPACE, MEMORY, &FastKernel::DSP)
+tinyhero_tests::conformance_program! {
+    kernels: tinyhero_firmware::kernel::Dsp,
+    fast: tinyhero_tests::FastKernel::DSP,
+    layers: tinyhero_tests::LayerMemory,
 }
-
-tinyhero_firmware::emulated_board_handlers!();

@@ -36,6 +36,7 @@ fn main() -> ! {
         activity: NoPin,
         slots: Slots::halves(region, RamFlash::new),
         stack_high_water: stack::high_water,
+        byte_routines: None,
     };
     semihosting::finish(server.serve(ENGINE, BUFFERS))
 }

@@ -2,14 +2,7 @@
 #![no_std]
 #![no_main]
 
-use tinyhero_firmware::kernel::Dsp;
-use tinyhero_tests::{DifferentialMemory, FastKernel, Workspace, run_fast_on_board};
-
-#[cortex_m_rt::entry]
-fn main() -> ! {
-    static mut WORKSPACE: Workspace = Workspace::new();
-    static mut MEMORY: DifferentialMemory = DifferentialMemory::new();
-    run_fast_on_board(&mut Dsp, WORKSPACE, MEMORY, &FastKernel::DSP)
+tinyhero_tests::conformance_program! {
+    kernels: tinyhero_firmware::kernel::Dsp,
+    fast: tinyhero_tests::FastKernel::DSP,
 }
-
-tinyhero_firmware::emulated_board_handlers!();

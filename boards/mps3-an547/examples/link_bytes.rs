@@ -5,9 +5,8 @@
 #![no_std]
 #![no_main]
 
-use tinyhero_common::byte_routines::ByteRoutines;
 use tinyhero_common::checksum::Crc32;
-use tinyhero_common::kernel::Kernels;
+use tinyhero_common::wire::byte_routines::ByteRoutines;
 use tinyhero_firmware::kernel::Helium;
 use tinyhero_firmware::semihosting;
 use tinyhero_tests::Generator;
@@ -39,7 +38,7 @@ fn copies_alike(vectors: ByteRoutines, place: usize, room: usize, source: &[u8])
 
 #[cortex_m_rt::entry]
 fn main() -> ! {
-    let Some(vectors) = Helium::byte_routines() else { semihosting::exit(6) };
+    let vectors = Helium::BYTE_ROUTINES;
     let mut random = Generator::new(0x7131, 0);
     let mut memory = [0u8; ROOM];
     for length in 0..=BYTES {

@@ -2,18 +2,8 @@
 #![no_std]
 #![no_main]
 
-use tinyhero_firmware::kernel::Helium;
-use tinyhero_tests::{
-    DifferentialMemory, FastKernel, LayerMemory, Workspace, run_fast_on_board, run_layers_on_board,
-};
-
-#[cortex_m_rt::entry]
-fn main() -> ! {
-    static mut WORKSPACE: Workspace = Workspace::new();
-    static mut MEMORY: DifferentialMemory = DifferentialMemory::new();
-    static mut LAYERS: LayerMemory = LayerMemory::new();
-    run_layers_on_board(&mut Helium, LAYERS, &FastKernel::HELIUM);
-    run_fast_on_board(&mut Helium, WORKSPACE, MEMORY, &FastKernel::HELIUM)
+tinyhero_tests::conformance_program! {
+    kernels: tinyhero_firmware::kernel::Helium,
+    fast: tinyhero_tests::FastKernel::HELIUM,
+    layers: tinyhero_tests::LayerMemory,
 }
-
-tinyhero_firmware::emulated_board_handlers!();

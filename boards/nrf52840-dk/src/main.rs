@@ -44,6 +44,7 @@ fn main() -> ! {
         activity: pins.p1_01.into_push_pull_output(Level::Low),
         slots: Slots::halves(region, Nvmc::<PAGE_BYTES>::new),
         stack_high_water: stack::high_water,
+        byte_routines: None,
     };
     link::finish(server.serve(ENGINE, BUFFERS))
 }

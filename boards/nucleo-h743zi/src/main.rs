@@ -41,6 +41,7 @@ fn main() -> ! {
         activity: NoPin,
         slots: Slots::halves(region, readable_flash),
         stack_high_water: stack::high_water,
+        byte_routines: None,
     };
     link::finish(server.serve(ENGINE, BUFFERS))
 }

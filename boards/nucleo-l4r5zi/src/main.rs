@@ -39,6 +39,7 @@ fn main() -> ! {
         activity: NoPin,
         slots: Slots::halves(region, |memory| Flash::new(Registers::new(memory))),
         stack_high_water: stack::high_water,
+        byte_routines: None,
     };
     link::finish(server.serve(ENGINE, BUFFERS))
 }

@@ -49,6 +49,7 @@ fn main() -> ! {
         activity: NoPin,
         slots: Slots::halves(region, |memory| flash(memory, functions, XIP_SET_UP)),
         stack_high_water: stack::high_water,
+        byte_routines: None,
     };
     link::finish(server.serve(ENGINE, BUFFERS))
 }

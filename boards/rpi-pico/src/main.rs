@@ -57,6 +57,7 @@ fn main() -> ! {
         activity: pins.gpio25.into_push_pull_output(),
         slots: Slots::halves(region, |memory| flash(memory, XIP_SET_UP)),
         stack_high_water: stack::high_water,
+        byte_routines: None,
     };
     link::finish(server.serve(ENGINE, BUFFERS))
 }

@@ -52,6 +52,7 @@ fn main() -> ! {
         activity: pins.pa0.into_push_pull_output(),
         slots: Slots::halves(region, |memory| Flash::new(Registers::new(memory))),
         stack_high_water: stack::high_water,
+        byte_routines: None,
     };
     link::finish(server.serve(ENGINE, BUFFERS))
 }

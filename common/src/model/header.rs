@@ -1,5 +1,7 @@
 //! The first 32 bytes of a model file and the division of the rest.
 
+use core::ops::Range;
+
 use super::{LoadError, Reason};
 use crate::checksum::Crc32;
 
@@ -10,6 +12,8 @@ pub const MAGIC: [u8; 4] = *b"HERO";
 pub const FORMAT_VERSION: u16 = 3;
 /// Length of the header.
 pub const HEADER_BYTES: usize = 32;
+/// Where the file's checksum is, which is also the model's digest.
+pub const CHECKSUM_PLACE: Range<usize> = HEADER_BYTES - 4..HEADER_BYTES;
 /// The parameters begin at a multiple of this, counted from the start of the file.
 pub const ALIGNMENT: usize = 16;
 
@@ -69,7 +73,7 @@ impl Header {
     /// The checksum that belongs into a file, whatever stands in its checksum field. `None` if it is shorter than a header.
     pub fn checksum_of(file: &[u8]) -> Option<u32> {
         let (header, body) = file.split_at_checked(HEADER_BYTES)?;
-        let (covered, _) = header.split_at_checked(HEADER_BYTES - 4)?;
+        let (covered, _) = header.split_at_checked(CHECKSUM_PLACE.start)?;
         Some(Crc32::new().update(covered).update(body).finish())
     }
 }

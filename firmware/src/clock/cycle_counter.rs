@@ -1,7 +1,7 @@
 //! The core's own cycle counter: CYCCNT of the data watchpoint and trace unit (Armv7-M Architecture Reference Manual, C1.8), which
 //! Cortex-M3 and larger cores have in hardware, and QEMU has not.
 
-use tinyhero_common::message::ClockUnit;
+use tinyhero_common::wire::message::ClockUnit;
 
 use super::Clock;
 

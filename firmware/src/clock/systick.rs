@@ -2,7 +2,7 @@
 
 use core::sync::atomic::{AtomicU32, Ordering};
 
-use tinyhero_common::message::ClockUnit;
+use tinyhero_common::wire::message::ClockUnit;
 
 use super::Clock;
 

@@ -1,7 +1,6 @@
 //! A kernel set for applications whose networks have fully connected layers and nothing else: the other operators' code stays out of
 //! the image, and [`Engine::load`](crate::engine::Engine::load) refuses models that need it.
 
-use tinyhero_common::byte_routines::ByteRoutines;
 use tinyhero_common::kernel::{FullyConnected, Kernels};
 use tinyhero_common::layer::Layer;
 use tinyhero_common::operator::Operator;
@@ -11,10 +10,6 @@ use tinyhero_common::operator::Operator;
 pub struct FullyConnectedOnly<K>(pub K);
 
 impl<K: Kernels> Kernels for FullyConnectedOnly<K> {
-    fn byte_routines() -> Option<ByteRoutines> {
-        K::byte_routines()
-    }
-
     // Inlined, so that the compiler sees which operators never come further.
     #[inline(always)]
     fn computes(layer: &Layer<'_>) -> bool {

@@ -18,20 +18,21 @@ mod lines;
 mod link;
 mod unit;
 
-use tinyhero_common::byte_routines::ByteRoutines;
 use tinyhero_common::channels::Channels;
 use tinyhero_common::kernel::{Add, Convolution, FullyConnected, Kernels, Pool, Portable};
 use tinyhero_common::tensor::SampleType;
+use tinyhero_common::wire::byte_routines::ByteRoutines;
 
 /// The kernels for Helium. The core must have it: on any other the first kernel faults.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Helium;
 
-impl Kernels for Helium {
-    fn byte_routines() -> Option<ByteRoutines> {
-        Some(link::ROUTINES)
-    }
+impl Helium {
+    /// The link's byte routines on the vector unit, for [`Server`](crate::server::Server).
+    pub const BYTE_ROUTINES: ByteRoutines = link::ROUTINES;
+}
 
+impl Kernels for Helium {
     fn quantize_input(
         &mut self,
         maps: &[u8],

@@ -1,10 +1,10 @@
 //! Frames from and to the link.
 
 use embedded_io::{Read, Write};
-use tinyhero_common::byte_routines::ByteRoutines;
-use tinyhero_common::message::frame;
-use tinyhero_common::message::frame::{Decoder, Progress};
-use tinyhero_common::message::{Refusal, Request, Response};
+use tinyhero_common::wire::byte_routines::ByteRoutines;
+use tinyhero_common::wire::frame;
+use tinyhero_common::wire::frame::{Decoder, Progress};
+use tinyhero_common::wire::message::{Refusal, Request, Response};
 
 use super::End;
 

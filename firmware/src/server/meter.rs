@@ -2,8 +2,9 @@
 
 use tinyhero_common::checksum::Digest;
 use tinyhero_common::layer::Layer;
-use tinyhero_common::message::{ClockUnit, LAYER_RECORD_BYTES};
 use tinyhero_common::network::Observer;
+use tinyhero_common::wire::message::ClockUnit;
+use tinyhero_common::wire::result::{LAYER_RECORD_BYTES, LayerRecord};
 
 use crate::clock::Clock;
 
@@ -118,9 +119,7 @@ impl<Time: Clock> Observer for Meter<'_, Time> {
             self.skipped -= 1;
         } else if let Some(record) = self.records.next() {
             // Those that no longer fit are asked for by the host's next request.
-            let [d0, d1, d2, d3] = digest.to_le_bytes();
-            let [c0, c1, c2, c3] = count.to_le_bytes();
-            *record = [d0, d1, d2, d3, c0, c1, c2, c3];
+            *record = LayerRecord { digest, count }.to_bytes();
         }
         self.watch.lap();
     }

@@ -4,12 +4,13 @@ use embedded_hal::digital::OutputPin;
 use embedded_io::{Read, Write};
 use tinyhero_common::error::RunError;
 use tinyhero_common::kernel::Kernels;
-use tinyhero_common::message::{
-    Hello, LAYER_RECORD_BYTES, LAYERS_PER_RESPONSE, PROTOCOL_VERSION, Refusal, Request, Response,
-};
 use tinyhero_common::model::{LoadError, Reason};
 use tinyhero_common::network::SelfTestInput;
 use tinyhero_common::slot::Slot;
+use tinyhero_common::wire::message::{
+    Hello, LAYERS_PER_RESPONSE, PROTOCOL_VERSION, Refusal, Request, Response,
+};
+use tinyhero_common::wire::result::{LAYER_RECORD_BYTES, ResultHead};
 
 use super::End;
 use super::connection::{Buffers, Connection, RequestFrame};
@@ -182,9 +183,7 @@ impl<Link: Read + Write, Time: Clock, Pin: OutputPin> Session<Link, Time, Pin> {
                 RunError::ArenaTooSmall => Refusal::TooLarge,
             })?;
             total = total.saturating_add(meter.total());
-            let [l0, l1] = (output.label as u16).to_le_bytes();
-            let [d0, d1, d2, d3] = meter.digest().to_le_bytes();
-            let head = [l0, l1, d0, d1, d2, d3];
+            let head = ResultHead { label: output.label as u16, digest: meter.digest() }.to_bytes();
             let end = used.saturating_add(head.len()).saturating_add(output.scores.len());
             let place = results.get_mut(used..end).ok_or(Refusal::TooLarge)?;
             let (first, scores) = place.split_first_chunk_mut().ok_or(Refusal::TooLarge)?;

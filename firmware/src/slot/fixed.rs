@@ -61,8 +61,8 @@ impl MappedFlash for Fixed<'_> {
 #[cfg(test)]
 mod tests {
     use super::super::Slots;
-    use tinyhero_common::message::Refusal;
     use tinyhero_common::slot::Slot;
+    use tinyhero_common::wire::message::Refusal;
 
     #[test]
     fn a_fixed_model_has_all_the_bytes_and_takes_no_update() {

@@ -1,7 +1,7 @@
 //! The slot that is not in use: where the next model is written.
 
-use tinyhero_common::message::Refusal;
 use tinyhero_common::slot::{RECORD_ROOM, room};
+use tinyhero_common::wire::message::Refusal;
 
 use super::{MappedFlash, Update};
 

@@ -2,11 +2,11 @@
 
 use core::sync::atomic::{AtomicBool, Ordering};
 
-// SAFETY: every board's `memory.x` defines both symbols; only their addresses are taken, and nothing reads through them here.
+// SAFETY: every board's linker script defines both symbols; only their addresses are taken, and nothing reads through them here.
 unsafe extern "C" {
-    /// First byte of the model region, from the board's `memory.x`.
+    /// First byte of the model region, from the board's `Board.toml`.
     static mut _model_start: u8;
-    /// One past its last byte, from the board's `memory.x`.
+    /// One past its last byte, from the board's `Board.toml`.
     static mut _model_end: u8;
 }
 
@@ -34,7 +34,7 @@ pub fn take_region() -> Option<&'static mut [u8]> {
     TAKEN.store(true, Ordering::Relaxed);
     let start = &raw mut _model_start;
     let length = (&raw const _model_end as usize).wrapping_sub(start as usize);
-    // SAFETY: `memory.x` reserves these addresses for the model, outside everything that the linker places; a test compares
+    // SAFETY: the linker script reserves these addresses for the model, outside everything that the linker places; a test compares
     // them with `Board.toml`, whose reader refuses overlaps. The flag makes this the only reference.
     Some(unsafe { core::slice::from_raw_parts_mut(start, length) })
 }

@@ -39,12 +39,15 @@ impl Region {
     }
 }
 
-/// A board's memory; the same addresses as in its `memory.x`, which a test compares.
+/// A board's memory; `boards/build.rs` makes the linker's script of it.
 #[derive(Clone, Copy, Debug, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct Memory {
     /// Where the firmware lies.
     pub flash: Region,
+    /// The part of flash, at its start, that the chip's first boot stage takes.
+    #[serde(default)]
+    pub boot: Option<Region>,
     /// Static data, arena and stack.
     pub ram: Region,
     /// The part of RAM that the stack may use.
@@ -163,8 +166,13 @@ impl Board {
             return Err(format!("name `{}` is not the folder's", self.name));
         }
         let memory = &self.memory;
-        if !memory.ram.contains(memory.stack) {
-            return Err("the stack is not within ram".into());
+        if memory.stack.address != memory.ram.address || !memory.ram.contains(memory.stack) {
+            return Err("the stack is not at the start of ram".into());
+        }
+        if memory.boot.is_some_and(|boot| {
+            boot.address != memory.flash.address || !memory.flash.contains(boot)
+        }) {
+            return Err("the boot stage is not at the start of flash".into());
         }
         if memory.model.overlaps(memory.flash) || memory.model.overlaps(memory.ram) {
             return Err("the model region overlaps flash or ram".into());
@@ -191,7 +199,7 @@ impl Board {
     /// Longest model file that the board has room for, in bytes: one slot's where models can be sent, since there are two then.
     pub const fn model_room(&self) -> usize {
         let region = self.memory.model.bytes as usize;
-        if self.memory.model_writable { slot::room(region / 2) } else { region }
+        if self.memory.model_writable { slot::room(slot::slot_bytes(region)) } else { region }
     }
 
     /// Nanoseconds per tick of the board's clock.

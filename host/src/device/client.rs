@@ -1,23 +1,20 @@
-//! Asks a board: the host's side of `tinyhero_common::message`, over any link.
+//! Asks a board: the host's side of `tinyhero_common::wire::message`, over any link.
 
 mod exchange;
 mod update;
 
 use std::time::Duration;
 
-use tinyhero_common::message::{
-    ClockUnit, LAYER_RECORD_BYTES, PROTOCOL_VERSION, Refusal, Request, Response,
-};
 use tinyhero_common::model::{MAX_LAYERS, Reason};
 use tinyhero_common::slot::Slot;
+use tinyhero_common::wire::message::{ClockUnit, PROTOCOL_VERSION, Refusal, Request, Response};
+use tinyhero_common::wire::result::{LayerRecord, RESULT_HEAD_BYTES, ResultHead};
 
 use super::link::Link;
 use crate::error::{Error, Result};
 use exchange::{Exchange, LONGEST_FRAME, MESSAGE_OVERHEAD, Patience};
 pub use update::Keep;
 
-/// Label and digest before each output.
-const RESULT_HEAD_BYTES: usize = 6;
 /// How many times longer than the slowest inference so far another one may take before the board is given up.
 const PACE_MARGIN: u32 = 100;
 /// Part of the limit that an answer may take even if the board has been quick so far: the machine that emulates it may be busy.
@@ -27,7 +24,7 @@ const REQUEST_SHARE: u32 = 10;
 /// Longest frame for the greeting, before the board has said what it takes.
 const GREETING_BYTES: u32 = 256;
 
-/// Who a board is and what it can take; see [`tinyhero_common::message::Hello`].
+/// Who a board is and what it can take; see [`tinyhero_common::wire::message::Hello`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BoardInformation {
     /// The board's folder name.
@@ -68,15 +65,6 @@ pub struct BatchResult {
     pub results: Vec<InferenceResult>,
     /// Clock counts of all inferences together, input quantization included.
     pub count: u64,
-}
-
-/// Digest and cost of one layer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct LayerRecord {
-    /// Digest of the layer's output.
-    pub digest: u32,
-    /// Clock counts.
-    pub count: u32,
 }
 
 /// Every layer's digest and cost for one input.
@@ -277,7 +265,8 @@ impl<L: Link> Client<L> {
             let request = Request::Layers { first: first as u16, input };
             let part = self.ask(&request, self.patience(1), |response| match response {
                 Response::Layers { model, total, input_count, records } => {
-                    let layers = records.as_chunks().0.iter().map(record).collect();
+                    let layers = records.as_chunks().0.iter();
+                    let layers = layers.copied().map(LayerRecord::from_bytes).collect();
                     let part = LayersResult { input_count: *input_count, layers };
                     Some((*model, (usize::from(*total), part)))
                 }
@@ -428,20 +417,12 @@ impl<L: Link> Client<L> {
     }
 }
 
-fn record(bytes: &[u8; LAYER_RECORD_BYTES]) -> LayerRecord {
-    let [d0, d1, d2, d3, c0, c1, c2, c3] = *bytes;
-    LayerRecord {
-        digest: u32::from_le_bytes([d0, d1, d2, d3]),
-        count: u32::from_le_bytes([c0, c1, c2, c3]),
-    }
-}
-
 fn result(bytes: &[u8]) -> Option<InferenceResult> {
-    let (label, rest) = bytes.split_first_chunk::<2>()?;
-    let (digest, output) = rest.split_first_chunk::<4>()?;
+    let (head, output) = bytes.split_first_chunk()?;
+    let ResultHead { label, digest } = ResultHead::from_bytes(*head);
     Some(InferenceResult {
-        label: u16::from_le_bytes(*label),
-        digest: u32::from_le_bytes(*digest),
+        label,
+        digest,
         output: output.iter().map(|&byte| byte.cast_signed()).collect(),
     })
 }

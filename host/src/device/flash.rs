@@ -158,10 +158,7 @@ fn slot_region(board: &Board, slot: Slot) -> Region {
     if !board.memory.model_writable {
         return board.memory.model;
     }
-    match slot {
-        Slot::A => Region { address, bytes: bytes / 2 },
-        Slot::B => Region { address: address + bytes / 2, bytes: bytes / 2 },
-    }
+    Region { address: address + slot.offset(bytes), bytes: slot::slot_bytes(bytes as usize) as u32 }
 }
 
 fn check_model(board: &Board, file: &[u8], slot: Option<Slot>) -> Result<()> {
@@ -230,7 +227,7 @@ fn slot_in_use(
         Slot::A => a,
         Slot::B => b,
     };
-    if let Some(newest) = slots::newest(records) {
+    if let Some(newest) = slot::newest(records) {
         for slot in [newest, newest.other()] {
             if let Some(record) = of(slot)
                 && stored_model(attached, board, slot, record.length as usize)?

@@ -16,6 +16,7 @@ use std::time::{Duration, Instant};
 use nix::fcntl::OFlag;
 use nix::poll::{PollFd, PollFlags, PollTimeout};
 use nix::sys::stat::Mode;
+use tinyhero_common::wire::endpoints::{FROM_BOARD, OFFERED, TO_BOARD};
 
 use super::board::Board;
 use super::firmware_image;
@@ -25,10 +26,6 @@ use super::process;
 use crate::error::{Error, Result};
 use crate::leftovers::{self, Note, TemporaryFolder};
 
-/// The pipe that the host writes; the firmware's `semihosting.rs` has the same name.
-const TO_BOARD: &str = "tinyhero.to-board";
-/// The pipe that the board writes; the firmware's `semihosting.rs` has the same name.
-const FROM_BOARD: &str = "tinyhero.from-board";
 /// The two pipes of the serial port; QEMU appends `.in` and `.out`.
 const SERIAL_PORT: &str = "tinyhero.serial-port";
 /// Begins the name of an emulator's folder.
@@ -38,10 +35,8 @@ const MODEL: &str = "model.hero";
 /// What the emulator and the firmware's fault handler print.
 const CONSOLE: &str = "console.txt";
 
-/// The firmware's symbol for [`OFFERED`], in boards that exist in hardware too; `semihosting.rs` there has the same.
-const OFFER: &str = "TINYHERO_SEMIHOSTING_OFFER";
-/// What tells such a firmware that this emulator serves semihosting.
-const OFFERED: u64 = 0x6f68_7332_6d65_7331;
+/// The firmware's symbol for [`OFFERED`], in boards that exist in hardware too.
+const OFFER: &str = tinyhero_common::semihosting_offer_symbol!();
 
 /// `-icount shift=N`: every instruction advances the emulated time by 2^N nanoseconds.
 const COUNT_SHIFT: u32 = 6;
@@ -79,7 +74,9 @@ impl Wire {
     /// Names of the pipes to and from the board.
     fn pipes(self) -> [String; 2] {
         match self {
-            Wire::Semihosting => [TO_BOARD, FROM_BOARD].map(str::to_string),
+            Wire::Semihosting => {
+                [TO_BOARD, FROM_BOARD].map(|name| name.to_string_lossy().into_owned())
+            }
             Wire::SerialPort => ["in", "out"].map(|end| format!("{SERIAL_PORT}.{end}")),
         }
     }

@@ -2,7 +2,7 @@
 //! over the link.
 
 use tinyhero_common::model::Model;
-use tinyhero_common::slot::{RECORD_BYTES, Record, Slot, room};
+use tinyhero_common::slot::{RECORD_BYTES, Record, Slot, newest, room, slot_bytes};
 
 use crate::error::{Error, Result};
 
@@ -26,33 +26,12 @@ pub struct SlotImage<'a> {
 
 /// Where a slot's record lies, in bytes from the start of a model region of `region_bytes`.
 pub const fn record_offset(region_bytes: u32, slot: Slot) -> u32 {
-    let bytes = region_bytes / 2;
-    slot_offset(region_bytes, slot) + room(bytes as usize) as u32
-}
-
-const fn slot_offset(region_bytes: u32, slot: Slot) -> u32 {
-    match slot {
-        Slot::A => 0,
-        Slot::B => region_bytes / 2,
-    }
+    slot.offset(region_bytes) + room(slot_bytes(region_bytes as usize)) as u32
 }
 
 /// The record in the bytes read from [`record_offset`]; `None` if there is none.
 pub fn record(bytes: &[u8; RECORD_BYTES], region_bytes: u32) -> Option<Record> {
-    let mut slot = vec![0xFF; region_bytes as usize / 2];
-    let place = room(slot.len());
-    slot.get_mut(place..place + RECORD_BYTES)?.copy_from_slice(bytes);
-    Record::read(&slot)
-}
-
-/// The slot with the newest record; `None` if there is none.
-pub const fn newest(records: [Option<Record>; 2]) -> Option<Slot> {
-    match records {
-        [Some(a), Some(b)] if b.is_newer_than(a) => Some(Slot::B),
-        [Some(_), _] => Some(Slot::A),
-        [None, Some(_)] => Some(Slot::B),
-        [None, None] => None,
-    }
+    Record::from_bytes(bytes, room(slot_bytes(region_bytes as usize)))
 }
 
 /// The record of a file that goes into `slot`, newer than what is in the other one.
@@ -67,7 +46,7 @@ pub const fn record_for(
         Slot::A => b,
         Slot::B => a,
     };
-    Record { sequence: Record::sequence_after(other), length, digest }
+    Record::after(other, length, digest)
 }
 
 /// What to write so that the firmware uses `file` from its next start on: into `slot`, or into the one whose model is not the newest.
@@ -84,11 +63,11 @@ pub fn image<'a>(
     let model = Model::load(file).map_err(|reason| {
         Error::bad_input("model file", reason, "make it again with `tinyhero quantize`")
     })?;
-    let bytes = region_bytes / 2;
-    if file.len() > room(bytes as usize) {
+    let bytes = slot_bytes(region_bytes as usize);
+    if file.len() > room(bytes) {
         return Err(Error::bad_input(
             "model file",
-            format!("has {} bytes and the slot room for {}", file.len(), room(bytes as usize)),
+            format!("has {} bytes and the slot room for {}", file.len(), room(bytes)),
             "use fewer bits, a smaller network or another board",
         ));
     }
@@ -96,8 +75,8 @@ pub fn image<'a>(
     let record = record_for(slot, records, file.len() as u32, model.digest());
     Ok(SlotImage {
         slot,
-        offset: slot_offset(region_bytes, slot),
-        bytes,
+        offset: slot.offset(region_bytes),
+        bytes: bytes as u32,
         file,
         record_offset: record_offset(region_bytes, slot),
         record: record.to_bytes(),

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 use tinyhero_common::layout::PackedWeights;
-use tinyhero_common::model::{Header, Model};
+use tinyhero_common::model::{CHECKSUM_PLACE, Header, Model};
 
 use crate::data::Split;
 use crate::deployment::integer::{self, Evaluation};
@@ -226,7 +226,7 @@ pub fn plant_wrong_bit(
         let mut altered = file.to_vec();
         altered[place] ^= 1 << bit;
         let Some(checksum) = Header::checksum_of(&altered) else { continue };
-        altered[28..32].copy_from_slice(&checksum.to_le_bytes());
+        altered[CHECKSUM_PLACE].copy_from_slice(&checksum.to_le_bytes());
         let Ok(altered_model) = Model::load(&altered) else { continue };
         let evaluation = integer::evaluate(&altered_model, &test.samples, &test.labels)?;
         if evaluation.outcomes != host.outcomes {

@@ -16,10 +16,10 @@ use tinyhero::device::qemu::{Emulator, Start};
 use tinyhero::device::{firmware_image, setup};
 use tinyhero_common::bit_width::BitWidth;
 use tinyhero_common::kernel::Portable;
-use tinyhero_common::message::{Refusal, Request};
 use tinyhero_common::model::Model;
 use tinyhero_common::network::{LayerDigests, SelfTestInput, run};
 use tinyhero_common::slot::Slot;
+use tinyhero_common::wire::message::{Refusal, Request};
 use wire::{Answer, decode, encode, update_requests};
 
 const LIMIT: Duration = Duration::from_secs(20);

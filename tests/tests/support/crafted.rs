@@ -6,7 +6,8 @@ use tinyhero_common::kernel::InputMap;
 use tinyhero_common::layer::Layer;
 use tinyhero_common::layout::{Layout, PackedWeights};
 use tinyhero_common::model::{
-    Description, Header, InputQuantization, InputTensor, OutputTensor, SelfTest, Task,
+    CHECKSUM_PLACE, Description, Header, InputQuantization, InputTensor, OutputTensor, SelfTest,
+    Task,
 };
 use tinyhero_common::operator::{Operator, Weights};
 use tinyhero_common::requantize::{ActivationRange, AddRescale, Rescale};
@@ -50,7 +51,7 @@ pub fn assemble(description: &[u8], parameters: &[u8]) -> Vec<u8> {
 /// Puts the right checksum into a file.
 pub fn repair(file: &mut [u8]) {
     if let Some(checksum) = Header::checksum_of(file) {
-        file[28..32].copy_from_slice(&checksum.to_le_bytes());
+        file[CHECKSUM_PLACE].copy_from_slice(&checksum.to_le_bytes());
     }
 }
 

@@ -5,9 +5,11 @@ use std::time::{Duration, Instant};
 
 use tinyhero::device::link::Link;
 use tinyhero::error::Result;
-use tinyhero_common::message::frame::{self, Decoder, Progress};
-use tinyhero_common::message::{ClockUnit, Hello, PROTOCOL_VERSION, Refusal, Request, Response};
 use tinyhero_common::slot::Slot;
+use tinyhero_common::wire::frame::{self, Decoder, Progress};
+use tinyhero_common::wire::message::{
+    ClockUnit, Hello, PROTOCOL_VERSION, Refusal, Request, Response,
+};
 use tinyhero_tests::Generator;
 
 /// Simulated time that a delivery takes.

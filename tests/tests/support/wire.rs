@@ -1,7 +1,7 @@
 //! Frames by hand, for tests that say more, less or something else than the client would.
 
-use tinyhero_common::message::frame::{self, Decoder, Progress};
-use tinyhero_common::message::{Refusal, Request, Response};
+use tinyhero_common::wire::frame::{self, Decoder, Progress};
+use tinyhero_common::wire::message::{Refusal, Request, Response};
 
 /// Label, digest and output of one inference.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -1,7 +1,7 @@
 //! Checking and copying what the link brings, sixteen bytes at a time.
 
-use tinyhero_common::byte_routines::ByteRoutines;
 use tinyhero_common::checksum::Crc32;
+use tinyhero_common::wire::byte_routines::ByteRoutines;
 
 use super::unit;
 

@@ -8,8 +8,8 @@
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::time::{Duration, Instant};
 
-use tinyhero_common::message::frame::{self, Decoder, Progress};
-use tinyhero_common::message::{Request, Response};
+use tinyhero_common::wire::frame::{self, Decoder, Progress};
+use tinyhero_common::wire::message::{Request, Response};
 
 use crate::device::link::Link;
 use crate::error::{Error, Result};

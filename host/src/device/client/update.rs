@@ -1,7 +1,8 @@
 //! A new model for a board that runs: sent part by part, checked, and swapped in between two inferences.
 
-use tinyhero_common::message::{Refusal, Request, Response};
+use tinyhero_common::model::CHECKSUM_PLACE;
 use tinyhero_common::slot::RECORD_ROOM;
+use tinyhero_common::wire::message::{Refusal, Request, Response};
 
 use super::{Client, payload_bytes};
 use crate::device::link::Link;
@@ -9,8 +10,6 @@ use crate::error::{Error, Result};
 
 /// Times that an update is begun before it is given up: something else may have begun another one, or the board restarted.
 const ROUNDS: u32 = 4;
-/// Where a model file has its own checksum, which is its digest.
-const DIGEST_PLACE: std::ops::Range<usize> = 28..32;
 
 /// Why an update has to be begun again.
 enum Setback {
@@ -80,7 +79,7 @@ impl<L: Link> Client<L> {
         progress: &mut dyn FnMut(usize),
     ) -> Result<std::result::Result<u32, Setback>> {
         let length = u32::try_from(file.len()).ok();
-        let digest = file.get(DIGEST_PLACE).and_then(|bytes| bytes.try_into().ok());
+        let digest = file.get(CHECKSUM_PLACE).and_then(|bytes| bytes.try_into().ok());
         let (Some(length), Some(digest)) = (length, digest.map(u32::from_le_bytes)) else {
             return Err(Error::bad_input(
                 "model file",

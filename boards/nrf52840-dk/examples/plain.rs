@@ -2,9 +2,12 @@
 #![no_std]
 #![no_main]
 
+#[path = "shared/dk.rs"]
+mod dk;
+
+use dk::{set_up, stop};
 use nrf_hal_common::pac::Peripherals;
 use nrf52840_pac as _; // its vectors
-use tinyhero_application_nrf52840::{panic_stops, set_up, stop};
 use tinyhero_firmware::kernel::Portable;
 use tinyhero_motion::{Motion, MotionEngine};
 
@@ -25,5 +28,3 @@ fn main() -> ! {
         cortex_m::asm::delay(CYCLES_PER_READING);
     }
 }
-
-panic_stops!();

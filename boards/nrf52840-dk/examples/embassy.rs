@@ -2,10 +2,13 @@
 #![no_std]
 #![no_main]
 
+#[path = "shared/dk.rs"]
+mod dk;
+
+use dk::{Bus, Lamps, set_up, stop};
 use embassy_executor::Spawner;
 use nrf_hal_common::pac::Peripherals;
 use nrf52840_pac as _; // its vectors
-use tinyhero_application_nrf52840::{Bus, Lamps, panic_stops, set_up, stop};
 use tinyhero_firmware::kernel::Portable;
 use tinyhero_motion::{Motion, MotionEngine};
 
@@ -35,5 +38,3 @@ async fn main(spawner: Spawner) {
         spawner.spawn(task);
     }
 }
-
-panic_stops!();

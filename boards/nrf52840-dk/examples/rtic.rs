@@ -2,12 +2,15 @@
 #![no_std]
 #![no_main]
 
+#[path = "shared/dk.rs"]
+mod dk;
+
 use nrf52840_pac as _; // its vectors
 
 #[rtic::app(device = nrf_hal_common::pac, peripherals = true)]
 mod app {
+    use crate::dk::{Bus, Lamps, set_up, stop};
     use cortex_m::peripheral::syst::SystClkSource;
-    use tinyhero_application_nrf52840::{Bus, Lamps, set_up, stop};
     use tinyhero_firmware::kernel::Portable;
     use tinyhero_motion::{Motion, MotionEngine};
 
@@ -42,5 +45,3 @@ mod app {
         }
     }
 }
-
-tinyhero_application_nrf52840::panic_stops!();

@@ -6,8 +6,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::byte_routines::ByteRoutines;
 use crate::compact;
+use crate::wire::byte_routines::ByteRoutines;
 
 /// Bytes behind the message inside a frame: sequence number and CRC.
 const TRAILER_BYTES: usize = 8;

@@ -1,15 +1,15 @@
 //! An application with a model of its own: it reads an accelerometer and says how the board is being moved.
 //!
 //! It knows nothing of the chip or the way tasks are run: the sensor is behind any [`embedded_hal::i2c::I2c`], and the model, linked in by
-//! `include_bytes!`, is run by the same engine as on the boards. `applications/nrf52840` puts it into three kinds of firmware.
+//! `include_bytes!`, is run by the same engine as on the boards. `boards/nrf52840-dk/examples` puts it into three
+//! kinds of firmware.
 #![no_std]
 #![forbid(unsafe_code)]
 
 mod sensor;
 
 use embedded_hal::i2c::I2c;
-use tinyhero_common::message::Refusal;
-use tinyhero_firmware::engine::{Engine, LoadedModel};
+use tinyhero_firmware::engine::{self, Engine, LoadedModel};
 use tinyhero_firmware::kernel::Portable;
 
 pub use sensor::{Accelerometer, SensorError};
@@ -48,7 +48,7 @@ pub enum MotionError<Bus> {
     /// The sensor.
     Sensor(SensorError<Bus>),
     /// The model, at the start.
-    Model(Refusal),
+    Model(engine::Error),
     /// The model has other inputs or outputs than this program: another file was linked in.
     Shape,
 }

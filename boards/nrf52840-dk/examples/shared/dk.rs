@@ -1,5 +1,4 @@
 //! What the three programs share: the pins of the sensor and what a state is shown by.
-#![no_std]
 
 use embedded_hal::digital::OutputPin;
 use nrf_hal_common::gpio::{Level, Output, Pin, PushPull, p0};
@@ -44,13 +43,7 @@ pub fn stop() -> ! {
     }
 }
 
-/// The panic handler that Rust asks for.
-#[macro_export]
-macro_rules! panic_stops {
-    () => {
-        #[panic_handler]
-        fn panic(_: &::core::panic::PanicInfo<'_>) -> ! {
-            $crate::stop()
-        }
-    };
+#[panic_handler]
+fn panic(_: &core::panic::PanicInfo<'_>) -> ! {
+    stop()
 }

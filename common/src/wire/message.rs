@@ -3,10 +3,9 @@
 //! A frame on the wire is a zero byte, `COBS(postcard(message) ‖ sequence (u32) ‖ CRC-32)` and a zero byte, integers little-endian, the CRC
 //! over everything before it. The zero in front ends whatever a broken frame has left. The board answers each request with one response of the
 //! same sequence number, in the order in which they came. A frame whose CRC is wrong is dropped by its receiver and never looked into; a board
-//! says so with [`Response::Damaged`]. The host asks again, with the same number: every request may be repeated, for one that comes twice does
-//! what it does once. A host begins at a random number, so it takes no answer to somebody before it for its own.
-
-pub mod frame;
+//! says so with [`Response::Damaged`]. The host asks again, with the same number. Requests are
+//! idempotent, so the host may repeat any of them. A host begins at a random number, so it never takes
+//! the answer to an earlier host for its own.
 
 use serde::{Deserialize, Serialize, Serializer};
 
@@ -17,8 +16,6 @@ use crate::slot::Slot;
 pub const PROTOCOL_VERSION: u16 = 3;
 /// Most layers in one [`Response::Layers`].
 pub const LAYERS_PER_RESPONSE: usize = 32;
-/// Bytes of one layer's record in [`Response::Layers`].
-pub const LAYER_RECORD_BYTES: usize = 8;
 
 /// Bytes as bytes: the same on the wire as the sequence that serde takes a slice for, and copied as one.
 fn in_one_piece<S: Serializer>(bytes: &[u8], serializer: S) -> Result<S::Ok, S::Error> {
@@ -107,7 +104,7 @@ pub enum Response<'a> {
         model: u32,
         /// Clock counts of all the inferences together, input quantization included.
         count: u64,
-        /// Per input: label (u16), digest over all layers (u32, 0 if not asked for), both little-endian, and the output's bytes.
+        /// Per input: a [`ResultHead`](super::result::ResultHead) and the output's bytes.
         #[serde(serialize_with = "in_one_piece")]
         results: &'a [u8],
     },
@@ -119,7 +116,7 @@ pub enum Response<'a> {
         total: u16,
         /// Clock counts of input quantization.
         input_count: u32,
-        /// Records from the first requested layer on: digest and clock counts, both u32 and little-endian.
+        /// A [`LayerRecord`](super::result::LayerRecord) a layer, from the first requested one on.
         #[serde(serialize_with = "in_one_piece")]
         records: &'a [u8],
     },
