@@ -15,6 +15,7 @@ mod schedule;
 mod second_order;
 mod sgd;
 mod step;
+mod step_rule;
 
 pub use adamw::{Adamw, AdamwParameters};
 pub use asam::Asam;
@@ -26,7 +27,8 @@ pub use sam::Sam;
 pub use schedule::Schedule;
 pub use second_order::{ENVIRONMENT_VARIABLE, check_second_order};
 pub use sgd::Sgd;
-pub use step::{Step, StepKind, StepOutcome, StepRule, StepState, take_step};
+pub use step::{Step, StepKind, StepOutcome, take_step};
+pub use step_rule::{StepRule, StepState};
 
 use candle_core::backprop::GradStore;
 use candle_core::{Tensor, Var};

@@ -4,7 +4,7 @@ use candle_core::Tensor;
 use serde::{Deserialize, Serialize};
 
 use super::Parameter;
-use super::step::{Buffers, StepRule, StepState};
+use super::step_rule::{Buffers, StepRule, StepState};
 use crate::error::Result;
 
 /// Options of the step with momentum.
