@@ -9,11 +9,11 @@ use std::time::{Duration, Instant};
 
 use candle_core::DType;
 use tinyhero::graph::network::Network;
-use tinyhero::graph::trained_network::{Initialization, NodeParameters};
+use tinyhero::graph::weights::{Initialization, NodeParameters};
 use tinyhero::random::{self, Purpose};
 use tinyhero::training::engine::TrainingGraph;
 use tinyhero::training::optimizer::{
-    Hero, Method, Momentum, MomentumParameters, Progress, Sgd, StepOutcome,
+    GradientRule, Hero, Momentum, MomentumParameters, Progress, Sgd, StepOutcome, take_step,
 };
 
 const BATCH: usize = 64;
@@ -22,7 +22,7 @@ const NETWORKS: [&str; 4] = ["cnn", "resnet8", "resnet20", "ds-cnn"];
 /// One network with one method on a minibatch of random numbers.
 struct Case {
     graph: TrainingGraph,
-    method: Box<dyn Method>,
+    method: Box<dyn GradientRule>,
     momentum: Momentum,
 }
 
@@ -43,8 +43,8 @@ impl Case {
         let samples: Vec<f32> = (0..count).map(|_| random::normal(&mut generator) as f32).collect();
         let labels: Vec<u16> = (0..BATCH).map(|index| (index % classes) as u16).collect();
         graph.set_batch(&samples, &labels)?;
-        let method: Box<dyn Method> = match method {
-            "sgd" => Box::new(Sgd),
+        let method: Box<dyn GradientRule> = match method {
+            "sgd" => Box::new(Sgd {}),
             _ => Box::new(Hero { warmup_epochs: 0, ..Hero::default() }),
         };
         let momentum = Momentum::new(MomentumParameters::default());
@@ -55,7 +55,14 @@ impl Case {
     fn step(&mut self) -> tinyhero::Result<f64> {
         let started = Instant::now();
         let progress = Progress { epoch: 1 };
-        let outcome = self.momentum.step(self.method.as_ref(), &mut self.graph, progress, 1e-4)?;
+        let outcome = take_step(
+            &mut self.momentum,
+            self.method.as_ref(),
+            &mut self.graph,
+            progress,
+            1e-4,
+            None,
+        )?;
         assert!(matches!(outcome, StepOutcome::Taken { .. }), "the loss is not finite");
         Ok(started.elapsed().as_secs_f64() * 1e3)
     }

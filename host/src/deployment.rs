@@ -4,6 +4,7 @@ pub mod export;
 pub mod inspect;
 pub mod integer;
 pub mod integer_network;
+pub mod meaning;
 pub mod notes;
 pub mod plan;
 pub mod quantizer;

@@ -60,6 +60,11 @@ impl Error {
         }
     }
 
+    /// An option whose value is outside the range that `range` describes.
+    pub fn out_of_range(option: &str, range: &str) -> Self {
+        Self::bad_input(option, "the value is out of range", format_args!("give {range}"))
+    }
+
     /// A check of `place` that failed.
     pub fn check_failed(place: impl Display, problem: impl Display, advice: impl Display) -> Self {
         Self::CheckFailed {

@@ -1,4 +1,8 @@
-//! Networks: what they are made of, and the weights that training gives them.
+//! Networks: what they are made of, the weights that training gives them, and what their samples mean.
 
+pub mod input;
 pub mod network;
+pub mod provenance;
+pub mod task;
 pub mod trained_network;
+pub mod weights;

@@ -3,7 +3,7 @@
 pub mod artifact;
 pub mod command;
 pub mod cortex;
-pub mod dataset;
+pub mod data;
 pub mod deployment;
 pub mod device;
 pub mod error;

@@ -4,18 +4,22 @@
 //! bytes as one that is not.
 
 mod batch;
+pub mod calibration;
 pub mod checkpoint;
 pub mod convolution;
 pub mod curvature;
 pub mod engine;
+mod folder;
 mod log;
 pub mod optimizer;
 mod options;
 mod run;
 
 pub use batch::Augmentation;
+pub use folder::RunFolder;
 pub use log::EpochRecord;
-pub use options::{Keep, OptimizerKind, TrainingOptions};
+pub use optimizer::OptimizerKind;
+pub use options::{Keep, TrainingOptions};
 pub use run::{Observer, Outcome, Run};
 
 #[cfg(test)]

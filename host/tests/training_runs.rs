@@ -151,6 +151,50 @@ fn runs_killed_at_ten_random_moments_end_with_the_bytes_of_an_unbroken_one() {
 }
 
 #[test]
+fn a_run_with_adamw_goes_on_with_the_state_of_its_steps() {
+    let place = tempfile::tempdir().unwrap();
+    let train = |folder: &Path| {
+        let mut command = program();
+        command
+            .args(["train", "--data", "digits", "--network", "mlp", "--optimizer", "hero"])
+            .args(["--step", "adamw", "--limit", "640", "--epochs", "40", "--out"])
+            .arg(folder);
+        command
+    };
+    let unbroken = place.path().join("unbroken");
+    run(&mut train(&unbroken));
+    let folder = place.path().join("killed");
+    let mut child = train(&folder).spawn().unwrap();
+    let started = Instant::now();
+    while !folder.join("checkpoint.safetensors").exists() {
+        assert!(started.elapsed() < Duration::from_secs(120), "the run does not begin");
+        std::thread::sleep(Duration::from_millis(2));
+    }
+    child.kill().unwrap();
+    child.wait().unwrap();
+    assert_ne!(checkpoint(&folder), checkpoint(&unbroken), "killed too late to show anything");
+    run(program().arg("train").arg("--resume").arg(&folder));
+    assert_eq!(checkpoint(&folder), checkpoint(&unbroken));
+    let configuration = std::fs::read_to_string(folder.join("configuration.toml")).unwrap();
+    assert!(configuration.contains("[step.adamw]"), "{configuration}");
+}
+
+#[test]
+fn an_option_of_another_method_is_refused_by_name() {
+    let place = tempfile::tempdir().unwrap();
+    let output = program()
+        .args(["train", "--data", "digits", "--network", "mlp", "--optimizer", "sgd"])
+        .args(["--rho", "0.5", "--out"])
+        .arg(place.path().join("run"))
+        .output()
+        .unwrap();
+    let text = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(2), "{text}");
+    assert!(text.contains("rho") && text.contains("sam, asam, hero"), "{text}");
+    assert!(!place.path().join("run").exists());
+}
+
+#[test]
 fn the_best_epoch_is_the_first_with_the_highest_accuracy_on_validation_data() {
     let place = tempfile::tempdir().unwrap();
     let folder = place.path().join("run");

@@ -2,15 +2,16 @@
 
 use std::time::{Duration, Instant};
 
-use tinyhero::dataset::Dataset;
+use tinyhero::data::Dataset;
 use tinyhero::deployment::export::export;
 use tinyhero::deployment::integer;
-use tinyhero::deployment::quantizer::{CALIBRATION_SAMPLES, Quantization, quantize};
+use tinyhero::deployment::quantizer::{Quantization, quantize};
 use tinyhero::device::client::Client;
 use tinyhero::device::qemu::{Emulator, Start};
 use tinyhero::device::{board, firmware_image, setup};
 use tinyhero::graph::network::Network;
 use tinyhero::graph::trained_network::TrainedNetwork;
+use tinyhero::training::calibration;
 use tinyhero_common::bit_width::BitWidth;
 use tinyhero_common::model::Model;
 
@@ -25,7 +26,7 @@ const ATTEMPTS: usize = 3;
 fn digits_model(dataset: &Dataset) -> Vec<u8> {
     let network = Network::open("cnn", dataset.shape, dataset.classes()).unwrap();
     let trained = TrainedNetwork::untrained(network, 0).unwrap();
-    let calibration = dataset.train.limited(CALIBRATION_SAMPLES);
+    let calibration = calibration::draw(&dataset.train);
     let quantization = Quantization::new(BitWidth::Four);
     export(&quantize(&trained, &calibration.samples, &quantization).unwrap()).unwrap().bytes
 }

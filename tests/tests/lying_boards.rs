@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 use handmade_model::handmade_model;
 use lying_link::{Habits, LyingLink, Truth};
 use rayon::prelude::*;
-use tinyhero::dataset::Split;
+use tinyhero::data::Split;
 use tinyhero::deployment::integer::{self, Evaluation};
 use tinyhero::device::board::{self, Board};
 use tinyhero::device::client::{Client, Keep};

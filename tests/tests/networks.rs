@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use rayon::prelude::*;
-use tinyhero::dataset::{Dataset, SampleShape};
+use tinyhero::data::{Dataset, SampleShape};
 use tinyhero::deployment::export::export_for;
 use tinyhero::deployment::integer;
 use tinyhero::deployment::quantizer::{Quantization, quantize};

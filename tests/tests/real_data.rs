@@ -8,7 +8,7 @@ use std::sync::atomic::AtomicBool;
 
 use tinyhero::deployment::export::export;
 use tinyhero::deployment::integer;
-use tinyhero::deployment::quantizer::{CALIBRATION_SAMPLES, Quantization, quantize};
+use tinyhero::deployment::quantizer::{Quantization, quantize};
 use tinyhero::device::board;
 use tinyhero::device::verify::{plant_wrong_bit, verify_board};
 use tinyhero::device::{firmware_image, setup};
@@ -35,9 +35,10 @@ fn verify(data: &str, least_accuracy: f64) {
     };
     let run = Run::create(&place.path().join("run"), options).unwrap();
     run.train(&AtomicBool::new(false), &mut ()).unwrap();
-    let calibration = run.training_samples().limited(CALIBRATION_SAMPLES);
+    let calibration = run.folder().calibration().unwrap();
     let quantization = Quantization::new(BitWidth::Four);
-    let network = quantize(&run.trained().unwrap(), &calibration.samples, &quantization).unwrap();
+    let network =
+        quantize(&run.folder().trained().unwrap(), &calibration.samples, &quantization).unwrap();
     let file = export(&network).unwrap().bytes;
     let model = Model::load(&file).unwrap();
     let test = run.dataset().test.limited(IMAGES);

@@ -10,7 +10,7 @@ use toml::Value;
 use super::interrupt;
 use super::output::Output;
 use crate::artifact;
-use crate::dataset::Dataset;
+use crate::data::Dataset;
 use crate::error::{Error, Result};
 use crate::graph::network::Network;
 use crate::report::json;
@@ -18,7 +18,7 @@ use crate::study::compare::{
     Comparison, Entry, FOUND_FILE, PlannedRun, RunResult, SWEEP_FILE, Search, Sweep, Task, collect,
     execute, save_plots,
 };
-use crate::training::{Augmentation, Outcome, Run};
+use crate::training::{Augmentation, Outcome, RunFolder};
 
 /// Compare optimizers over label noises, seeds and bit widths
 ///
@@ -31,8 +31,7 @@ use crate::training::{Augmentation, Outcome, Run};
 #[derive(Debug, clap::Args)]
 #[command(group = clap::ArgGroup::new("target").required(true).args(["out", "resume"]))]
 pub struct Options {
-    /// `digits`, `digits-1797`, or a folder or file (MNIST IDX, CIFAR-10 binary, CSV; gz or not)
-    #[arg(long)]
+    #[arg(long, help = Dataset::help())]
     data: Option<String>,
     /// mlp, cnn, lenet, resnet8, resnet20, ds-cnn, mobilenet-v1-0.25, or a TOML file
     #[arg(long)]
@@ -372,7 +371,7 @@ impl Stages<'_> {
 fn check_inputs(sweep: &Sweep) -> Result<()> {
     let dataset = Dataset::open_with_seed(&sweep.data, sweep.first_seed)?;
     let network = Network::open(&sweep.network, dataset.shape, dataset.classes())?;
-    if network.is_autoencoder() {
+    if network.reconstructs() {
         let problem = "gives no labels, so there is no accuracy to compare";
         return Err(Error::bad_input(&sweep.network, problem, "compare networks that classify"));
     }
@@ -391,7 +390,9 @@ fn check_inputs(sweep: &Sweep) -> Result<()> {
 /// Refuses a folder whose runs were made with other settings, before anything in it is changed.
 fn check_earlier(sweep: &Sweep, folder: &Path) -> Result<()> {
     for task in sweep.tasks(folder)? {
-        if Run::exists(&task.folder) && Run::stored_options(&task.folder)? != task.planned.options {
+        if RunFolder::exists(&task.folder)
+            && RunFolder::stored_options(&task.folder)? != task.planned.options
+        {
             return Err(Error::bad_input(
                 task.folder.display(),
                 "holds a run with other settings",

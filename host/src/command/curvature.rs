@@ -58,7 +58,7 @@ struct Report {
 pub fn run(options: &Options) -> Result<()> {
     let output = &options.output;
     let run = Run::resume(&options.run)?;
-    let trained = run.trained()?;
+    let trained = run.folder().trained()?;
     let samples = run.training_samples().limited(options.samples);
     let mut loss = Subset::new(&trained, &samples)?;
     let value = loss.value()?;
@@ -81,7 +81,7 @@ pub fn run(options: &Options) -> Result<()> {
         points => {
             let found = surface(&mut loss, points, options.extent, options.seed)?;
             let path = options.run.join("loss_surface.svg");
-            let optimizer = run.options().optimizer.name();
+            let optimizer = run.options().method.kind().name();
             HeatMap {
                 title: format!(
                     "Training loss around the weights, {}, {optimizer}",

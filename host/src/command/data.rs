@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use super::output::Output;
-use crate::dataset::{Dataset, DatasetKind, Split};
+use crate::data::{Column, Dataset, Split, listed_formats};
 use crate::error::{Error, Result};
 use crate::report::table::{Table, grouped};
 
@@ -24,7 +24,7 @@ enum Action {
     List,
     /// Show kind, shape, counts and class balance of a data set
     Show {
-        /// `digits`, `digits-1797`, or a folder or file (MNIST IDX, CIFAR-10 binary, CSV; gz or not)
+        #[arg(help = Dataset::help())]
         data: String,
     },
 }
@@ -32,9 +32,11 @@ enum Action {
 #[derive(Debug, Serialize)]
 struct Summary {
     name: String,
-    kind: DatasetKind,
+    kind: &'static str,
     shape: [usize; 3],
     classes: Vec<String>,
+    columns: Vec<Column>,
+    digest: String,
     train: Counts,
     validation: Counts,
     test: Counts,
@@ -61,9 +63,11 @@ impl Summary {
         let classes = dataset.classes();
         Self {
             name: dataset.name.clone(),
-            kind: dataset.kind,
+            kind: dataset.format,
             shape: dataset.shape.into(),
             classes: dataset.class_names.clone(),
+            columns: dataset.columns.clone(),
+            digest: dataset.digest.clone(),
             train: Counts::of(&dataset.train, classes),
             validation: Counts::of(&dataset.validation, classes),
             test: Counts::of(&dataset.test, classes),
@@ -93,7 +97,10 @@ fn list(output: &Output) -> Result<()> {
         ]);
     }
     output.table(&table);
-    output.line("Anything else is a path: MNIST IDX, CIFAR-10 binary or CSV files, gz or not, recognised by content.");
+    output.line(format_args!(
+        "Anything else is a path: {} files, gz or not, recognised by content.",
+        listed_formats()
+    ));
     output.json(&opened.iter().map(Summary::of).collect::<Vec<_>>())
 }
 
@@ -104,13 +111,16 @@ fn show(data: &str, output: &Output) -> Result<()> {
         return Err(Error::bad_input(data, "has no classes", "add a label column"));
     }
     output.line(format_args!(
-        "{}: {:?}, samples of {} ({:?}), {} classes",
+        "{}: {}, samples of {} ({:?}), {} classes",
         dataset.name,
-        dataset.kind,
+        dataset.format,
         dataset.shape,
         dataset.sample_type,
         dataset.classes()
     ));
+    if dataset.columns.iter().any(|column| column.name.is_some() || !column.is_identity()) {
+        output.table(&columns(&dataset.columns));
+    }
     let mut table = Table::new(["class", "train", "validation", "test"]);
     for (class, name) in summary.classes.iter().enumerate() {
         let count = |counts: &Counts| grouped(counts.per_class[class] as u64);
@@ -130,4 +140,18 @@ fn show(data: &str, output: &Output) -> Result<()> {
     ]);
     output.table(&table);
     output.json(&summary)
+}
+
+/// What the columns of a table mean, for a person.
+fn columns(columns: &[Column]) -> Table {
+    let mut table = Table::new(["column", "unit", "value at raw 0", "value of a raw step"]);
+    for (index, column) in columns.iter().enumerate() {
+        table.row([
+            column.name.clone().unwrap_or_else(|| (index + 1).to_string()),
+            column.unit.clone().unwrap_or_default(),
+            column.offset.to_string(),
+            column.step.to_string(),
+        ]);
+    }
+    table
 }

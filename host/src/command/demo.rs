@@ -27,7 +27,8 @@ use crate::error::{Error, Result};
 use crate::leftovers::TemporaryFolder;
 use crate::report::plot::{Plot, Series};
 use crate::report::table::{Table, grouped, percent};
-use crate::training::{EpochRecord, OptimizerKind, Run, TrainingOptions};
+use crate::training::optimizer::{Hero, Method, MomentumParameters, Step};
+use crate::training::{EpochRecord, OptimizerKind, Run, RunFolder, TrainingOptions};
 
 /// Show the whole path on the bundled digits: train, quantize, run on every emulated board, compare
 ///
@@ -88,10 +89,13 @@ struct Trained {
 /// The training of the demo, chosen by the accuracy on the last 823 training rows after training on the others.
 fn recipe(optimizer: OptimizerKind) -> TrainingOptions {
     TrainingOptions {
-        rho: (optimizer == OptimizerKind::Hero).then_some(1.0),
         learning_rate: 0.1,
-        weight_decay: 2e-3,
         epochs: 14,
+        method: match optimizer {
+            OptimizerKind::Hero => Method::Hero(Hero { rho: 1.0, ..Hero::default() }),
+            other => Method::new(other),
+        },
+        step: Step::Momentum(MomentumParameters { weight_decay: 2e-3, momentum: 0.9 }),
         ..TrainingOptions::new("digits", "cnn", optimizer)
     }
 }
@@ -129,7 +133,7 @@ pub fn run(options: &Options) -> Result<()> {
         grouped(u64::from(arena)),
         session.boards.len()
     ));
-    let test = crate::dataset::Dataset::open("digits")?.test;
+    let test = crate::data::Dataset::open("digits")?.test;
     let host = evaluate(&model, &test.samples, &test.labels)?;
     let laid_out = lay_out(&work.path().join(hero.kind.name()), &session)?;
     let file = |board: &Board| laid_out.get(&board.core).unwrap_or(&hero.model).as_slice();
@@ -229,11 +233,11 @@ fn train(kind: OptimizerKind, work: &Path, output: &Output) -> Result<Trained> {
     let run = Run::create(&work.join(kind.name()), recipe(kind))?;
     train_with_progress(&run, &AtomicBool::new(false), output)?;
     let test = &run.dataset().test;
-    let float = run.float_accuracy(&run.trained()?, test)?;
+    let float = run.float_accuracy(&run.folder().trained()?, test)?;
     let mut integer = Vec::new();
     let mut deployed = None;
     for bit_width in BitWidth::ALL.into_iter().rev() {
-        let exported = export(&quantize_run(&run, &Quantization::new(bit_width))?)?;
+        let exported = export(&quantize_run(run.folder(), &Quantization::new(bit_width))?)?;
         let model = Model::load(&exported.bytes)
             .map_err(|reason| Error::check_failed("model", reason, "please report this"))?;
         integer.push((bit_width, evaluate(&model, &test.samples, &test.labels)?.accuracy));
@@ -243,7 +247,7 @@ fn train(kind: OptimizerKind, work: &Path, output: &Output) -> Result<Trained> {
     }
     Ok(Trained {
         kind,
-        records: run.records()?,
+        records: run.folder().records()?,
         float,
         integer,
         model: deployed.unwrap_or_default(),
@@ -252,7 +256,7 @@ fn train(kind: OptimizerKind, work: &Path, output: &Output) -> Result<Trained> {
 
 /// The deployed network of a run, laid out for the core of every board.
 fn lay_out(run: &Path, session: &Session) -> Result<BTreeMap<Core, Vec<u8>>> {
-    let network = quantize_run(&Run::resume(run)?, &Quantization::new(DEPLOYED))?;
+    let network = quantize_run(&RunFolder::open(run)?, &Quantization::new(DEPLOYED))?;
     let mut files = BTreeMap::new();
     for (board, _) in &session.boards {
         if let Entry::Vacant(place) = files.entry(board.core) {

@@ -34,7 +34,7 @@ struct Report {
 pub fn run(options: &Options) -> Result<()> {
     let bytes = model_file::read(&options.model)?;
     let model = model_file::load(&options.model, &bytes)?;
-    let test = options.samples.open(&model)?;
+    let test = options.samples.open(&model, &options.output)?;
     let evaluation = integer::evaluate(&model, &test.samples, &test.labels)?;
     let samples = evaluation.outcomes.len();
     options.output.line(format_args!(

@@ -19,6 +19,9 @@ pub struct Options {
     output: Output,
 }
 
+/// Most columns that are printed.
+const MOST_COLUMNS: usize = 32;
+
 pub fn run(options: &Options) -> Result<()> {
     let output = &options.output;
     let bytes = model_file::read(&options.model)?;
@@ -41,6 +44,17 @@ pub fn run(options: &Options) -> Result<()> {
         inspection.input.scale,
         inspection.input.zero_point
     ));
+    let columns = &inspection.input.columns;
+    for column in columns.iter().take(MOST_COLUMNS) {
+        output.line(format_args!("  {column}"));
+    }
+    if columns.len() > MOST_COLUMNS {
+        let more = columns.len() - MOST_COLUMNS;
+        output.line(format_args!("  and {more} more columns, all of which --json has"));
+    }
+    if let Some(data) = &inspection.provenance.data {
+        output.line(format_args!("trained on data with SHA-256 {data}"));
+    }
     if !inspection.labels.is_empty() {
         output.line(format_args!("classes: {}", inspection.labels.join(", ")));
     }

@@ -13,12 +13,14 @@ use crate::artifact;
 use crate::cortex::Core;
 use crate::deployment::export::export_for;
 use crate::deployment::integer_network::IntegerNetwork;
-use crate::deployment::quantizer::{CALIBRATION_SAMPLES, Quantization, quantize};
+use crate::deployment::quantizer::{Quantization, quantize};
 use crate::error::{Error, Result};
 use crate::report::table::grouped;
-use crate::training::Run;
+use crate::training::RunFolder;
 
 /// Fold, calibrate, quantize, plan memory and write a model file
+///
+/// The run folder has all that this needs: the data may be gone.
 ///
 /// Example: tinyhero quantize run --bits 4 --out model.hero
 #[derive(Debug, clap::Args)]
@@ -54,7 +56,7 @@ struct Report {
 
 pub fn run(options: &Options) -> Result<()> {
     let output = &options.output;
-    let run = Run::resume(&options.run)?;
+    let run = RunFolder::open(&options.run)?;
     if !run.is_finished()? {
         output.line(format_args!(
             "note: this run is not finished; `tinyhero train --resume {}` goes on",
@@ -108,8 +110,7 @@ fn widened_bytes(layer: &Layer<'_>) -> usize {
     })
 }
 
-/// Quantizes a run, calibrated on the first training samples.
-pub fn quantize_run(run: &Run, quantization: &Quantization) -> Result<IntegerNetwork> {
-    let calibration = run.training_samples().limited(CALIBRATION_SAMPLES);
-    quantize(&run.trained()?, &calibration.samples, quantization)
+/// Quantizes a run, calibrated on the training samples that it keeps.
+pub fn quantize_run(run: &RunFolder, quantization: &Quantization) -> Result<IntegerNetwork> {
+    quantize(&run.trained()?, &run.calibration()?.samples, quantization)
 }

@@ -12,7 +12,6 @@ use super::output::Output;
 use super::samples;
 use super::session;
 use crate::artifact;
-use crate::dataset::Dataset;
 use crate::deployment::integer::{raw_bytes, run_all};
 use crate::deployment::integer_network::decode_scale;
 use crate::device::board::Board;
@@ -58,7 +57,7 @@ pub fn run(options: &Options) -> Result<()> {
     let output = &options.output;
     let file = model_file::read(&options.model)?;
     let model = model_file::load(&options.model, &file)?;
-    let (sample, expected_label) = read_input(&options.input, &model)?;
+    let (sample, expected_label) = read_input(&options.input, &model, output)?;
     let host = run_all(&model, &sample)?;
     let raw = raw_bytes(model.input().quantization.sample_type, &sample);
     let tensor = model.output();
@@ -130,7 +129,7 @@ fn infer(
 }
 
 /// The raw values of one sample, and its label where the data has one.
-fn read_input(input: &str, model: &Model<'_>) -> Result<(Vec<i16>, Option<u16>)> {
+fn read_input(input: &str, model: &Model<'_>, output: &Output) -> Result<(Vec<i16>, Option<u16>)> {
     let path = Path::new(input);
     if path.is_file() {
         let values = match path.extension().and_then(|extension| extension.to_str()) {
@@ -153,13 +152,12 @@ fn read_input(input: &str, model: &Model<'_>) -> Result<(Vec<i16>, Option<u16>)>
             "give for example digits:7",
         )
     })?;
-    let dataset = Dataset::open(data)?;
-    samples::check(model, &dataset)?;
-    match (dataset.test.sample(index), dataset.test.labels.get(index)) {
+    let test = samples::open(data, None, model, output)?;
+    match (test.sample(index), test.labels.get(index)) {
         (Some(sample), Some(&label)) => Ok((sample.to_vec(), Some(label))),
         _ => Err(Error::bad_input(
             format_args!("--input {input}"),
-            format_args!("there are {} test samples, counted from 0", dataset.test.len()),
+            format_args!("there are {} test samples, counted from 0", test.len()),
             "give a smaller number",
         )),
     }

@@ -2,62 +2,52 @@
 
 use tinyhero_common::model::Model;
 
-use crate::dataset::{DEFAULT_SPLIT_SEED, Dataset, Split};
-use crate::deployment::quantizer::sample_type;
-use crate::error::{Error, Result};
+use super::output::Output;
+use crate::data::{DEFAULT_SPLIT_SEED, Dataset, Split};
+use crate::deployment::meaning::{convention, doubt, notes_in};
+use crate::error::Result;
 
 /// Options that choose test samples.
 #[derive(Clone, Debug, clap::Args)]
 pub struct Samples {
-    /// `digits`, `digits-1797`, or a folder or file (MNIST IDX, CIFAR-10 binary, CSV; gz or not)
-    #[arg(long)]
+    #[arg(long, help = Dataset::help())]
     pub data: String,
     /// Only the first N test samples
     #[arg(long, value_name = "N", value_parser = super::positive)]
     pub limit: Option<usize>,
-    /// Seed of the split, for data sets that are split by one
-    #[arg(long, default_value_t = DEFAULT_SPLIT_SEED)]
-    pub split_seed: u64,
+    /// Seed of the split, for data that is split by one [default: that of the model's training]
+    #[arg(long, value_name = "SEED")]
+    pub split_seed: Option<u64>,
 }
 
 impl Samples {
-    /// Opens the test samples and checks that the model reads such samples.
+    /// Opens the test samples, converted as the data was that the model was trained on, and says what is doubtful about them.
     ///
     /// # Errors
     /// The data cannot be read or is not what the model was made for.
-    pub fn open(&self, model: &Model<'_>) -> Result<Split> {
-        let dataset = Dataset::open_with_seed(&self.data, self.split_seed)?;
-        check(model, &dataset)?;
-        Ok(dataset.test.limited(self.limit.unwrap_or(usize::MAX)))
+    pub fn open(&self, model: &Model<'_>, output: &Output) -> Result<Split> {
+        let test = open(&self.data, self.split_seed, model, output)?;
+        Ok(test.limited(self.limit.unwrap_or(usize::MAX)))
     }
 }
 
-/// Checks that a model reads the samples of a data set.
+/// All test samples of `data` for a model, split by a seed or as in the model's training.
 ///
 /// # Errors
-/// Another shape or another integer type.
-pub fn check(model: &Model<'_>, dataset: &Dataset) -> Result<()> {
-    let shape = model.input().tensor.shape;
-    let expected = [shape.height, shape.width, shape.channels].map(usize::from);
-    let found = <[usize; 3]>::from(dataset.shape);
-    let advice = "use the data that the model was made for";
-    if expected != found {
-        return Err(Error::bad_input(
-            &dataset.name,
-            format_args!(
-                "samples of {} for a model that reads {}x{}x{}",
-                dataset.shape, expected[0], expected[1], expected[2]
-            ),
-            advice,
-        ));
+/// The data cannot be read or is not what the model was made for.
+pub fn open(
+    data: &str,
+    split_seed: Option<u64>,
+    model: &Model<'_>,
+    output: &Output,
+) -> Result<Split> {
+    let notes = notes_in(model);
+    let origin = notes.provenance.data.as_ref();
+    let trained_by = origin.map_or(DEFAULT_SPLIT_SEED, |origin| origin.split_seed);
+    let seed = split_seed.unwrap_or(trained_by);
+    let dataset = Dataset::open_by(data, seed, &convention(model, &notes))?;
+    if let Some(note) = doubt(&dataset, seed, origin) {
+        output.line(note);
     }
-    let sample_type = sample_type(dataset.sample_type);
-    if sample_type != model.input().quantization.sample_type {
-        return Err(Error::bad_input(
-            &dataset.name,
-            format_args!("samples of type {sample_type:?} for a model that reads the other type"),
-            advice,
-        ));
-    }
-    Ok(())
+    Ok(dataset.test)
 }

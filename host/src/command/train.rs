@@ -6,15 +6,16 @@ use std::sync::atomic::AtomicBool;
 
 use indicatif::ProgressBar;
 use serde::Serialize;
+use toml::Value;
 
 use super::interrupt;
 use super::output::Output;
-use crate::dataset::Scaling;
+use crate::data::{Dataset, Scaling};
 use crate::error::{Error, Result};
-use crate::graph::trained_network::Initialization;
+use crate::graph::weights::Initialization;
 use crate::report::table::percent;
 use crate::training::engine::StatisticsPasses;
-use crate::training::optimizer::{Direction, Reduction, Schedule};
+use crate::training::optimizer::{Direction, Reduction, Schedule, StepKind};
 use crate::training::{
     Augmentation, EpochRecord, Keep, Observer, OptimizerKind, Outcome, Run, TrainingOptions,
 };
@@ -27,8 +28,7 @@ use crate::training::{
 #[derive(Debug, clap::Args)]
 #[command(group = clap::ArgGroup::new("target").required(true).args(["out", "resume"]))]
 pub struct Options {
-    /// `digits`, `digits-1797`, or a folder or file (MNIST IDX, CIFAR-10 binary, CSV; gz or not)
-    #[arg(long, required_unless_present = "resume")]
+    #[arg(long, required_unless_present = "resume", help = Dataset::help())]
     data: Option<String>,
     /// mlp, cnn, lenet, resnet8, resnet20, ds-cnn, mobilenet-v1-0.25, autoencoder, or a TOML file
     #[arg(long, required_unless_present = "resume")]
@@ -42,18 +42,21 @@ pub struct Options {
     /// Weight of the second-order term [default: hero 5, grad-l1 0.01]
     #[arg(long)]
     lambda: Option<f64>,
-    /// Direction of HERO's perturbation
-    #[arg(long, value_enum, default_value = "element-wise")]
-    direction: Direction,
-    /// Reduction of HERO's second-order term
-    #[arg(long, value_enum, default_value = "mean")]
-    reduction: Reduction,
-    /// Epochs at the start without the second-order term
-    #[arg(long, default_value_t = 1)]
-    warmup_epochs: usize,
-    /// Learning rate of the first epoch; it falls to 0 along a cosine
-    #[arg(long = "lr", default_value_t = 0.1)]
-    learning_rate: f64,
+    /// Direction of HERO's perturbation [default: element-wise]
+    #[arg(long, value_enum)]
+    direction: Option<Direction>,
+    /// Reduction of HERO's second-order term [default: mean]
+    #[arg(long, value_enum)]
+    reduction: Option<Reduction>,
+    /// Epochs at the start without the second-order term [default: hero and grad-l1 1]
+    #[arg(long)]
+    warmup_epochs: Option<u32>,
+    /// How a gradient becomes a step
+    #[arg(long, value_enum, default_value = "momentum")]
+    step: StepKind,
+    /// Learning rate of the first epoch; it falls to 0 along a cosine [default: momentum 0.1, adamw 0.001]
+    #[arg(long = "lr")]
+    learning_rate: Option<f64>,
     /// Multiply the learning rate every N epochs instead of the cosine
     #[arg(long, value_name = "N", value_parser = super::positive)]
     lr_step: Option<usize>,
@@ -63,12 +66,21 @@ pub struct Options {
     /// Leave the learning rate as it is
     #[arg(long, conflicts_with = "lr_step")]
     lr_constant: bool,
-    /// Momentum
-    #[arg(long, default_value_t = 0.9)]
-    momentum: f64,
-    /// Weight decay
-    #[arg(long, default_value_t = 5e-4)]
-    weight_decay: f64,
+    /// Momentum [default: 0.9]
+    #[arg(long)]
+    momentum: Option<f64>,
+    /// AdamW's share of the mean of gradients that a step keeps [default: 0.9]
+    #[arg(long)]
+    beta1: Option<f64>,
+    /// The same of squared gradients [default: 0.999]
+    #[arg(long)]
+    beta2: Option<f64>,
+    /// Added to the root of their mean [default: 1e-8]
+    #[arg(long)]
+    epsilon: Option<f64>,
+    /// Weight decay [default: momentum 5e-4, adamw 0.01]
+    #[arg(long)]
+    weight_decay: Option<f64>,
     /// Passes over the training data
     #[arg(long, default_value_t = 20)]
     epochs: usize,
@@ -127,21 +139,13 @@ struct Report {
 }
 
 impl Options {
-    fn training(&self) -> Option<TrainingOptions> {
-        Some(TrainingOptions {
-            rho: self.rho,
-            lambda: self.lambda,
-            direction: self.direction,
-            reduction: self.reduction,
-            warmup_epochs: self.warmup_epochs,
-            learning_rate: self.learning_rate,
+    fn training(&self, data: &str, network: &str) -> Result<TrainingOptions> {
+        let common = TrainingOptions {
             schedule: match self.lr_step {
                 Some(epochs) => Schedule::Step { epochs, factor: self.lr_factor },
                 None if self.lr_constant => Schedule::Constant,
                 None => Schedule::Cosine,
             },
-            momentum: self.momentum,
-            weight_decay: self.weight_decay,
             clip: self.clip,
             epochs: self.epochs,
             batch: self.batch,
@@ -154,16 +158,35 @@ impl Options {
             limit: self.limit,
             validation: self.validation,
             keep: self.keep,
-            ..TrainingOptions::new(self.data.as_ref()?, self.network.as_ref()?, self.optimizer)
-        })
+            ..TrainingOptions::new(data, network, self.optimizer)
+        };
+        let name = |value: Option<&'static str>| value.map(|name| Value::String(name.to_string()));
+        let given = [
+            ("step", name(Some(self.step.name()))),
+            ("learning-rate", self.learning_rate.map(Value::Float)),
+            ("momentum", self.momentum.map(Value::Float)),
+            ("beta1", self.beta1.map(Value::Float)),
+            ("beta2", self.beta2.map(Value::Float)),
+            ("epsilon", self.epsilon.map(Value::Float)),
+            ("weight-decay", self.weight_decay.map(Value::Float)),
+            ("rho", self.rho.map(Value::Float)),
+            ("lambda", self.lambda.map(Value::Float)),
+            ("direction", name(self.direction.map(Direction::name))),
+            ("reduction", name(self.reduction.map(Reduction::name))),
+            ("warmup-epochs", self.warmup_epochs.map(|epochs| Value::Integer(epochs.into()))),
+        ];
+        common.with("options", given.into_iter().filter_map(|(key, value)| Some((key, value?))))
     }
 }
 
 pub fn run(options: &Options) -> Result<()> {
     let output = &options.output;
-    let (run, folder) = match (&options.resume, &options.out, options.training()) {
-        (Some(folder), _, _) => (Run::resume(folder)?, folder),
-        (None, Some(folder), Some(training)) => (Run::create(folder, training)?, folder),
+    let asked = (&options.resume, &options.out, &options.data, &options.network);
+    let (run, folder) = match asked {
+        (Some(folder), ..) => (Run::resume(folder)?, folder),
+        (None, Some(folder), Some(data), Some(network)) => {
+            (Run::create(folder, options.training(data, network)?)?, folder)
+        }
         _ => {
             let advice = "give --data, --network and --out, or --resume";
             return Err(Error::bad_input("train", "has nothing to train", advice));
@@ -174,7 +197,7 @@ pub fn run(options: &Options) -> Result<()> {
         "training {} on {} with {}, seed {}",
         run.options().network,
         run.options().data,
-        run.options().optimizer.name(),
+        run.options().method.kind().name(),
         run.options().seed
     ));
     let outcome = train_with_progress(&run, &interrupted, output)?;
@@ -185,18 +208,18 @@ pub fn run(options: &Options) -> Result<()> {
             format_args!("go on with `tinyhero train --resume {}`", folder.display()),
         ));
     }
-    let accuracy = run.float_accuracy(&run.trained()?, &run.dataset().test)?;
+    let accuracy = run.float_accuracy(&run.folder().trained()?, &run.dataset().test)?;
     output.line(format_args!(
         "{}: finished, {} on the test set",
         folder.display(),
         percent(accuracy)
     ));
-    let records = run.records()?;
+    let records = run.folder().records()?;
     output.json(&Report {
         run: folder.display().to_string(),
         finished: true,
         epochs: records.len(),
-        kept_epoch: run.kept_epoch()?,
+        kept_epoch: run.folder().kept_epoch()?,
         test_accuracy: accuracy,
         records,
     })
@@ -209,11 +232,11 @@ pub fn train_with_progress(
     output: &Output,
 ) -> Result<Outcome> {
     let steps = run.steps_per_epoch();
-    let done = run.records()?.len();
+    let done = run.folder().records()?.len();
     let total = run.options().epochs * steps;
-    let bar = output.progress(run.options().optimizer.name(), total as u64);
+    let bar = output.progress(run.options().method.kind().name(), total as u64);
     bar.set_position((done * steps) as u64);
-    let name = run.options().optimizer.name();
+    let name = run.options().method.kind().name();
     let mut observer = BarObserver { bar: &bar, steps, name, output };
     let outcome = run.train(interrupted, &mut observer);
     bar.finish_and_clear();

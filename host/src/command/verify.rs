@@ -9,7 +9,7 @@ use super::model_file;
 use super::output::Output;
 use super::samples::Samples;
 use super::session::{self, Session};
-use crate::dataset::Split;
+use crate::data::Split;
 use crate::deployment::integer::{self, Evaluation};
 #[cfg(feature = "probe")]
 use crate::device::board::Board;
@@ -48,7 +48,7 @@ pub fn run(options: &Options) -> Result<()> {
     let output = &options.output;
     let file = model_file::read(&options.model)?;
     let model = model_file::load(&options.model, &file)?;
-    let test = options.samples.open(&model)?;
+    let test = options.samples.open(&model, output)?;
     let host = integer::evaluate(&model, &test.samples, &test.labels)?;
     let board_file = match options.negative_control {
         true => plant_wrong_bit(&file, &model, &test, &host)?,

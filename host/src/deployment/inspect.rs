@@ -1,6 +1,10 @@
 //! What a model file holds, for people and for programs.
 
+use crate::data::to_hex;
 use crate::deployment::integer_network::decode_scale;
+use crate::deployment::meaning::notes_in;
+use crate::deployment::notes::{Column, Notes};
+use crate::plain::plain;
 use serde::Serialize;
 use tinyhero_common::channels::Channels;
 use tinyhero_common::layer::Layer;
@@ -30,8 +34,52 @@ pub struct Inspection {
     pub labels: Vec<String>,
     /// What the model reads.
     pub input: InspectedInput,
+    /// Where the model comes from.
+    pub provenance: InspectedProvenance,
     /// Layers in the order in which they run.
     pub layers: Vec<InspectedLayer>,
+}
+
+/// Where a model comes from.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct InspectedProvenance {
+    /// The program that wrote the file; empty if unknown.
+    pub tool: String,
+    /// SHA-256 of the trained network in hex; empty if there was none.
+    pub network: String,
+    /// SHA-256 of the data that it was trained on in hex, if it was.
+    pub data: Option<String>,
+    /// The rule of the data's split.
+    pub split: Option<String>,
+    /// The seed of the data's split.
+    pub split_seed: Option<u64>,
+}
+
+/// What the raw values of a column mean: `value = offset + step * raw`.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct InspectedColumn {
+    /// Its name; its number from 1 where it has none.
+    pub name: String,
+    /// The unit of its values; empty if unknown.
+    pub unit: String,
+    /// The value for which raw is 0.
+    pub offset: f64,
+    /// The value's change from one raw number to the next.
+    pub step: f64,
+}
+
+impl std::fmt::Display for InspectedColumn {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { name, unit, offset, step } = self;
+        match (*offset, *step) {
+            (0.0, 1.0) => write!(formatter, "{name}: raw = value")?,
+            _ => write!(formatter, "{name}: raw = (value - {offset:?}) / {step:?}")?,
+        }
+        if !unit.is_empty() {
+            write!(formatter, " {unit}")?;
+        }
+        Ok(())
+    }
 }
 
 /// The input of a model.
@@ -47,6 +95,8 @@ pub struct InspectedInput {
     pub scale: f64,
     /// Value that stands for real zero.
     pub zero_point: i8,
+    /// What raw values stand for, one a value of a sample; empty where they are all there is.
+    pub columns: Vec<InspectedColumn>,
 }
 
 /// A layer of a model.
@@ -85,6 +135,7 @@ pub struct InspectedLayer {
 /// Describes a loaded model whose file has `bytes` bytes.
 pub fn inspect(model: &Model<'_>, bytes: usize) -> Inspection {
     let description = model.description();
+    let notes = notes_in(model);
     let input = model.input().tensor;
     let sample_type = match model.input().quantization.sample_type {
         SampleType::U8 => "u8",
@@ -105,8 +156,36 @@ pub fn inspect(model: &Model<'_>, bytes: usize) -> Inspection {
             bytes: model.raw_input_bytes(),
             scale: decode_scale(input.scale),
             zero_point: input.zero_point,
+            columns: columns(&notes),
         },
+        provenance: provenance(&notes),
         layers,
+    }
+}
+
+fn columns(notes: &Notes) -> Vec<InspectedColumn> {
+    let columns = notes.inputs.first().map_or(&[][..], |input| &input.columns);
+    let column = |(index, column): (usize, &Column)| InspectedColumn {
+        name: match column.name.as_str() {
+            "" => format!("column {}", index + 1),
+            // A name comes from a file: what a terminal obeys is left out.
+            name => plain(name),
+        },
+        unit: plain(&column.unit),
+        offset: column.offset,
+        step: column.step,
+    };
+    columns.iter().enumerate().map(column).collect()
+}
+
+fn provenance(notes: &Notes) -> InspectedProvenance {
+    let data = notes.provenance.data.as_ref();
+    InspectedProvenance {
+        tool: plain(&notes.provenance.tool),
+        network: to_hex(&notes.provenance.network),
+        data: data.map(|origin| to_hex(&origin.digest)),
+        split: data.map(|origin| plain(&origin.split)),
+        split_seed: data.map(|origin| origin.split_seed),
     }
 }
 

@@ -133,7 +133,7 @@ mod tests {
     use tinyhero_common::bit_width::BitWidth;
 
     fn model_file() -> Vec<u8> {
-        let network = Network::open("cnn", crate::dataset::SampleShape::new(8, 8, 1), 10).unwrap();
+        let network = Network::open("cnn", crate::data::SampleShape::new(8, 8, 1), 10).unwrap();
         let trained = TrainedNetwork::untrained(network, 1).unwrap();
         let quantization = Quantization::new(BitWidth::Four);
         export(&quantize(&trained, &samples(4), &quantization).unwrap()).unwrap().bytes

@@ -18,9 +18,9 @@ pub use constants::{add_rescale, exponent_multiplier, input_map, ratio, rescale}
 pub use range::RangeMethod;
 pub use weight_only::{weight_only, weight_only_values};
 
-use crate::dataset;
+use crate::data;
 use crate::deployment::integer_network::{IntegerLayer, IntegerNetwork, IntegerTensor};
-use crate::deployment::notes::{Notes, Provenance};
+use crate::deployment::meaning::notes_of;
 use crate::error::{Error, Result};
 use crate::graph::trained_network::TrainedNetwork;
 use lower::Context;
@@ -28,9 +28,6 @@ use tensor_statistics::TensorStatistics;
 use tinyhero_common::bit_width::BitWidth;
 use tinyhero_common::kernel::InputMap;
 use tinyhero_common::tensor::SampleType;
-
-/// Training samples that calibration looks at.
-pub const CALIBRATION_SAMPLES: usize = 512;
 
 /// How a network is quantized.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -68,13 +65,10 @@ impl Quantization {
     }
 }
 
-/// The program and its version, as model files name it.
-const TOOL: &str = concat!(env!("CARGO_PKG_NAME"), " ", env!("CARGO_PKG_VERSION"));
-
 /// Quantizes a trained network.
 ///
-/// `calibration` holds raw samples one after the other, each in height, width, channel order; the first
-/// [`CALIBRATION_SAMPLES`] training samples are the usual choice. At least one sample is needed.
+/// `calibration` holds raw samples one after the other, each in height, width, channel order; a run
+/// keeps such samples from all classes. At least one sample is needed.
 ///
 /// # Errors
 /// What the integer format cannot express, with the layer's name.
@@ -90,14 +84,11 @@ pub fn quantize(
     let mut network = IntegerNetwork {
         name: trained.network.name.clone(),
         task: folded.task.clone(),
-        sample_type: sample_type(trained.data.sample_type),
+        sample_type: sample_type(trained.input.sample_type),
         input_maps,
         input,
         layers: Vec::with_capacity(folded.nodes.len()),
-        notes: Notes {
-            provenance: Provenance { tool: TOOL.to_string(), ..Provenance::default() },
-            ..Notes::default()
-        },
+        notes: notes_of(trained),
     };
     for (index, node) in folded.nodes.iter().enumerate() {
         let inputs: Vec<IntegerTensor> =
@@ -128,10 +119,10 @@ pub fn quantize(
 }
 
 /// The format's name for a raw sample's type.
-pub const fn sample_type(sample_type: dataset::SampleType) -> SampleType {
+pub const fn sample_type(sample_type: data::SampleType) -> SampleType {
     match sample_type {
-        dataset::SampleType::U8 => SampleType::U8,
-        dataset::SampleType::I16 => SampleType::I16,
+        data::SampleType::U8 => SampleType::U8,
+        data::SampleType::I16 => SampleType::I16,
     }
 }
 
@@ -144,8 +135,8 @@ fn quantize_input(
     folded: &fold::FoldedNetwork,
     statistics: &TensorStatistics,
 ) -> Result<(IntegerTensor, Vec<InputMap>)> {
-    let normalization = &trained.normalization;
-    let sample_type = sample_type(trained.data.sample_type);
+    let normalization = &trained.input.normalization;
+    let sample_type = sample_type(trained.input.sample_type);
     let mut low = statistics.min.min(0.0);
     let mut high = statistics.max.max(0.0);
     let steps: Vec<f64> = normalization.inverse_scale.clone();

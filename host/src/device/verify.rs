@@ -8,7 +8,7 @@ use serde::Serialize;
 use tinyhero_common::layout::PackedWeights;
 use tinyhero_common::model::{CHECKSUM_PLACE, Header, Model};
 
-use crate::dataset::Split;
+use crate::data::Split;
 use crate::deployment::integer::{self, Evaluation};
 use crate::device::board::Board;
 use crate::device::client::{Client, InferenceResult};

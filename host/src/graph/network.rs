@@ -11,14 +11,17 @@ mod zoo;
 pub use shape::{PaddingAmounts, Window};
 pub use zoo::{DEFAULT_EPSILON, NAMES};
 
-use crate::dataset::SampleShape;
+use crate::data::SampleShape;
 use crate::error::Result;
+use crate::graph::task::Task;
 
 /// A feed-forward network, possibly with branches that meet in [`Operation::Add`].
 #[derive(Clone, Debug, PartialEq)]
 pub struct Network {
     /// A short name for reports.
     pub name: String,
+    /// What it is trained for.
+    pub task: Task,
     /// Shape of one input sample.
     pub input: SampleShape,
     /// Nodes in execution order: a node reads only the input and nodes before it. The last node is the output.
@@ -171,6 +174,7 @@ impl Network {
     /// ```toml
     /// name = "small"
     /// # input = [28, 28, 1]         # optional: the data's shape; given, it must match the data
+    /// # task = "reconstruct"        # default "classify"; an autoencoder gives back its sample
     ///
     /// [[layer]]
     /// operation = "convolution-2d"
@@ -230,6 +234,16 @@ impl Network {
         Ok(network)
     }
 
+    /// Reads what [`Network::to_toml`] has written, which says its sample shape itself.
+    ///
+    /// # Errors
+    /// The text is something else, or lacks `input`.
+    pub fn stored(text: &str, place: &str) -> Result<Self> {
+        let network = file::parse_stored(text, place)?;
+        network.summaries()?;
+        Ok(network)
+    }
+
     /// The network as TOML text that [`Network::from_toml`] reads back to an equal network.
     pub fn to_toml(&self) -> String {
         file::write(self)
@@ -255,9 +269,9 @@ impl Network {
         Ok(self.summaries()?.iter().map(|summary| summary.parameters).sum())
     }
 
-    /// Whether the network reproduces its input and so trains with mean squared error instead of cross-entropy.
-    pub fn is_autoencoder(&self) -> bool {
-        self.name == zoo::AUTOENCODER
+    /// Whether the network gives back its sample and so trains with mean squared error instead of cross-entropy.
+    pub fn reconstructs(&self) -> bool {
+        self.task == Task::Reconstruction
     }
 }
 

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::dataset::{Normalization, SampleShape, Split};
+use crate::data::{Normalization, SampleShape, Split};
 use crate::random::{self, ChaCha8Rng, Purpose};
 
 /// Random changes to training images.

@@ -10,7 +10,8 @@ use serde::{Deserialize, Serialize};
 use crate::artifact;
 use crate::error::{Error, Result};
 use crate::graph::network::Network;
-use crate::graph::trained_network::{Initialization, NodeParameters};
+use crate::graph::weights::{NodeParameters, from_named_tensors, named_tensors};
+use crate::training::optimizer::StepState;
 
 /// Where a run stands.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -24,6 +25,14 @@ pub struct Position {
     pub loss_bits: u64,
     /// Steps left out in that epoch so far.
     pub skipped: usize,
+    /// Steps taken, where the step rule counts them.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub taken: u64,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes fields so")]
+const fn is_zero(number: &u64) -> bool {
+    *number == 0
 }
 
 /// Everything that a run needs to go on.
@@ -33,8 +42,8 @@ pub struct Checkpoint {
     pub position: Position,
     /// Numbers of every node.
     pub parameters: Vec<NodeParameters>,
-    /// The optimizer's buffers, in the order of the trainable tensors; empty before the first step.
-    pub momentum: Vec<Tensor>,
+    /// What the step rule remembers.
+    pub step: StepState,
 }
 
 /// Most bytes of a file: twice the weights of the largest network, with room to spare.
@@ -52,27 +61,15 @@ impl Checkpoint {
         let mut push = |name: String, shape: Vec<usize>, values: &[f32]| {
             tensors.push((name, shape, values.iter().flat_map(|v| v.to_le_bytes()).collect()));
         };
-        for (node, parameters) in network.nodes.iter().zip(&self.parameters) {
-            match parameters {
-                NodeParameters::None => {}
-                NodeParameters::Layer { weight, shape, bias } => {
-                    push(format!("{}.weight", node.name), shape.clone(), weight);
-                    if let Some(bias) = bias {
-                        push(format!("{}.bias", node.name), vec![bias.len()], bias);
-                    }
-                }
-                NodeParameters::BatchNorm { gamma, beta, mean, variance } => {
-                    let lists =
-                        [("gamma", gamma), ("beta", beta), ("mean", mean), ("variance", variance)];
-                    for (name, list) in lists {
-                        push(format!("{}.{name}", node.name), vec![list.len()], list);
-                    }
-                }
-            }
+        for tensor in named_tensors(network, &self.parameters) {
+            push(tensor.name, tensor.shape, tensor.values);
         }
-        for (index, buffer) in self.momentum.iter().enumerate() {
-            let values = buffer.detach().flatten_all()?.to_dtype(DType::F32)?.to_vec1::<f32>()?;
-            push(format!("momentum.{index:04}"), buffer.dims().to_vec(), &values);
+        for (name, buffers) in &self.step.buffers {
+            for (index, buffer) in buffers.iter().enumerate() {
+                let buffer = buffer.detach();
+                let values = buffer.flatten_all()?.to_dtype(DType::F32)?.to_vec1::<f32>()?;
+                push(format!("{name}.{index:04}"), buffer.dims().to_vec(), &values);
+            }
         }
         let failed = |reason: &dyn std::fmt::Display| {
             Error::check_failed(path.display(), reason, "please report this")
@@ -85,17 +82,18 @@ impl Checkpoint {
                 Ok((name.clone(), view))
             })
             .collect::<Result<Vec<_>>>()?;
-        let position = serde_json::to_string(&self.position).map_err(|reason| failed(&reason))?;
+        let position = serde_json::to_string(&Position { taken: self.step.taken, ..self.position })
+            .map_err(|reason| failed(&reason))?;
         let metadata = HashMap::from([(POSITION_KEY.to_string(), position)]);
         let bytes = serialize(views, Some(metadata)).map_err(|reason| failed(&reason))?;
         artifact::write_atomically(path, &bytes)
     }
 
-    /// Reads a checkpoint of a run with this network.
+    /// Reads a checkpoint of a run with this network and a step rule with these buffers.
     ///
     /// # Errors
     /// The file cannot be read, is no checkpoint, or belongs to another network.
-    pub fn read(path: &Path, network: &Network) -> Result<Self> {
+    pub fn read(path: &Path, network: &Network, buffers: &[&'static str]) -> Result<Self> {
         let bytes = artifact::read_at_most(path, MOST_BYTES)?;
         let advice = "train again with another --out";
         let broken = |reason: &dyn std::fmt::Display| {
@@ -118,39 +116,18 @@ impl Checkpoint {
             let (values, _) = view.data().as_chunks::<4>();
             Ok(values.iter().map(|bytes| f32::from_le_bytes(*bytes)).collect())
         };
-        // The shapes and which lists there are follow from the network alone.
-        let mut parameters = NodeParameters::initial(network, Initialization::default(), 0)?;
-        for (node, parameters) in network.nodes.iter().zip(&mut parameters) {
-            let fill = |name: &str, values: &mut Vec<f32>| -> Result<()> {
-                let name = format!("{}.{name}", node.name);
-                let found = list(&name)?;
-                if found.len() != values.len() {
-                    return Err(broken(&format_args!("'{name}' belongs to another network")));
-                }
-                *values = found;
-                Ok(())
-            };
-            match parameters {
-                NodeParameters::None => {}
-                NodeParameters::Layer { weight, bias, .. } => {
-                    fill("weight", weight)?;
-                    if let Some(bias) = bias {
-                        fill("bias", bias)?;
-                    }
-                }
-                NodeParameters::BatchNorm { gamma, beta, mean, variance } => {
-                    fill("gamma", gamma)?;
-                    fill("beta", beta)?;
-                    fill("mean", mean)?;
-                    fill("variance", variance)?;
-                }
+        let parameters = from_named_tensors(network, list, |name| {
+            broken(&format_args!("'{name}' belongs to another network"))
+        })?;
+        let mut step = StepState { buffers: Vec::new(), taken: position.taken };
+        for name in buffers {
+            let mut found = Vec::new();
+            while let Ok(view) = tensors.tensor(&format!("{name}.{:04}", found.len())) {
+                let values = list(&format!("{name}.{:04}", found.len()))?;
+                found.push(Tensor::from_vec(values, view.shape(), &Device::Cpu)?);
             }
+            step.buffers.push((*name, found));
         }
-        let mut momentum = Vec::new();
-        while let Ok(view) = tensors.tensor(&format!("momentum.{:04}", momentum.len())) {
-            let values = list(&format!("momentum.{:04}", momentum.len()))?;
-            momentum.push(Tensor::from_vec(values, view.shape(), &Device::Cpu)?);
-        }
-        Ok(Self { position, parameters, momentum })
+        Ok(Self { position, parameters, step })
     }
 }

@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
 use crate::graph::network::{Network, NodeInput, NodeSummary, Operation};
-use crate::graph::trained_network::NodeParameters;
+use crate::graph::weights::NodeParameters;
 use crate::training::optimizer::{
     Objective, Parameter, ParameterKind, Pass, SecondOrder, library_gradient, library_second_order,
 };
@@ -142,7 +142,7 @@ impl TrainingGraph {
     /// The tensor library refuses.
     pub fn set_batch(&mut self, samples: &[f32], labels: &[u16]) -> Result<()> {
         let input = self.input(samples)?;
-        let target = if self.network.is_autoencoder() {
+        let target = if self.network.reconstructs() {
             input.clone()
         } else {
             let labels: Vec<u32> = labels.iter().map(|&label| u32::from(label)).collect();
@@ -153,7 +153,7 @@ impl TrainingGraph {
             )?
         };
         self.batch = Some((input, target));
-        let labels = (!self.network.is_autoencoder()).then_some(labels);
+        let labels = (!self.network.reconstructs()).then_some(labels);
         if let Some(direct) = self.direct() {
             direct.set_batch(samples, labels);
         }
@@ -321,7 +321,7 @@ impl Objective for TrainingGraph {
         let mode = if self.frozen_statistics { Mode::Evaluation } else { Mode::Training };
         let output = self.forward(&input, mode, &mut statistics)?;
         self.follow_pass(pass, &statistics)?;
-        if self.network.is_autoencoder() {
+        if self.network.reconstructs() {
             return Ok(output.sub(&target)?.sqr()?.mean_all()?);
         }
         forward::cross_entropy(&output.flatten_from(1)?, &target)

@@ -1,26 +1,34 @@
 //! SGD, SAM, ASAM, GRAD-L1 and HERO: how a minibatch becomes a step.
 //!
-//! A [`Method`] turns the loss of one minibatch into a gradient; [`Momentum`] turns gradients into steps, the same for every
-//! method. HERO with `lambda = 0` is ASAM and with `rho = 0` SGD, bit for bit.
+//! A [`GradientRule`] turns the loss of one minibatch into a gradient; a [`StepRule`] turns gradients into steps, whatever the
+//! method. [`Method`] and [`Step`] list them with their options. HERO with `lambda = 0` is ASAM and with `rho = 0` SGD, bit for bit.
 
+mod adamw;
 mod asam;
 mod grad_l1;
 mod hero;
+mod method;
 mod momentum;
 mod perturbation;
 mod sam;
 mod schedule;
 mod second_order;
 mod sgd;
+mod step;
+mod step_rule;
 
+pub use adamw::{Adamw, AdamwParameters};
 pub use asam::Asam;
 pub use grad_l1::GradL1;
 pub use hero::{Curvature, Direction, Hero, Reduction};
-pub use momentum::{Momentum, MomentumParameters, StepOutcome};
+pub use method::{Method, OptimizerKind};
+pub use momentum::{Momentum, MomentumParameters};
 pub use sam::Sam;
 pub use schedule::Schedule;
 pub use second_order::{ENVIRONMENT_VARIABLE, check_second_order};
 pub use sgd::Sgd;
+pub use step::{Step, StepKind, StepOutcome, take_step};
+pub use step_rule::{StepRule, StepState};
 
 use candle_core::backprop::GradStore;
 use candle_core::{Tensor, Var};
@@ -132,7 +140,7 @@ pub struct Progress {
 }
 
 /// A rule from the loss of a minibatch to a gradient. Parameters have their former values, bit for bit, when it returns.
-pub trait Method: std::fmt::Debug {
+pub trait GradientRule: std::fmt::Debug {
     /// The gradient of the present minibatch.
     ///
     /// # Errors

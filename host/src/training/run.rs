@@ -1,28 +1,27 @@
-//! One training run and its directory.
+//! One training run with its data.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use candle_core::DType;
 
 use super::batch::{Batches, add_label_noise, normalize, take_validation};
+use super::calibration;
+use super::folder::{RunFolder, best_epoch};
 use super::log::{self, EpochRecord};
 use super::options::{Keep, TrainingOptions};
-use crate::artifact;
-use crate::dataset::{Dataset, Normalization, Split};
+use crate::data::{Dataset, Normalization, Split};
 use crate::error::{Error, Result};
+use crate::graph::input::InputMeaning;
 use crate::graph::network::Network;
-use crate::graph::trained_network::{DataReference, NodeParameters, TrainedNetwork};
+use crate::graph::provenance::Provenance;
+use crate::graph::task::Task;
+use crate::graph::trained_network::TrainedNetwork;
+use crate::graph::weights::NodeParameters;
 use crate::training::checkpoint::{Checkpoint, Position};
 use crate::training::engine::TrainingGraph;
-use crate::training::optimizer::{Momentum, Progress, StepOutcome, check_second_order};
-
-const CONFIGURATION: &str = "configuration.toml";
-const NETWORK: &str = "network.toml";
-const CHECKPOINT: &str = "checkpoint.safetensors";
-const BEST: &str = "best.safetensors";
-const LOG: &str = "log.jsonl";
+use crate::training::optimizer::{Progress, StepOutcome, StepRule, check_second_order, take_step};
 
 /// Longest time without a checkpoint.
 const CHECKPOINT_INTERVAL: Duration = Duration::from_secs(60);
@@ -54,15 +53,12 @@ pub enum Outcome {
     Interrupted,
 }
 
-/// A training run with its data and its directory.
+/// A training run with its data and its folder.
 #[derive(Debug)]
 pub struct Run {
-    folder: PathBuf,
-    options: TrainingOptions,
+    folder: RunFolder,
     dataset: Dataset,
     train: Split,
-    normalization: Normalization,
-    network: Network,
 }
 
 impl Run {
@@ -72,98 +68,56 @@ impl Run {
     /// Options out of range, data or network that cannot be opened, a folder in use.
     pub fn create(folder: &Path, options: TrainingOptions) -> Result<Self> {
         options.check()?;
-        if Self::exists(folder) {
+        if RunFolder::exists(folder) {
             return Err(Error::bad_input(
                 folder.display(),
                 "already holds a run",
                 format_args!("go on with `--resume {}` or give another --out", folder.display()),
             ));
         }
-        let run = Self::open(folder, options, None)?;
-        let configuration = toml::to_string(&run.options).map_err(|reason| {
-            Error::check_failed(folder.display(), reason, "please report this")
-        })?;
-        artifact::create_folder(folder)?;
-        artifact::write_atomically(&folder.join(NETWORK), run.network.to_toml().as_bytes())?;
-        artifact::write_atomically(&folder.join(CONFIGURATION), configuration.as_bytes())?;
-        Ok(run)
-    }
-
-    /// Whether `folder` holds a run, finished or not.
-    pub fn exists(folder: &Path) -> bool {
-        folder.join(CONFIGURATION).exists()
-    }
-
-    /// The options of the run in `folder`.
-    ///
-    /// # Errors
-    /// There is none, or they are not what this program writes.
-    pub fn stored_options(folder: &Path) -> Result<TrainingOptions> {
-        let path = folder.join(CONFIGURATION);
-        if !path.exists() {
-            let problem = "holds no training run (no configuration.toml)";
-            let advice = "give the --out folder of `tinyhero train`";
-            return Err(Error::bad_input(folder.display(), problem, advice));
-        }
-        let options: TrainingOptions = toml::from_str(&artifact::read_toml(&path)?)
-            .map_err(|reason| Error::bad_input(path.display(), reason, "correct this line"))?;
-        options.check()?;
-        Ok(options)
-    }
-
-    /// Opens the run in `folder`.
-    ///
-    /// # Errors
-    /// There is none, or its data cannot be opened any more.
-    pub fn resume(folder: &Path) -> Result<Self> {
-        let options = Self::stored_options(folder)?;
-        let network = artifact::read_toml(&folder.join(NETWORK))?;
-        Self::open(folder, options, Some(&network))
-    }
-
-    fn open(folder: &Path, options: TrainingOptions, network: Option<&str>) -> Result<Self> {
         let mut dataset = Dataset::open_with_seed(&options.data, options.seed)?;
-        let mut train = dataset.train.limited(options.limit.unwrap_or(usize::MAX));
-        if options.validation > 0.0 {
-            if !dataset.validation.is_empty() {
-                let problem = "has a validation split of its own";
-                return Err(Error::bad_input(&options.data, problem, "leave --validation out"));
-            }
-            dataset.validation = take_validation(&mut train, options.validation, options.seed);
-            if train.is_empty() || dataset.validation.is_empty() {
-                let problem = format_args!("leaves {} samples to train", train.len());
-                return Err(Error::bad_input("--validation", problem, "give another share"));
-            }
-        }
-        if options.keep == Keep::Best && dataset.validation.is_empty() {
-            let problem = "needs a validation split to choose the best epoch on";
-            return Err(Error::bad_input("--keep best", problem, "add --validation 0.1"));
-        }
-        let normalization = Normalization::measure(&train, dataset.shape.channels, options.scaling);
+        let provenance = Provenance::of(&dataset, options.seed);
+        let mut train = training_part(&mut dataset, &options)?;
+        let channels = dataset.shape.channels;
+        let normalization = Normalization::measure(&train, channels, options.scaling);
+        let calibration = calibration::draw(&train);
         add_label_noise(&mut train, dataset.classes(), options.label_noise, options.seed);
-        let network = match network {
-            Some(text) => {
-                let place = folder.join(NETWORK).display().to_string();
-                Network::from_toml(text, &place, dataset.shape, dataset.classes())?
-            }
-            None => Network::open(&options.network, dataset.shape, dataset.classes())?,
-        };
-        let output = network.output()?;
-        let expected =
-            if network.is_autoencoder() { dataset.shape.elements() } else { dataset.classes() };
-        if output.elements() != expected {
+        let network = Network::open(&options.network, dataset.shape, dataset.classes())?;
+        check_output(&network, &dataset, &options.network)?;
+        let input = InputMeaning::of(&dataset, normalization);
+        let folder = RunFolder::create(folder, options, network, input, provenance, &calibration)?;
+        Ok(Self { folder, dataset, train })
+    }
+
+    /// Opens the run in `folder` with its data, which is converted as it was when the run was begun.
+    ///
+    /// # Errors
+    /// There is none, or its data cannot be opened any more or has changed.
+    pub fn resume(folder: &Path) -> Result<Self> {
+        let folder = RunFolder::open(folder)?;
+        let (options, provenance) = (folder.options(), folder.provenance());
+        let seed = provenance.split_seed;
+        let mut dataset = Dataset::open_by(&provenance.data, seed, &folder.convention())?;
+        if dataset.digest != provenance.digest {
             return Err(Error::bad_input(
-                &options.network,
-                format_args!("gives {} values where the data needs {expected}", output.elements()),
-                "end the network with a layer of that size",
+                &provenance.data,
+                format_args!("has changed since the run {} began", folder.path().display()),
+                "give it back its former contents, or train again with another --out",
             ));
         }
-        Ok(Self { folder: folder.to_path_buf(), options, dataset, train, normalization, network })
+        let mut train = training_part(&mut dataset, options)?;
+        add_label_noise(&mut train, dataset.classes(), options.label_noise, options.seed);
+        Ok(Self { folder, dataset, train })
+    }
+
+    /// The folder, with all that later commands need.
+    pub const fn folder(&self) -> &RunFolder {
+        &self.folder
     }
 
     /// The options that the run was begun with.
     pub const fn options(&self) -> &TrainingOptions {
-        &self.options
+        self.folder.options()
     }
 
     /// The data.
@@ -178,15 +132,7 @@ impl Run {
 
     /// Steps of one epoch.
     pub fn steps_per_epoch(&self) -> usize {
-        self.train.len().div_ceil(self.options.batch)
-    }
-
-    /// The epochs so far.
-    ///
-    /// # Errors
-    /// The log cannot be read.
-    pub fn records(&self) -> Result<Vec<EpochRecord>> {
-        log::read(&self.folder.join(LOG))
+        self.train.len().div_ceil(self.options().batch)
     }
 
     /// Trains until all epochs are done or `interrupted` is set, from the last checkpoint if there is one.
@@ -194,43 +140,41 @@ impl Run {
     /// # Errors
     /// Files cannot be written; or the loss stays not finite, with advice.
     pub fn train(&self, interrupted: &AtomicBool, observer: &mut dyn Observer) -> Result<Outcome> {
-        let method = self.options.method();
+        let method = self.options().method.rule();
         if method.needs_second_order() {
             check_second_order()?;
         }
-        let mut momentum = Momentum::new(self.options.momentum_parameters());
-        let checkpoint_path = self.folder.join(CHECKPOINT);
-        let (parameters, mut position) = if checkpoint_path.exists() {
-            let checkpoint = Checkpoint::read(&checkpoint_path, &self.network)?;
-            momentum.restore(checkpoint.momentum);
+        let mut rule = self.options().step.rule();
+        let (parameters, mut position) = if let Some(checkpoint) = self.folder.checkpoint()? {
+            rule.restore(checkpoint.step);
             (checkpoint.parameters, checkpoint.position)
         } else {
             let parameters = NodeParameters::initial(
-                &self.network,
-                self.options.initialization,
-                self.options.seed,
+                self.network(),
+                self.options().initialization,
+                self.options().seed,
             )?;
             (parameters, Position::default())
         };
-        let mut graph = TrainingGraph::new(&self.network, &parameters, DType::F32)?;
-        graph.statistics_passes = self.options.statistics;
-        let mut records = self.records()?;
+        let mut graph = TrainingGraph::new(self.network(), &parameters, DType::F32)?;
+        graph.statistics_passes = self.options().statistics;
+        let mut records = self.folder.records()?;
         records.truncate(position.epoch);
         let mut skipped_in_a_row = 0;
         let mut saved = Instant::now();
 
-        while position.epoch < self.options.epochs {
+        while position.epoch < self.options().epochs {
             let started = Instant::now();
             let epoch = position.epoch;
-            let factor = self.options.schedule.factor(epoch, self.options.epochs);
-            let learning_rate = self.options.learning_rate * factor;
+            let factor = self.options().schedule.factor(epoch, self.options().epochs);
+            let learning_rate = self.options().learning_rate * factor;
             let mut batches = Batches::new(
                 &self.train,
                 self.dataset.shape,
-                &self.normalization,
-                self.options.augmentation,
-                self.options.batch,
-                self.options.seed,
+                &self.folder.input().normalization,
+                self.options().augmentation,
+                self.options().batch,
+                self.options().seed,
                 epoch,
             );
             let steps = batches.count();
@@ -242,13 +186,21 @@ impl Run {
                     continue;
                 }
                 if interrupted.load(Ordering::Relaxed) {
-                    self.save(CHECKPOINT, &graph, &momentum, position)?;
+                    self.save(Keep::Last, &graph, rule.as_ref(), position)?;
                     self.plot(&records)?;
                     return Ok(Outcome::Interrupted);
                 }
                 graph.set_batch(&samples, &labels)?;
                 let progress = Progress { epoch };
-                match momentum.step(method.as_ref(), &mut graph, progress, learning_rate)? {
+                let outcome = take_step(
+                    rule.as_mut(),
+                    method.as_ref(),
+                    &mut graph,
+                    progress,
+                    learning_rate,
+                    self.options().clip,
+                )?;
+                match outcome {
                     StepOutcome::Taken { loss } => {
                         skipped_in_a_row = 0;
                         let sum = f64::from_bits(position.loss_bits) + loss;
@@ -260,7 +212,7 @@ impl Run {
                         position.skipped += 1;
                         if skipped_in_a_row >= LARGEST_SKIPPED_RUN {
                             return Err(Error::check_failed(
-                                self.folder.display(),
+                                self.folder.path().display(),
                                 format_args!(
                                     "the loss was not finite in {LARGEST_SKIPPED_RUN} steps in a row in epoch {}",
                                     epoch + 1
@@ -272,7 +224,7 @@ impl Run {
                 }
                 position.step = index;
                 if saved.elapsed() > CHECKPOINT_INTERVAL {
-                    self.save(CHECKPOINT, &graph, &momentum, position)?;
+                    self.save(Keep::Last, &graph, rule.as_ref(), position)?;
                     saved = Instant::now();
                 }
             }
@@ -286,37 +238,41 @@ impl Run {
                 seconds: started.elapsed().as_secs_f64(),
             };
             position = Position { epoch: epoch + 1, ..Position::default() };
-            observer.epoch(&record, self.options.epochs);
+            observer.epoch(&record, self.options().epochs);
             let best = best_epoch(&records).map(|best| best.accuracy);
             let improves = best.is_none_or(|best| record.accuracy > best);
             records.push(record);
-            if self.options.keep == Keep::Best && improves {
-                self.save(BEST, &graph, &momentum, position)?;
+            if self.options().keep == Keep::Best && improves {
+                self.save(Keep::Best, &graph, rule.as_ref(), position)?;
             }
             // The log first: what it holds beyond the checkpoint is cut off when the run is resumed.
-            log::write(&self.folder.join(LOG), &records)?;
-            self.save(CHECKPOINT, &graph, &momentum, position)?;
+            self.folder.write_records(&records)?;
+            self.save(Keep::Last, &graph, rule.as_ref(), position)?;
             saved = Instant::now();
         }
         self.plot(&records)?;
         Ok(Outcome::Finished)
     }
 
+    const fn network(&self) -> &Network {
+        self.folder.network()
+    }
+
     fn plot(&self, records: &[EpochRecord]) -> Result<()> {
-        let title = format!("{}, {}", self.network.name, self.options.optimizer.name());
-        log::plot(&self.folder, &title, records)
+        let title = format!("{}, {}", self.network().name, self.options().method.kind().name());
+        log::plot(self.folder.path(), &title, records)
     }
 
     fn save(
         &self,
-        file: &str,
+        keep: Keep,
         graph: &TrainingGraph,
-        momentum: &Momentum,
+        rule: &dyn StepRule,
         position: Position,
     ) -> Result<()> {
         let parameters = graph.node_parameters()?;
-        let checkpoint = Checkpoint { position, parameters, momentum: momentum.buffers().to_vec() };
-        checkpoint.write(&self.folder.join(file), &self.network)
+        let checkpoint = Checkpoint { position, parameters, step: rule.state() };
+        self.folder.write_checkpoint(keep, &checkpoint)
     }
 
     fn monitor(&self, graph: &TrainingGraph) -> Result<f64> {
@@ -330,15 +286,15 @@ impl Run {
     /// Share of right labels, or the negated mean squared error of an autoencoder.
     fn score(&self, graph: &TrainingGraph, split: &Split) -> Result<f64> {
         let elements = self.dataset.shape.elements();
-        let outputs = self.network.output()?.elements();
+        let outputs = self.network().output()?.elements();
         let mut right = 0usize;
         let mut squared_error = 0.0;
         let batches = split.samples.chunks(EVALUATION_BATCH * elements);
         for (raw, labels) in batches.zip(split.labels.chunks(EVALUATION_BATCH)) {
             let mut samples = Vec::with_capacity(raw.len());
-            normalize(raw, &self.normalization, &mut samples);
+            normalize(raw, &self.folder.input().normalization, &mut samples);
             let predicted = graph.predict(&samples)?;
-            if self.network.is_autoencoder() {
+            if self.network().reconstructs() {
                 let errors = predicted.iter().zip(&samples).map(|(a, b)| f64::from(a - b).powi(2));
                 squared_error += errors.sum::<f64>();
             } else {
@@ -348,7 +304,7 @@ impl Run {
                     .count();
             }
         }
-        if self.network.is_autoencoder() {
+        if self.network().reconstructs() {
             return Ok(-squared_error / split.samples.len().max(1) as f64);
         }
         Ok(right as f64 / split.len().max(1) as f64)
@@ -362,71 +318,51 @@ impl Run {
         let graph = TrainingGraph::new(&trained.network, &trained.parameters, DType::F32)?;
         self.score(&graph, split)
     }
-
-    /// Whether all epochs are done.
-    ///
-    /// # Errors
-    /// The checkpoint cannot be read.
-    pub fn is_finished(&self) -> Result<bool> {
-        let path = self.folder.join(CHECKPOINT);
-        Ok(path.exists()
-            && Checkpoint::read(&path, &self.network)?.position.epoch >= self.options.epochs)
-    }
-
-    /// The epoch whose network the run gives, 1 for the first; `None` before one is completed.
-    ///
-    /// # Errors
-    /// The log cannot be read.
-    pub fn kept_epoch(&self) -> Result<Option<usize>> {
-        let records = self.records()?;
-        let kept = match self.options.keep {
-            Keep::Last => records.last(),
-            Keep::Best => best_epoch(&records),
-        };
-        Ok(kept.map(|record| record.epoch))
-    }
-
-    /// The network as of the last checkpoint, or of the best epoch so far where that is to be kept.
-    ///
-    /// # Errors
-    /// There is no checkpoint yet.
-    pub fn trained(&self) -> Result<TrainedNetwork> {
-        let path = self.folder.join(match self.options.keep {
-            Keep::Last => CHECKPOINT,
-            Keep::Best => BEST,
-        });
-        if !path.exists() {
-            return Err(Error::bad_input(
-                self.folder.display(),
-                "has no checkpoint yet",
-                format_args!("go on with `tinyhero train --resume {}`", self.folder.display()),
-            ));
-        }
-        let checkpoint = Checkpoint::read(&path, &self.network)?;
-        Ok(TrainedNetwork {
-            network: self.network.clone(),
-            parameters: checkpoint.parameters,
-            normalization: self.normalization.clone(),
-            class_names: self.dataset.class_names.clone(),
-            data: DataReference {
-                name: self.options.data.clone(),
-                split_seed: self.options.seed,
-                sample_type: self.dataset.sample_type,
-                column_maps: self.dataset.column_maps.clone(),
-            },
-        })
-    }
 }
 
-/// The epoch with the highest accuracy, the first of several.
-fn best_epoch(records: &[EpochRecord]) -> Option<&EpochRecord> {
-    let mut found: Option<&EpochRecord> = None;
-    for record in records {
-        if found.is_none_or(|best| record.accuracy > best.accuracy) {
-            found = Some(record);
+/// The samples that a run trains on, taken from its data; the validation split that the options ask for goes into the data set.
+fn training_part(dataset: &mut Dataset, options: &TrainingOptions) -> Result<Split> {
+    let mut train = dataset.train.limited(options.limit.unwrap_or(usize::MAX));
+    if options.validation > 0.0 {
+        if !dataset.validation.is_empty() {
+            let problem = "has a validation split of its own";
+            return Err(Error::bad_input(&options.data, problem, "leave --validation out"));
+        }
+        dataset.validation = take_validation(&mut train, options.validation, options.seed);
+        if train.is_empty() || dataset.validation.is_empty() {
+            let problem = format_args!("leaves {} samples to train", train.len());
+            return Err(Error::bad_input("--validation", problem, "give another share"));
         }
     }
-    found
+    if options.keep == Keep::Best && dataset.validation.is_empty() {
+        let problem = "needs a validation split to choose the best epoch on";
+        return Err(Error::bad_input("--keep best", problem, "add --validation 0.1"));
+    }
+    Ok(train)
+}
+
+/// Refuses a network whose output is not what its task compares with the data.
+fn check_output(network: &Network, dataset: &Dataset, name: &str) -> Result<()> {
+    let expected = match network.task {
+        Task::Classification => dataset.classes(),
+        Task::Reconstruction => dataset.shape.elements(),
+        Task::Regression => {
+            let problem = "has the task 'regress', but the data has classes for labels";
+            return Err(Error::bad_input(name, problem, "use the task 'classify'"));
+        }
+    };
+    let found = network.output()?.elements();
+    if found == expected {
+        return Ok(());
+    }
+    let advice = match network.task == Task::Classification && found == dataset.shape.elements() {
+        true => {
+            "end it with a layer of that size, or set task = \"reconstruct\" for an autoencoder"
+        }
+        false => "end the network with a layer of that size",
+    };
+    let problem = format_args!("gives {found} values where the data needs {expected}");
+    Err(Error::bad_input(name, problem, advice))
 }
 
 /// Index of the largest score; the lowest of several.

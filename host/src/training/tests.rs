@@ -1,7 +1,7 @@
 //! What minibatches are made of.
 
 use super::batch::take_validation;
-use crate::dataset::Split;
+use crate::data::Split;
 
 #[test]
 fn a_validation_split_takes_its_share_of_the_samples_and_leaves_the_others_in_order() {

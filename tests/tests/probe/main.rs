@@ -12,10 +12,10 @@ use std::sync::{Arc, Mutex, OnceLock};
 
 use chip::{Chip, Overlay};
 use port::EmulatedProbe;
-use tinyhero::dataset::Split;
+use tinyhero::data::Split;
 use tinyhero::deployment::export::export;
 use tinyhero::deployment::integer;
-use tinyhero::deployment::quantizer::{CALIBRATION_SAMPLES, Quantization, quantize};
+use tinyhero::deployment::quantizer::{Quantization, quantize};
 use tinyhero::device::bench::{self, untrained};
 use tinyhero::device::board::{self, Board, ChipIdentity};
 use tinyhero::device::client::Client;
@@ -55,9 +55,9 @@ fn digits() -> &'static (Vec<u8>, Split) {
         };
         let run = Run::create(&place.path().join("run"), options).unwrap();
         run.train(&AtomicBool::new(false), &mut ()).unwrap();
-        let samples = run.training_samples().limited(CALIBRATION_SAMPLES).samples;
+        let samples = run.folder().calibration().unwrap().samples;
         let quantization = Quantization::new(BitWidth::Four);
-        let network = quantize(&run.trained().unwrap(), &samples, &quantization).unwrap();
+        let network = quantize(&run.folder().trained().unwrap(), &samples, &quantization).unwrap();
         (export(&network).unwrap().bytes, run.dataset().test.clone())
     })
 }

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 
 use object::{Object, ObjectSegment};
 use tempfile::TempDir;
-use tinyhero::dataset::SampleShape;
+use tinyhero::data::SampleShape;
 use tinyhero::deployment::export::export;
 use tinyhero::deployment::quantizer::{Quantization, quantize};
 use tinyhero::device::board::Board;

@@ -73,7 +73,8 @@ pub fn run(
 
 /// What the first layer reads for a raw sample.
 pub fn normalize(trained: &TrainedNetwork, sample: &[i16]) -> Vec<f32> {
-    let channels = trained.normalization.channels();
-    let real = |(index, &raw): (usize, &i16)| trained.normalization.real(raw, index % channels);
+    let channels = trained.input.normalization.channels();
+    let real =
+        |(index, &raw): (usize, &i16)| trained.input.normalization.real(raw, index % channels);
     sample.iter().enumerate().map(|value| real(value) as f32).collect()
 }

@@ -12,7 +12,8 @@ use super::weights::WeightMatrix;
 use crate::deployment::integer_network::OutputTask;
 use crate::error::{Error, Result};
 use crate::graph::network::{Node, NodeInput, NodeSummary, Operation, Padding, Window};
-use crate::graph::trained_network::{NodeParameters, TrainedNetwork, count_readers};
+use crate::graph::trained_network::{TrainedNetwork, count_readers};
+use crate::graph::weights::NodeParameters;
 use numbers::{batch_norm, geometry, matrix, shape};
 use tinyhero_common::shape::Shape;
 
@@ -121,12 +122,12 @@ pub fn fold(trained: &TrainedNetwork) -> Result<FoldedNetwork> {
     }
     keep_ancestors(&mut folded, output);
     let scores = folded.shape(folded.nodes.len());
-    let classes = trained.class_names.len();
+    let classes = trained.input.class_names.len();
     folded.softmax = ends_in_softmax;
-    if network.is_autoencoder() {
+    if network.reconstructs() {
         folded.task = OutputTask::Reconstruction { threshold: None };
     } else if scores.elements() == classes && scores.pixels() == 1 {
-        folded.task = OutputTask::Classification { labels: trained.class_names.clone() };
+        folded.task = OutputTask::Classification { labels: trained.input.class_names.clone() };
         if !ends_in_softmax && classes > 1 {
             let name = free_name(&folded, "softmax");
             let inputs = vec![folded.nodes.len()];

@@ -1,9 +1,9 @@
 use super::*;
-use crate::dataset::SampleShape;
+use crate::data::SampleShape;
 use crate::deployment::export::export;
 use crate::deployment::integer::run_all;
 use crate::graph::network::{Network, NodeInput, Operation, Window};
-use crate::graph::trained_network::NodeParameters;
+use crate::graph::weights::NodeParameters;
 use tinyhero_common::model::Model;
 
 /// Bytes that a linear congruential generator makes, smoothed so that they look a little like images.
@@ -350,8 +350,8 @@ fn per_channel_scales_keep_a_small_channel_that_a_common_scale_loses() {
 fn byte_images_with_one_channel_lose_nothing_at_the_input() {
     for largest in [16, 255] {
         let mut trained = network("mlp", SampleShape::new(8, 8, 1), 10);
-        trained.normalization.offset = vec![f64::from(largest) * 0.307];
-        trained.normalization.inverse_scale = vec![3.1 / f64::from(largest)];
+        trained.input.normalization.offset = vec![f64::from(largest) * 0.307];
+        trained.input.normalization.inverse_scale = vec![3.1 / f64::from(largest)];
         let calibration: Vec<i16> =
             samples(32, trained.network.input, 9).iter().map(|v| v % (largest + 1)).collect();
         let mut calibration = calibration;
@@ -361,7 +361,7 @@ fn byte_images_with_one_channel_lose_nothing_at_the_input() {
         let quantized = quantize(&trained, &calibration, &quantization).unwrap();
         let [map] = quantized.input_maps[..] else { panic!("one map") };
         for raw in 0..=largest {
-            let real = trained.normalization.real(raw, 0);
+            let real = trained.input.normalization.real(raw, 0);
             let found = quantized.input.real(map.apply(i32::from(raw)));
             assert!((real - found).abs() <= 0.501 * quantized.input.scale, "{raw}");
             if raw > 0 {

@@ -5,7 +5,8 @@
 //! come from [`quantize`](super::quantize).
 
 use super::weights::{largest_weight_scale, quantize_weight};
-use crate::graph::trained_network::{NodeParameters, TrainedNetwork};
+use crate::graph::trained_network::TrainedNetwork;
+use crate::graph::weights::NodeParameters;
 use tinyhero_common::bit_width::BitWidth;
 
 /// The network with every weight replaced by the real number that its quantized value stands for.

@@ -2,8 +2,9 @@
 
 use super::{DEFAULT_EPSILON, NAMES, Network, Node, NodeInput, Operation, Padding, PaddingAmounts};
 use crate::artifact;
-use crate::dataset::SampleShape;
+use crate::data::SampleShape;
 use crate::error::{Error, Result};
+use crate::graph::task::Task;
 use serde::{Deserialize, Serialize};
 use std::path::Path;
 
@@ -16,6 +17,8 @@ struct NetworkFile {
     name: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     input: Option<SampleShape>,
+    #[serde(default, skip_serializing_if = "Task::is_default")]
+    task: Task,
     layer: Vec<LayerRow>,
 }
 
@@ -78,16 +81,7 @@ pub fn open(path: &str, input: SampleShape, classes: usize) -> Result<Network> {
 
 /// Reads TOML text; shapes are checked by the caller.
 pub fn parse(text: &str, place: &str, input: SampleShape, classes: usize) -> Result<Network> {
-    let file: NetworkFile = toml::from_str(text).map_err(|error| {
-        let line = error
-            .span()
-            .map_or(1, |span| text[..span.start.min(text.len())].matches('\n').count() + 1);
-        Error::bad_input(
-            format_args!("{place}, line {line}"),
-            error.message(),
-            "correct the network file",
-        )
-    })?;
+    let file = parse_file(text, place)?;
     if let Some(shape) = file.input
         && shape != input
     {
@@ -97,6 +91,32 @@ pub fn parse(text: &str, place: &str, input: SampleShape, classes: usize) -> Res
             "leave 'input' out to take the data's shape",
         ));
     }
+    network(file, place, input, classes)
+}
+
+/// Reads TOML text that says its sample shape and gives every size as a number.
+pub fn parse_stored(text: &str, place: &str) -> Result<Network> {
+    let file = parse_file(text, place)?;
+    let Some(input) = file.input else {
+        return Err(Error::bad_input(place, "lacks 'input'", "train again with another --out"));
+    };
+    network(file, place, input, 0)
+}
+
+fn parse_file(text: &str, place: &str) -> Result<NetworkFile> {
+    toml::from_str(text).map_err(|error| {
+        let line = error
+            .span()
+            .map_or(1, |span| text[..span.start.min(text.len())].matches('\n').count() + 1);
+        Error::bad_input(
+            format_args!("{place}, line {line}"),
+            error.message(),
+            "correct the network file",
+        )
+    })
+}
+
+fn network(file: NetworkFile, place: &str, input: SampleShape, classes: usize) -> Result<Network> {
     let mut nodes: Vec<Node> = Vec::with_capacity(file.layer.len());
     for (index, row) in file.layer.into_iter().enumerate() {
         let name = row.name.clone().unwrap_or_else(|| format!("{}-{index}", row.operation));
@@ -124,7 +144,7 @@ pub fn parse(text: &str, place: &str, input: SampleShape, classes: usize) -> Res
         let operation = operation(row, input, classes).map_err(error)?;
         nodes.push(Node { name, inputs, operation });
     }
-    Ok(Network { name: file.name, input, nodes })
+    Ok(Network { name: file.name, task: file.task, input, nodes })
 }
 
 /// The operation of a row. Every key that is given must belong to it.
@@ -276,7 +296,8 @@ pub fn write(network: &Network) -> String {
             row
         })
         .collect();
-    let file = NetworkFile { name: network.name.clone(), input: Some(network.input), layer };
+    let (name, task) = (network.name.clone(), network.task);
+    let file = NetworkFile { name, input: Some(network.input), task, layer };
     // Only maps with non-string keys or out-of-range numbers fail here, and there are none.
     toml::to_string(&file).unwrap_or_default()
 }

@@ -1,7 +1,7 @@
 //! Shape inference, cost counts, and the checks of a description.
 
 use super::{Network, Node, NodeInput, NodeSummary, Operation, Padding};
-use crate::dataset::SampleShape;
+use crate::data::SampleShape;
 use crate::error::{Error, Result};
 
 /// Most values that one node may give; beyond this a description is taken for a mistake.

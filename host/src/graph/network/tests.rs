@@ -1,7 +1,7 @@
 //! Counts against MLPerf Tiny, TensorFlow's padding rule, and the file format.
 
 use super::*;
-use crate::dataset::SampleShape;
+use crate::data::SampleShape;
 
 fn default(name: &str) -> Network {
     let (input, classes) = Network::default_input(name).unwrap();

@@ -2,13 +2,14 @@
 //! (Banbury et al., "MLPerf Tiny Benchmark", 2021); the keyword network leaves out the reference's dropout.
 
 use super::{Network, Node, NodeInput, Operation, Padding};
-use crate::dataset::SampleShape;
+use crate::data::SampleShape;
+use crate::graph::task::Task;
 
 /// Names that [`Network::open`] knows.
 pub const NAMES: [&str; 8] =
     ["mlp", "cnn", "lenet", "resnet8", "resnet20", "ds-cnn", "mobilenet-v1-0.25", AUTOENCODER];
 /// The one network that reproduces its input.
-pub const AUTOENCODER: &str = "autoencoder";
+const AUTOENCODER: &str = "autoencoder";
 /// Epsilon of batch normalization where none is given.
 pub const DEFAULT_EPSILON: f64 = 1e-5;
 
@@ -26,7 +27,11 @@ pub fn build(name: &str, input: SampleShape, classes: usize) -> Option<Network> 
         AUTOENCODER => builder.autoencoder(input.elements()),
         _ => return None,
     }
-    Some(Network { name: name.to_string(), input, nodes: builder.nodes })
+    let task = match name {
+        AUTOENCODER => Task::Reconstruction,
+        _ => Task::Classification,
+    };
+    Some(Network { name: name.to_string(), task, input, nodes: builder.nodes })
 }
 
 /// Sample shape and classes where no data is given.

@@ -10,14 +10,14 @@ use tinyhero_common::model::Model;
 
 use super::PlannedRun;
 use crate::artifact;
-use crate::dataset::Split;
+use crate::data::Split;
 use crate::deployment::export::export;
 use crate::deployment::integer::evaluate;
-use crate::deployment::quantizer::{CALIBRATION_SAMPLES, Quantization, quantize, weight_only};
+use crate::deployment::quantizer::{Quantization, quantize, weight_only};
 use crate::error::{Error, Result};
 use crate::graph::trained_network::TrainedNetwork;
 use crate::training::curvature::{Precision, Subset, lambda_max};
-use crate::training::{Outcome, Run, TrainingOptions};
+use crate::training::{Outcome, Run, RunFolder, TrainingOptions};
 
 const RESULT: &str = "result.json";
 
@@ -140,7 +140,7 @@ pub fn perform(
         Ok(Outcome::Finished) => {}
         Ok(Outcome::Interrupted) => return Ok(Outcome::Interrupted),
         // The loss stayed not finite.
-        Err(Error::CheckFailed { problem, .. }) if !run.is_finished()? => {
+        Err(Error::CheckFailed { problem, .. }) if !run.folder().is_finished()? => {
             result.diverged = Some(problem);
         }
         Err(other) => return Err(other),
@@ -154,7 +154,7 @@ pub fn perform(
 
 /// Goes on with the run in `folder`, or begins it.
 fn open(folder: &Path, options: &TrainingOptions) -> Result<Run> {
-    if !Run::exists(folder) {
+    if !RunFolder::exists(folder) {
         return Run::create(folder, options.clone());
     }
     let run = Run::resume(folder)?;
@@ -169,7 +169,7 @@ fn open(folder: &Path, options: &TrainingOptions) -> Result<Run> {
 }
 
 fn measure(run: &Run, measures: &Measures, result: &mut RunResult) -> Result<()> {
-    let trained = run.trained()?;
+    let trained = run.folder().trained()?;
     let split = match measures.part {
         Part::Test => &run.dataset().test,
         Part::Validation => &run.dataset().validation,
@@ -180,7 +180,7 @@ fn measure(run: &Run, measures: &Measures, result: &mut RunResult) -> Result<()>
     }
     let split = split.limited(measures.limit.unwrap_or(usize::MAX));
     result.float = Some(run.float_accuracy(&trained, &split)?);
-    let calibration = run.training_samples().limited(CALIBRATION_SAMPLES);
+    let calibration = run.folder().calibration()?;
     for &bits in &measures.bits {
         let Some(width) = BitWidth::from_bits(bits) else { continue };
         let rounded = |per_tensor: bool| {

@@ -12,8 +12,8 @@ use super::{
 use crate::error::{Error, Result};
 use crate::random::{self, ChaCha8Rng, Purpose};
 use crate::statistics::Summary;
-use crate::training::optimizer::{Direction, Reduction};
-use crate::training::{OptimizerKind, TrainingOptions};
+use crate::training::TrainingOptions;
+use crate::training::optimizer::{Direction, Method, Reduction};
 
 /// Seeds of a search begin so far after those of the comparison, so that nothing is chosen on a seed that is reported.
 const SEED_DISTANCE: u64 = 1_000_000;
@@ -213,17 +213,17 @@ fn draw(start: &TrainingOptions, trial: u64) -> Table {
 /// Ranges of a method's own parameters, around what its authors and our own runs found useful.
 fn ranges(start: &TrainingOptions) -> Vec<(&'static str, (f64, f64))> {
     let element_wise = (0.1, 3.0);
-    match start.optimizer {
-        OptimizerKind::Sgd => vec![],
-        OptimizerKind::Sam => vec![("rho", (0.01, 1.0))],
-        OptimizerKind::Asam => vec![("rho", element_wise)],
-        OptimizerKind::GradL1 => vec![("lambda", (1e-4, 1e-1))],
-        OptimizerKind::Hero | OptimizerKind::HeroFd => {
-            let rho = match start.direction {
+    match start.method {
+        Method::Sgd(_) => vec![],
+        Method::Sam(_) => vec![("rho", (0.01, 1.0))],
+        Method::Asam(_) => vec![("rho", element_wise)],
+        Method::GradL1(_) => vec![("lambda", (1e-4, 1e-1))],
+        Method::Hero(hero) | Method::HeroFd(hero) => {
+            let rho = match hero.direction {
                 Direction::ElementWise => element_wise,
                 Direction::LayerWise => (0.005, 0.2),
             };
-            let lambda = match start.reduction {
+            let lambda = match hero.reduction {
                 Reduction::Mean => (0.5, 500.0),
                 Reduction::Sum => (0.01, 3.0),
             };

@@ -12,7 +12,8 @@ use crate::error::{Error, Result};
 use crate::training::{OptimizerKind, TrainingOptions};
 
 /// Settings that a sweep decides itself.
-const RESERVED: [&str; 6] = ["data", "network", "optimizer", "seed", "label-noise", "limit"];
+const RESERVED: [&str; 7] =
+    ["data", "network", "optimizer", "method", "seed", "label-noise", "limit"];
 
 /// All runs of a comparison; the contents of a settings file.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -236,20 +237,19 @@ impl Sweep {
     /// A setting is unknown or out of range.
     pub fn run(&self, entry: &Entry, label_noise: f64, seed: u64) -> Result<PlannedRun> {
         let place = format!("settings of '{}'", entry.name);
-        let failed = |reason: &dyn std::fmt::Display| {
-            Error::bad_input(&place, reason, "correct this setting (docs/comparison.md)")
-        };
         let start = TrainingOptions::new(&self.data, &self.network, entry.kind);
-        let mut table = Table::try_from(&start).map_err(|reason| failed(&reason))?;
         let at_noise = entry.at_noise.iter().filter(|at| at.label_noise == label_noise);
         let layers = [&self.common, &entry.settings].into_iter();
+        let mut settings = Table::new();
         for (key, value) in layers.chain(at_noise.map(|at| &at.settings)).flatten() {
             if RESERVED.contains(&key.as_str()) {
-                return Err(failed(&format_args!("'{key}' is decided by the sweep")));
+                let problem = format_args!("'{key}' is decided by the sweep");
+                return Err(Error::bad_input(&place, problem, "leave it out"));
             }
-            table.insert(key.clone(), value.clone());
+            settings.insert(key.clone(), value.clone());
         }
-        let mut options: TrainingOptions = table.try_into().map_err(|reason| failed(&reason))?;
+        let settings = settings.iter().map(|(key, value)| (key.as_str(), value.clone()));
+        let mut options = start.with(&place, settings)?;
         options.seed = seed;
         options.label_noise = label_noise;
         options.limit = self.limit;

@@ -3,7 +3,8 @@ use std::collections::BTreeMap;
 use toml::{Table, Value};
 
 use super::*;
-use crate::training::OptimizerKind;
+use crate::training::TrainingOptions;
+use crate::training::optimizer::{Direction, Hero, Method, Step};
 
 fn sweep(optimizers: &[&str]) -> Sweep {
     Sweep {
@@ -36,6 +37,13 @@ fn result(planned: &PlannedRun, measures: &Measures, accuracy: f64) -> RunResult
     }
 }
 
+fn weight_decay(options: &TrainingOptions) -> f64 {
+    match options.step {
+        Step::Momentum(step) => step.weight_decay,
+        Step::Adamw(step) => step.weight_decay,
+    }
+}
+
 #[test]
 fn own_settings_win_over_common_ones_and_those_of_a_noise_over_both() {
     let mut sweep = sweep(&["sgd", "strong:hero"]);
@@ -52,12 +60,12 @@ fn own_settings_win_over_common_ones_and_those_of_a_noise_over_both() {
         &run.unwrap().options
     };
     assert_eq!(found("sgd", 0.4).learning_rate, 0.05);
-    assert_eq!(found("sgd", 0.4).weight_decay, 1e-3);
-    assert_eq!(found("strong", 0.0).weight_decay, 2e-3);
-    assert_eq!(found("strong", 0.4).weight_decay, 3e-3);
-    assert_eq!(found("strong", 0.0).rho, Some(1.0));
-    assert_eq!(found("strong", 0.0).optimizer, OptimizerKind::Hero);
-    assert_eq!(found("strong", 0.0).direction, crate::training::optimizer::Direction::LayerWise);
+    let decay = |name, noise| weight_decay(found(name, noise));
+    assert_eq!(decay("sgd", 0.4), 1e-3);
+    assert_eq!(decay("strong", 0.0), 2e-3);
+    assert_eq!(decay("strong", 0.4), 3e-3);
+    let hero = Hero { rho: 1.0, direction: Direction::LayerWise, ..Hero::default() };
+    assert_eq!(found("strong", 0.0).method, Method::Hero(hero));
     assert_eq!(runs.len(), 8);
     assert_eq!(runs[0].folder(), std::path::Path::new("sgd/noise-0/seed-0"));
     // A sweep that is cut short has complete comparisons: the seed changes last.
@@ -91,7 +99,8 @@ fn what_is_wrong_with_a_sweep_is_named() {
     };
     refused(&|sweep| sweep.set("hero.roh=1").unwrap(), &["'hero'", "roh"]);
     refused(&|sweep| sweep.set("hero.rho=large").unwrap(), &["'hero'", "large"]);
-    refused(&|sweep| sweep.set("rho=-1").unwrap(), &["--rho"]);
+    refused(&|sweep| sweep.set("hero.rho=-1").unwrap(), &["--rho"]);
+    refused(&|sweep| sweep.set("rho=1").unwrap(), &["'sgd'", "rho", "not of sgd"]);
     refused(&|sweep| sweep.set("seed=1").unwrap(), &["'seed'", "decided by the sweep"]);
     refused(&|sweep| sweep.baseline = Some("adam".into()), &["--baseline", "adam", "sgd, hero"]);
     refused(&|sweep| sweep.bits = vec![9], &["--bits", "9"]);
@@ -181,8 +190,10 @@ fn a_search_tries_the_same_rates_for_all_and_keeps_the_best_of_each_noise() {
     let search = Search { trials: 3, seeds: 2, judges: vec!["float".into(), "pt3".into()] };
     let tasks = search.tasks(&sweep, folder.path()).unwrap();
     assert_eq!(tasks.len(), 2 * 2 * 3 * 2, "not the same number of runs for each");
-    let rate =
-        |task: &Task| (task.planned.options.learning_rate, task.planned.options.weight_decay);
+    let rate = |task: &Task| {
+        let options = &task.planned.options;
+        (options.learning_rate, weight_decay(options))
+    };
     let of = |name: &str| -> Vec<(f64, f64)> {
         tasks.iter().filter(|task| task.planned.name.starts_with(name)).map(rate).collect()
     };

@@ -3,7 +3,7 @@
 use candle_core::{DType, Tensor};
 
 use super::FixedLoss;
-use crate::dataset::{Normalization, Split};
+use crate::data::{Normalization, Split};
 use crate::error::{Error, Result};
 use crate::graph::trained_network::TrainedNetwork;
 use crate::training::engine::TrainingGraph;
@@ -44,7 +44,7 @@ impl Subset {
         Ok(Self {
             graph,
             parts: parts
-                .map(|(raw, labels)| (reals(raw, &trained.normalization), labels.to_vec()))
+                .map(|(raw, labels)| (reals(raw, &trained.input.normalization), labels.to_vec()))
                 .collect(),
             samples: split.len(),
             fits_memory: values.saturating_mul(split.len()) <= KEPT_VALUES,

@@ -1,5 +1,5 @@
 use super::*;
-use crate::dataset::Dataset;
+use crate::data::Dataset;
 use crate::graph::network::Network;
 use crate::graph::trained_network::TrainedNetwork;
 use crate::training::optimizer::ParameterKind;
@@ -111,7 +111,7 @@ fn a_subset_is_the_mean_over_its_samples_whatever_its_parts() {
     let dataset = Dataset::open("digits").unwrap();
     let network = Network::open("cnn", dataset.shape, dataset.classes()).unwrap();
     let mut trained = TrainedNetwork::untrained(network, 4).unwrap();
-    trained.normalization = dataset.normalization();
+    trained.input.normalization = dataset.normalization();
     let split = dataset.train.limited(300);
     let whole = Subset::new(&trained, &split).unwrap().value().unwrap();
     let one_by_one: f64 = (0..300)

@@ -3,13 +3,14 @@
 use candle_core::{DType, Device, Tensor};
 
 use super::TrainingGraph;
-use crate::dataset::SampleShape;
+use crate::data::SampleShape;
 use crate::error::Result;
 use crate::graph::network::Network;
-use crate::graph::trained_network::{Initialization, NodeParameters};
+use crate::graph::weights::{Initialization, NodeParameters};
 use crate::random::{self, Purpose};
 use crate::training::optimizer::{
-    Asam, Curvature, GradL1, Hero, Method, Objective, Parameter, Pass, Progress, SecondOrder, Sgd,
+    Asam, Curvature, GradL1, GradientRule, Hero, Objective, Parameter, Pass, Progress, SecondOrder,
+    Sgd,
 };
 
 /// A graph whose derivatives are left to the tensor library.
@@ -201,7 +202,7 @@ fn hessian_products_agree_with_differences_of_gradients() {
 #[test]
 fn the_ladder_of_methods_holds_on_networks_bit_for_bit() {
     for (network, classes) in networks() {
-        let gradient = |method: &dyn Method| -> Vec<Vec<u64>> {
+        let gradient = |method: &dyn GradientRule| -> Vec<Vec<u64>> {
             let (mut graph, _) = pair(&network, classes, DType::F32);
             let gradient = method.gradient(&mut graph, Progress { epoch: 1 }).unwrap();
             let bits = |tensor: &Tensor| numbers(tensor).iter().map(|v| v.to_bits()).collect();
@@ -212,9 +213,9 @@ fn the_ladder_of_methods_holds_on_networks_bit_for_bit() {
         let name = &network.name;
         for curvature in [Curvature::Exact, Curvature::DIFFERENCES] {
             assert!(hero(0.3, 0.0, curvature) == gradient(&Asam { rho: 0.3 }), "{name}: ASAM");
-            assert!(hero(0.0, 5.0, curvature) == gradient(&Sgd), "{name}: SGD");
+            assert!(hero(0.0, 5.0, curvature) == gradient(&Sgd {}), "{name}: SGD");
         }
-        assert!(gradient(&GradL1 { lambda: 0.0, warmup_epochs: 0 }) == gradient(&Sgd), "{name}");
+        assert!(gradient(&GradL1 { lambda: 0.0, warmup_epochs: 0 }) == gradient(&Sgd {}), "{name}");
         let exact = hero(0.3, 5.0, Curvature::Exact);
         assert!(exact != gradient(&Asam { rho: 0.3 }), "{name}: the Hessian term does nothing");
         assert!(exact == hero(0.3, 5.0, Curvature::Exact), "{name}: not repeatable");

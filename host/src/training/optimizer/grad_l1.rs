@@ -2,12 +2,14 @@
 
 use candle_core::Tensor;
 
-use super::{Gradient, Method, Objective, Pass, Progress, SecondOrder};
+use super::{Gradient, GradientRule, Objective, Pass, Progress, SecondOrder};
 use crate::error::Result;
+use serde::{Deserialize, Serialize};
 
 /// GRAD-L1 (Alizadeh et al., "Gradient ℓ1 Regularization for Quantization Robustness", 2020): `∇(L + λ · Σ|∇L|)`, the sum over
 /// the weights of convolutions and fully connected layers. Second order.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
 pub struct GradL1 {
     /// Weight of the regularisation, at least 0. Default 0.01.
     pub lambda: f64,
@@ -21,7 +23,7 @@ impl Default for GradL1 {
     }
 }
 
-impl Method for GradL1 {
+impl GradientRule for GradL1 {
     fn gradient(&self, objective: &mut dyn Objective, progress: Progress) -> Result<Gradient> {
         if self.lambda == 0.0 || progress.epoch < self.warmup_epochs {
             let (loss, values) = objective.gradient(Pass::First)?;

@@ -1,7 +1,7 @@
 //! HERO: the gradient at a perturbed point plus the gradient of how much the gradient changed on the way there.
 
 use super::perturbation::{at_moved_weights, element_wise, layer_wise};
-use super::{Gradient, Method, Objective, Pass, Progress, SecondOrder, global_norm};
+use super::{Gradient, GradientRule, Objective, Pass, Progress, SecondOrder, global_norm};
 use crate::error::Result;
 use candle_core::Tensor;
 use serde::{Deserialize, Serialize};
@@ -17,6 +17,16 @@ pub enum Direction {
     LayerWise,
 }
 
+impl Direction {
+    /// The name on the command line and in configurations.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::ElementWise => "element-wise",
+            Self::LayerWise => "layer-wise",
+        }
+    }
+}
+
 /// How a tensor's squared gradient differences are put together.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
 #[serde(rename_all = "kebab-case")]
@@ -26,6 +36,16 @@ pub enum Reduction {
     Mean,
     /// Their sum.
     Sum,
+}
+
+impl Reduction {
+    /// The name on the command line and in configurations.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Mean => "mean",
+            Self::Sum => "sum",
+        }
+    }
 }
 
 /// How the gradient of HERO's Hessian term is computed.
@@ -54,7 +74,8 @@ impl Curvature {
 ///
 /// Departures from the authors' published program: λ is 0 during warm-up epochs (theirs applies no gradient at all in the first),
 /// and batch normalization's running statistics follow the first pass only, unless asked otherwise.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
 pub struct Hero {
     /// ρ, size of the perturbation (the paper's h), at least 0. Default 0.5.
     pub rho: f64,
@@ -64,7 +85,8 @@ pub struct Hero {
     pub direction: Direction,
     /// Mean or sum in G.
     pub reduction: Reduction,
-    /// How `∇G` is computed.
+    /// How `∇G` is computed; not an option but what tells `hero` and `hero-fd` apart.
+    #[serde(skip)]
     pub curvature: Curvature,
     /// Epochs with `λ = 0` at the start. Default 1.
     pub warmup_epochs: usize,
@@ -191,7 +213,7 @@ fn central_difference(
     above.iter().zip(&below).map(difference).collect()
 }
 
-impl Method for Hero {
+impl GradientRule for Hero {
     fn gradient(&self, objective: &mut dyn Objective, progress: Progress) -> Result<Gradient> {
         let lambda = if progress.epoch < self.warmup_epochs { 0.0 } else { self.lambda };
         let step = self.step(objective, lambda)?;

@@ -227,12 +227,14 @@ fn a_hero_step_of_a_convolutional_network_equals_pytorch() {
     }
 }
 
-fn train(method: &dyn Method, dtype: DType) -> Vec<Vec<f64>> {
+fn train(method: &dyn GradientRule, dtype: DType) -> Vec<Vec<f64>> {
     let golden = golden();
     let mut objective = convolutional(&golden, dtype);
     let mut momentum = Momentum::new(MomentumParameters::default());
     for epoch in 0..4 {
-        let outcome = momentum.step(method, &mut objective, Progress { epoch }, 0.1).unwrap();
+        let outcome =
+            take_step(&mut momentum, method, &mut objective, Progress { epoch }, 0.1, None)
+                .unwrap();
         assert!(matches!(outcome, StepOutcome::Taken { .. }));
     }
     objective.parameters.iter().map(|p| numbers(p.variable.as_tensor())).collect()
@@ -243,7 +245,7 @@ fn hero_without_its_hessian_term_is_asam_and_without_its_perturbation_sgd_bit_fo
     for dtype in [DType::F64, DType::F32] {
         let asam = train(&Asam { rho: 0.3 }, dtype);
         assert_eq!(train(&Hero { rho: 0.3, lambda: 0.0, ..Hero::default() }, dtype), asam);
-        let sgd = train(&Sgd, dtype);
+        let sgd = train(&Sgd {}, dtype);
         assert_eq!(train(&Hero { rho: 0.0, ..Hero::default() }, dtype), sgd);
         assert_eq!(train(&Sam { rho: 0.0 }, dtype), sgd);
         assert_eq!(train(&GradL1 { lambda: 0.0, ..GradL1::default() }, dtype), sgd);
@@ -286,25 +288,49 @@ fn a_loss_that_is_not_finite_moves_nothing() {
         parameters[0].variable.as_tensor().affine(0.0, -1.0)?.sqrt()?.sum_all()
     });
     let mut momentum = Momentum::new(MomentumParameters::default());
-    let outcome = momentum.step(&Sgd, &mut objective, NOW, 0.1).unwrap();
+    let outcome = take_step(&mut momentum, &Sgd {}, &mut objective, NOW, 0.1, None).unwrap();
     assert_eq!(outcome, StepOutcome::Skipped);
     assert_eq!(numbers(objective.parameters[0].variable.as_tensor()), [1.0]);
-    assert!(momentum.buffers().is_empty());
+    assert!(momentum.state().take("momentum").is_empty());
 }
 
 #[test]
 fn momentum_weight_decay_and_clipping_follow_their_formula() {
     let mut objective = square(DType::F64);
-    let parameters = MomentumParameters { momentum: 0.5, weight_decay: 0.1, clip: Some(1.0) };
+    let parameters = MomentumParameters { momentum: 0.5, weight_decay: 0.1 };
     let mut momentum = Momentum::new(parameters);
     let (mut weight, mut buffer) = (1.0f64, 0.0);
     for _ in 0..3 {
-        momentum.step(&Sgd, &mut objective, NOW, 0.25).unwrap();
+        take_step(&mut momentum, &Sgd {}, &mut objective, NOW, 0.25, Some(1.0)).unwrap();
         let gradient = (2.0 * weight).min(1.0);
         buffer = 0.5 * buffer + gradient + 0.1 * weight;
         weight -= 0.25 * buffer;
         let got = numbers(objective.parameters[0].variable.as_tensor())[0];
         assert!((got - weight).abs() < 1e-15, "{got} {weight}");
+    }
+}
+
+#[test]
+fn adamw_follows_its_formula_and_goes_on_from_its_state() {
+    let mut objective = square(DType::F64);
+    let options = AdamwParameters { beta1: 0.8, beta2: 0.9, epsilon: 1e-3, weight_decay: 0.1 };
+    let mut rule = Step::Adamw(options).rule();
+    let (mut weight, mut mean, mut square) = (1.0f64, 0.0, 0.0);
+    for taken in 1..=4 {
+        take_step(rule.as_mut(), &Sgd {}, &mut objective, NOW, 0.25, None).unwrap();
+        // The same in numbers, its corrections written as sums of the weights that they undo.
+        let gradient = 2.0 * weight;
+        mean = 0.8 * mean + 0.2 * gradient;
+        square = 0.9 * square + 0.1 * gradient * gradient;
+        let sum = |beta: f64| (0..taken).map(|n| (1.0 - beta) * beta.powi(n)).sum::<f64>();
+        weight -= 0.25 * 0.1 * weight;
+        weight -= 0.25 * (mean / sum(0.8)) / ((square / sum(0.9)).sqrt() + 1e-3);
+        let got = numbers(objective.parameters[0].variable.as_tensor())[0];
+        assert!((got - weight).abs() < 1e-12, "{got} {weight}");
+        // What is restored has all that the next step needs.
+        let state = rule.state();
+        rule = Step::Adamw(options).rule();
+        rule.restore(state);
     }
 }
 

@@ -2,10 +2,10 @@
 
 use super::super::lower::Geometry;
 use super::super::weights::WeightMatrix;
-use crate::dataset::SampleShape;
+use crate::data::SampleShape;
 use crate::error::{Error, Result};
 use crate::graph::network::{Node, Padding, Window};
-use crate::graph::trained_network::NodeParameters;
+use crate::graph::weights::NodeParameters;
 use tinyhero_common::shape::Shape;
 
 /// A shape in the format's numbers.

@@ -101,20 +101,18 @@ impl Opened {
         let name = name.rsplit(['/', '\\']).next().unwrap_or_default();
         name.strip_suffix(".gz").unwrap_or(name).to_string()
     }
-
-    /// Whether the beginning is plain text.
-    pub fn is_text(&self) -> bool {
-        !self.start.is_empty()
-            && self.start.iter().all(|&byte| byte >= 0x20 || matches!(byte, b'\t' | b'\n' | b'\r'))
-    }
-
-    /// Whether this is a tar archive, which no data set is read from.
-    pub fn is_archive(&self) -> bool {
-        self.start.get(257..262) == Some(b"ustar")
-    }
 }
 
 impl Source {
+    /// The error for one of several files whose name does not say to which part it belongs.
+    pub fn of_unknown_part(&self) -> Error {
+        Error::bad_input(
+            &self.name,
+            "the name does not say whether this is training or test data",
+            "put 'train' or 'test' into the file names, one file each",
+        )
+    }
+
     /// The file `bytes` that is part of the program.
     pub fn bundled(name: &str, bytes: &'static [u8]) -> Result<Self> {
         Opened::new(name.to_string(), bytes, bytes.len() as u64)?.read(&mut Budget::whole())

@@ -51,9 +51,9 @@ impl Initialization {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::dataset::SampleShape;
+    use crate::data::SampleShape;
     use crate::graph::network::Network;
-    use crate::graph::trained_network::NodeParameters;
+    use crate::graph::weights::NodeParameters;
 
     /// Mean, standard deviation and largest magnitude of the weights of each layer of `network`, and the largest bias.
     fn layers(network: &str, initialization: Initialization) -> Vec<([f64; 3], f64)> {

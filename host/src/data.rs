@@ -3,16 +3,23 @@
 //! Samples stay the raw integers that a sensor or a file gives (u8 or i16), because the deployed model consumes exactly
 //! those. The floats that training needs come from [`Normalization`], an affine map per channel.
 
-mod cifar10;
-mod csv;
+mod column;
+mod digest;
 mod digits;
 mod folder;
-mod idx;
+mod format;
+mod formats;
 mod normalization;
 mod source;
+mod splits;
 
-pub use csv::ColumnMap;
+pub use column::{Column, Convention};
+pub use digest::{from_hex, to_hex};
+pub use folder::located;
+pub use format::{Entry, Format};
+pub use formats::{FORMATS, listed as listed_formats};
 pub use normalization::{Normalization, Scaling};
+pub use splits::SplitRule;
 
 use crate::error::{Error, Result};
 
@@ -29,18 +36,13 @@ pub enum SampleType {
     I16,
 }
 
-/// Where a data set came from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum DatasetKind {
-    /// The UCI digits inside the program.
-    Bundled,
-    /// IDX files, as MNIST and Fashion-MNIST use.
-    Idx,
-    /// CIFAR-10 binary batches.
-    Cifar10,
-    /// Comma separated values, label last.
-    Csv,
+impl std::fmt::Display for SampleType {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str(match self {
+            Self::U8 => "unsigned 8-bit integers",
+            Self::I16 => "signed 16-bit integers",
+        })
+    }
 }
 
 /// Height, width and channels of one sample.
@@ -122,6 +124,12 @@ impl Split {
         }
     }
 
+    /// At most `limit` samples that stand for all: from every class about its share, at least one while there is room. Which ones,
+    /// `seed` decides; they keep the order of the data.
+    pub fn drawn(&self, limit: usize, seed: u64) -> Self {
+        self.selected(&splits::draw(&self.labels, limit, seed))
+    }
+
     /// The samples at `indexes`, in that order. Indexes must be below [`Split::len`].
     pub fn selected(&self, indexes: &[usize]) -> Self {
         let elements = self.samples.len().checked_div(self.len()).unwrap_or(0);
@@ -141,16 +149,20 @@ impl Split {
 pub struct Dataset {
     /// The name or path that it was opened by.
     pub name: String,
-    /// Its format.
-    pub kind: DatasetKind,
+    /// The name of its format in [`FORMATS`], or "bundled".
+    pub format: &'static str,
     /// Shape of every sample.
     pub shape: SampleShape,
     /// Name of each class; its length is the number of classes.
     pub class_names: Vec<String>,
     /// The integer type that a deployed model receives.
     pub sample_type: SampleType,
-    /// Meaning of each column in real numbers, where fractional columns were scaled to integers (CSV only).
-    pub column_maps: Option<Vec<ColumnMap>>,
+    /// What the raw values mean, one column per value of a sample; empty where they are all there is (images).
+    pub columns: Vec<Column>,
+    /// SHA-256 of the files' contents in hex, by which the data is known again.
+    pub digest: String,
+    /// How the samples came into the parts below.
+    pub split_rule: SplitRule,
     /// What training sees.
     pub train: Split,
     /// For choices made during development; empty unless the data set defines one.
@@ -169,26 +181,77 @@ impl Dataset {
     ///
     /// * `digits`: 3,823 training rows, 1,797 test rows by other writers. The seed changes nothing.
     /// * `digits-1797`: the test rows alone, split 1077/360/360 (training/validation/test) by `seed`.
-    /// * A folder or file: IDX, CIFAR-10 binary, or CSV with the label in the last column; gz or not; recognised by
-    ///   content. Names holding `train` or `data_batch` are training data, `test` or `t10k` test data. One file alone is
-    ///   split 80/20 by `seed`. `PATH:HxWxC` gives the rows of a CSV a shape; without it they are 1x1xN. At most 512 MiB are read,
-    ///   unpacked, of at most 1,000 files.
+    /// * A folder or file of one of the [`FORMATS`], gz or not, recognised by content. Names holding `train` or `data_batch` are
+    ///   training data, `test` or `t10k` test data. One file alone is split 80/20 by `seed`. `PATH:HxWxC` gives the rows of a
+    ///   CSV a shape; without it they are 1x1xN. At most 512 MiB are read, unpacked, of at most 1,000 files.
     ///
     /// # Errors
     /// One line that names the file and, where there is one, the row.
     pub fn open_with_seed(name: &str, seed: u64) -> Result<Self> {
-        let dataset = match name {
-            digits::NAME => digits::by_writer()?,
-            digits::NAME_1797 => digits::seeded(seed)?,
-            path => folder::open(path, seed)?,
+        Self::read(name, seed, None)
+    }
+
+    /// Opens data for a network that exists: its samples are converted as that network's training data was.
+    ///
+    /// # Errors
+    /// As [`Dataset::open_with_seed`]; samples of another shape or type, and classes that the network does not have.
+    pub fn open_by(name: &str, seed: u64, convention: &Convention) -> Result<Self> {
+        let dataset = Self::read(name, seed, Some(convention))?;
+        let advice = "use data like that which the network was trained on";
+        if dataset.shape != convention.shape {
+            let (found, wanted) = (dataset.shape, convention.shape);
+            let problem = format_args!("has samples of {found} for a network that reads {wanted}");
+            return Err(Error::bad_input(name, problem, advice));
+        }
+        if dataset.sample_type != convention.sample_type {
+            let (found, wanted) = (dataset.sample_type, convention.sample_type);
+            let problem = format_args!("has samples of {found} for a network that reads {wanted}");
+            return Err(Error::bad_input(name, problem, advice));
+        }
+        Ok(dataset)
+    }
+
+    fn read(name: &str, seed: u64, convention: Option<&Convention>) -> Result<Self> {
+        let dataset = match digits::open(name, seed)? {
+            Some(bundled) => bundled,
+            None => folder::open(name, seed, convention)?,
         };
         dataset.check()?;
         Ok(dataset)
     }
 
+    /// A data set without samples. Its digest, its columns and its parts are for the format to fill in.
+    fn new(
+        name: &str,
+        format: &'static str,
+        shape: SampleShape,
+        sample_type: SampleType,
+        class_names: Vec<String>,
+    ) -> Self {
+        Self {
+            name: name.to_string(),
+            format,
+            shape,
+            class_names,
+            sample_type,
+            columns: Vec::new(),
+            digest: String::new(),
+            split_rule: SplitRule::Files,
+            train: Split::default(),
+            validation: Split::default(),
+            test: Split::default(),
+        }
+    }
+
     /// Names of the bundled data sets.
     pub const fn bundled() -> [&'static str; 2] {
-        [digits::NAME, digits::NAME_1797]
+        digits::NAMES
+    }
+
+    /// What DATA may be, for help texts.
+    pub fn help() -> String {
+        let bundled = digits::NAMES.map(|name| format!("`{name}`")).join(", ");
+        format!("{bundled}, or a folder or file ({}; gz or not)", formats::listed())
     }
 
     /// Number of classes.
@@ -249,13 +312,6 @@ fn numbered_classes(count: usize) -> Vec<String> {
 /// One more than the largest label.
 fn count_classes(labels: &[u16]) -> usize {
     labels.iter().max().map_or(0, |&largest| usize::from(largest) + 1)
-}
-
-/// 0..count in an order that `seed` decides, the same on every machine.
-fn shuffled_indexes(count: usize, seed: u64) -> Vec<usize> {
-    use rand::SeedableRng;
-    let mut generator = rand_chacha::ChaCha8Rng::seed_from_u64(seed);
-    crate::random::permutation(count, &mut generator)
 }
 
 #[cfg(test)]

@@ -103,7 +103,7 @@ fn idx_is_recognised_by_content_packed_or_not() {
         ("LICENSE", b"words".to_vec()),
     ]);
     let dataset = open(folder.path()).unwrap();
-    assert_eq!(dataset.kind, DatasetKind::Idx);
+    assert_eq!(dataset.format, "idx");
     assert_eq!(dataset.shape, SampleShape::new(2, 3, 1));
     assert_eq!(dataset.classes(), 3);
     assert_eq!(dataset.train.sample(1).unwrap(), [6, 7, 8, 9, 10, 11]);
@@ -116,7 +116,7 @@ fn cifar10_planes_become_pixels() {
     let folder =
         folder_of(&[("data_batch_1.bin", record.clone()), ("test_batch.bin.gz", gzip(&record))]);
     let dataset = open(folder.path()).unwrap();
-    assert_eq!(dataset.kind, DatasetKind::Cifar10);
+    assert_eq!(dataset.format, "cifar10");
     assert_eq!(dataset.train.sample(0).unwrap()[..6], [0, 50, 100, 1, 51, 101]);
     assert_eq!(dataset.class_names[9], "truck");
     record[0] = 10;
@@ -147,7 +147,7 @@ fn csv_takes_a_header_a_shape_and_fractions() {
     let scaled = open(folder.path()).unwrap();
     assert_eq!(scaled.sample_type, SampleType::I16);
     assert_eq!(scaled.class_names, ["x", "y"]);
-    let map = scaled.column_maps.as_ref().unwrap()[0];
+    let map = &scaled.columns[0];
     for (row, value) in [-0.5, 0.5, 0.25].iter().enumerate() {
         let raw = scaled.train.sample(row).unwrap()[0];
         assert!((map.offset + map.step * f64::from(raw) - value).abs() <= map.step / 2.0);
@@ -205,4 +205,105 @@ fn every_bad_input_gets_its_one_line() {
         &[("train.csv", b"1,0\n".to_vec()), ("test.csv", b"1,0\n1,3\n".to_vec())],
         &["test.csv, line 2", "label 3"],
     );
+}
+
+#[test]
+fn a_header_names_the_columns_and_gives_units() {
+    let rows = b"acc_x (m/s^2),count,label\n-0.5,10,x\n0.5,20,y\n".to_vec();
+    let folder = folder_of(&[("train.csv", rows.clone()), ("test.csv", rows)]);
+    let dataset = open(folder.path()).unwrap();
+    let names: Vec<_> = dataset.columns.iter().map(|column| column.name.as_deref()).collect();
+    assert_eq!(names, [Some("acc_x"), Some("count")]);
+    assert_eq!(dataset.columns[0].unit.as_deref(), Some("m/s^2"));
+    assert!((dataset.columns[0].step - 1.0 / 65534.0).abs() < 1e-12);
+}
+
+#[test]
+fn data_for_a_network_is_converted_as_its_training_data_was() {
+    let rows =
+        |text: &str| [("train.csv", text.as_bytes().to_vec()), ("test.csv", b"0.5,1,b\n".to_vec())];
+    let training = folder_of(&rows("-1,0,a\n1,2,b\n0.5,1,b\n"));
+    let trained = open(training.path()).unwrap();
+    let convention = Convention {
+        shape: trained.shape,
+        sample_type: trained.sample_type,
+        columns: trained.columns.clone(),
+        class_names: trained.class_names.clone(),
+    };
+    // Another range and one class only: measured anew, all of these would become other integers.
+    let other = folder_of(&rows("0.5,1,b\n0.25,1,b\n"));
+    let by = |folder: &tempfile::TempDir| {
+        Dataset::open_by(folder.path().to_str().unwrap(), 0, &convention)
+    };
+    let read = by(&other).unwrap();
+    assert_eq!(read.test, trained.test);
+    assert_eq!(read.class_names, ["a", "b"]);
+    assert_ne!(open(other.path()).unwrap().test, trained.test);
+    assert_ne!(read.digest, trained.digest);
+
+    let strange = folder_of(&rows("0.5,1,c\n"));
+    let text = by(&strange).unwrap_err().to_string();
+    assert!(text.contains("line 1") && text.contains("'c'"), "{text}");
+    let wide =
+        folder_of(&[("train.csv", b"1,2,3,a\n".to_vec()), ("test.csv", b"1,2,3,a\n".to_vec())]);
+    let text = by(&wide).unwrap_err().to_string();
+    assert!(text.contains("1x1x3") && text.contains("1x1x2"), "{text}");
+}
+
+#[test]
+fn values_that_a_network_cannot_read_are_named() {
+    let files = |row: &str| {
+        let row = row.as_bytes().to_vec();
+        folder_of(&[("train.csv", row.clone()), ("test.csv", row)])
+    };
+    let convention = Convention {
+        shape: SampleShape::new(1, 1, 2),
+        sample_type: SampleType::U8,
+        columns: vec![Column::named(None); 2],
+        class_names: vec!["0".to_string(), "1".to_string()],
+    };
+    for (row, words) in [("1,256,1\n", "column 2 holds 256"), ("0.5,3,0\n", "column 1 holds 0.5")] {
+        let folder = files(row);
+        let error = Dataset::open_by(folder.path().to_str().unwrap(), 0, &convention).unwrap_err();
+        assert!(error.to_string().contains(words), "{error}");
+    }
+}
+
+#[test]
+fn help_texts_and_documents_name_every_format() {
+    let names = FORMATS.map(|format| format.name);
+    let mut once = names.to_vec();
+    once.dedup();
+    assert_eq!(once, names);
+    let readme = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../README.md"));
+    let readme = readme.unwrap();
+    let sources = concat!(env!("CARGO_MANIFEST_DIR"), "/src/data/formats");
+    let files: Vec<String> = std::fs::read_dir(sources)
+        .unwrap()
+        .map(|file| file.unwrap().path().file_stem().unwrap().to_str().unwrap().to_string())
+        .collect();
+    assert_eq!(files.len(), FORMATS.len(), "a format without its line in the list: {files:?}");
+    for format in FORMATS {
+        assert!(files.contains(&format.name.to_string()), "{} has no file", format.name);
+        assert!(Dataset::help().contains(format.help), "{}", Dataset::help());
+        assert!(readme.contains(format.help), "README.md does not name {}", format.help);
+    }
+}
+
+#[test]
+fn a_draw_takes_from_every_class_what_its_share_is() {
+    // Sorted by class, as recordings are: the first 50 are all of one class.
+    let labels: Vec<u16> = [(0, 600), (1, 300), (2, 99), (3, 1)]
+        .into_iter()
+        .flat_map(|(label, count)| std::iter::repeat_n(label, count))
+        .collect();
+    let split = Split { samples: (0..1000).collect(), labels };
+    let drawn = split.drawn(50, 7);
+    let count = |label| drawn.labels.iter().filter(|&&found| found == label).count();
+    assert_eq!([0, 1, 2, 3].map(count), [29, 15, 5, 1]);
+    assert!(drawn.samples.is_sorted(), "the order of the data");
+    assert_eq!(split.drawn(50, 7), drawn);
+    assert_ne!(split.drawn(50, 8), drawn);
+    assert_eq!(split.drawn(1000, 7), split);
+    assert_eq!(split.drawn(3, 7).labels.len(), 3);
 }

@@ -2,13 +2,19 @@
 //!
 //! Format: two zero bytes, type code 0x08 (u8), number of dimensions, each dimension as u32, then the data row by row.
 
-use super::source::Source;
-use super::{SampleShape, Split};
+use crate::data::format::{Candidate, File, Format, Part, Recognition, Request};
+use crate::data::source::Source;
+use crate::data::{
+    Dataset, SampleShape, SampleType, Split, SplitRule, count_classes, numbered_classes,
+};
 use crate::error::{Error, Result};
+
+/// MNIST's format.
+pub struct Idx;
 
 /// What an IDX file holds, by its number of dimensions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Contents {
+enum Contents {
     /// One dimension: labels.
     Labels,
     /// Three dimensions (count, rows, columns), or four with channels last: images.
@@ -16,7 +22,7 @@ pub enum Contents {
 }
 
 /// Recognises an IDX file of unsigned bytes by its first four bytes.
-pub fn recognise(bytes: &[u8]) -> Option<Contents> {
+fn contents(bytes: &[u8]) -> Option<Contents> {
     match bytes.get(..4)? {
         [0, 0, 8, 1] => Some(Contents::Labels),
         [0, 0, 8, 3 | 4] => Some(Contents::Images),
@@ -24,8 +30,51 @@ pub fn recognise(bytes: &[u8]) -> Option<Contents> {
     }
 }
 
+impl Format for Idx {
+    const NAME: &'static str = "idx";
+    const HELP: &'static str = "MNIST IDX";
+
+    fn recognise(candidate: &Candidate) -> Recognition {
+        match contents(&candidate.start) {
+            Some(_) => Recognition::Yes,
+            None => Recognition::No,
+        }
+    }
+
+    fn read(request: &Request<'_>, files: &[File], _beside: &[File]) -> Result<Dataset> {
+        let name = request.name;
+        let pick = |part: Part, wanted: Contents, what: &str| -> Result<&Source> {
+            let is_it =
+                |file: &&File| file.part == part && contents(&file.source.bytes) == Some(wanted);
+            files.iter().find(is_it).map(|file| &file.source).ok_or_else(|| {
+                Error::bad_input(
+                    name,
+                    format_args!("holds no IDX file with {what}"),
+                    "give a folder with train-images, train-labels, t10k-images and t10k-labels",
+                )
+            })
+        };
+        let load = |part, words: [&str; 2]| -> Result<(SampleShape, Split)> {
+            let images = pick(part, Contents::Images, words[0])?;
+            parse(images, pick(part, Contents::Labels, words[1])?)
+        };
+        let (shape, train) = load(Part::Train, ["training images", "training labels"])?;
+        let (test_shape, test) = load(Part::Test, ["test images", "test labels"])?;
+        if shape != test_shape {
+            return Err(Error::bad_input(
+                name,
+                format_args!("training images are {shape}, test images {test_shape}"),
+                "give images of one size",
+            ));
+        }
+        let class_names = numbered_classes(count_classes(&train.labels));
+        let dataset = Dataset::new(name, Self::NAME, shape, SampleType::U8, class_names);
+        Ok(Dataset { split_rule: SplitRule::Files, train, test, ..dataset })
+    }
+}
+
 /// Joins a file of images and a file of labels.
-pub fn parse(images: &Source, labels: &Source) -> Result<(SampleShape, Split)> {
+fn parse(images: &Source, labels: &Source) -> Result<(SampleShape, Split)> {
     let (dimensions, pixels) = payload(images)?;
     let (label_dimensions, label_bytes) = payload(labels)?;
     if dimensions.contains(&0) {

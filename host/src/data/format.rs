@@ -1,0 +1,130 @@
+//! What a format of data files is: how its files are recognised, and how they become a data set.
+
+use super::source::Source;
+use super::{Convention, Dataset, SampleShape};
+use crate::error::Result;
+use std::path::Path;
+
+/// One format of data files. [`FORMATS`](super::FORMATS) has them all.
+pub trait Format {
+    /// Its name in reports and JSON, in kebab case.
+    const NAME: &'static str;
+    /// What its files are, for help texts and advice; it completes "give … files".
+    const HELP: &'static str;
+
+    /// Whether a file is of this format, by its content.
+    fn recognise(candidate: &Candidate) -> Recognition;
+
+    /// The data set that all files of this format in one folder are, or the lone file.
+    ///
+    /// # Errors
+    /// One line that names the file and, where there is one, the row.
+    fn read(request: &Request<'_>, files: &[File], beside: &[File]) -> Result<Dataset>;
+}
+
+/// A [`Format`] as an entry of the list.
+#[derive(Clone, Copy, Debug)]
+pub struct Entry {
+    /// [`Format::NAME`].
+    pub name: &'static str,
+    /// [`Format::HELP`].
+    pub help: &'static str,
+    pub(super) recognise: fn(&Candidate) -> Recognition,
+    pub(super) read: fn(&Request<'_>, &[File], &[File]) -> Result<Dataset>,
+}
+
+impl Entry {
+    /// The entry of a format.
+    pub const fn of<F: Format>() -> Self {
+        Self { name: F::NAME, help: F::HELP, recognise: F::recognise, read: F::read }
+    }
+}
+
+/// A file whose format is asked for.
+#[derive(Clone, Debug)]
+pub struct Candidate {
+    /// The last part of its path, without a `.gz` ending, in lower case.
+    pub base_name: String,
+    /// Its first 4,096 bytes, unpacked.
+    pub start: Vec<u8>,
+    /// Its length in bytes, unpacked; `None` while a packed file has not been unpacked.
+    pub length: Option<u64>,
+    /// The part that its name announces.
+    pub part: Part,
+    /// Whether it stands in a folder with other files, among which may be notes and licences.
+    pub in_folder: bool,
+}
+
+impl Candidate {
+    /// Whether the beginning is plain text.
+    pub fn is_text(&self) -> bool {
+        !self.start.is_empty()
+            && self.start.iter().all(|&byte| byte >= 0x20 || matches!(byte, b'\t' | b'\n' | b'\r'))
+    }
+
+    /// Whether this is a tar archive, which no data set is read from.
+    pub fn is_archive(&self) -> bool {
+        self.start.get(257..262) == Some(b"ustar")
+    }
+}
+
+/// What a format says of a file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Recognition {
+    /// It is not of this format.
+    No,
+    /// It is of this format.
+    Yes,
+    /// It goes with files of this format, such as a list of class names, and has at most this many bytes.
+    Beside(u64),
+    /// Only its length can tell: ask again when it has been unpacked.
+    NeedsLength,
+}
+
+/// The part of a data set that a file name announces.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Part {
+    /// Training data.
+    Train,
+    /// Test data.
+    Test,
+    /// It says nothing.
+    Unknown,
+}
+
+impl Part {
+    /// The part that a name in lower case announces.
+    pub fn of(base_name: &str) -> Self {
+        let has = |words: &[&str]| words.iter().any(|word| base_name.contains(word));
+        if has(&["train", "data_batch"]) || base_name.ends_with(".tra") {
+            Self::Train
+        } else if has(&["test", "t10k"]) || base_name.ends_with(".tes") {
+            Self::Test
+        } else {
+            Self::Unknown
+        }
+    }
+}
+
+/// A file of a known format.
+pub struct File {
+    /// Its contents.
+    pub source: Source,
+    /// The part that its name announces.
+    pub part: Part,
+}
+
+/// What is asked of a format besides its files.
+#[derive(Clone, Copy)]
+pub struct Request<'a> {
+    /// The name or path that the data set is opened by, for errors.
+    pub name: &'a str,
+    /// The folder or file.
+    pub path: &'a Path,
+    /// Decides the split of a lone file.
+    pub seed: u64,
+    /// The shape that the user gave to rows.
+    pub shape: Option<SampleShape>,
+    /// What samples have to be like for a network that exists; `None` to measure it.
+    pub convention: Option<&'a Convention>,
+}

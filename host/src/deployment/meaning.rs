@@ -1,0 +1,109 @@
+//! Between a trained network's meaning and the notes of a model file: what raw samples stand for, and which data was trained on.
+
+use sha2::{Digest, Sha256};
+use tinyhero_common::model::Model;
+use tinyhero_common::tensor;
+
+use super::notes::{Column, DataOrigin, InputNotes, Notes, Provenance};
+use crate::data::{self, Convention, Dataset, SampleShape, SampleType, SplitRule};
+use crate::graph::trained_network::TrainedNetwork;
+use crate::graph::weights::named_tensors;
+
+/// The program and its version, as model files name it.
+const TOOL: &str = concat!(env!("CARGO_PKG_NAME"), " ", env!("CARGO_PKG_VERSION"));
+
+/// The notes of the model file that a network becomes.
+pub fn notes_of(trained: &TrainedNetwork) -> Notes {
+    let column = |column: &data::Column| Column {
+        name: column.name.clone().unwrap_or_default(),
+        unit: column.unit.clone().unwrap_or_default(),
+        offset: column.offset,
+        step: column.step,
+    };
+    let columns = trained.input.columns.iter().map(column).collect();
+    let origin = trained.provenance.as_ref().map(|provenance| DataOrigin {
+        digest: data::from_hex(&provenance.digest),
+        split: provenance.split.name().to_string(),
+        split_seed: provenance.split_seed,
+    });
+    Notes {
+        inputs: vec![InputNotes { columns, ..InputNotes::default() }],
+        provenance: Provenance {
+            tool: TOOL.to_string(),
+            network: trained.provenance.as_ref().map_or_else(Vec::new, |_| digest(trained)),
+            data: origin,
+            imported_from: None,
+        },
+    }
+}
+
+/// SHA-256 of the layers and of all weights with their names.
+fn digest(trained: &TrainedNetwork) -> Vec<u8> {
+    let mut digest = Sha256::new();
+    let mut part = |bytes: &[u8]| {
+        digest.update((bytes.len() as u64).to_le_bytes());
+        digest.update(bytes);
+    };
+    part(trained.network.to_toml().as_bytes());
+    for tensor in named_tensors(&trained.network, &trained.parameters) {
+        part(tensor.name.as_bytes());
+        let bytes: Vec<u8> = tensor.values.iter().flat_map(|value| value.to_le_bytes()).collect();
+        part(&bytes);
+    }
+    digest.finalize().to_vec()
+}
+
+/// What a model file's notes say, as far as they can be read.
+pub fn notes_in(model: &Model<'_>) -> Notes {
+    Notes::from_bytes(model.notes()).unwrap_or_default()
+}
+
+/// How data is converted for a model: as the data was that it was trained on.
+pub fn convention(model: &Model<'_>, notes: &Notes) -> Convention {
+    let input = model.input();
+    let shape = input.tensor.shape;
+    let [height, width, channels] = [shape.height, shape.width, shape.channels].map(usize::from);
+    let text = |text: &String| (!text.is_empty()).then(|| text.clone());
+    let column = |column: &Column| data::Column {
+        name: text(&column.name),
+        unit: text(&column.unit),
+        offset: column.offset,
+        step: column.step,
+    };
+    Convention {
+        shape: SampleShape::new(height, width, channels),
+        sample_type: match input.quantization.sample_type {
+            tensor::SampleType::U8 => SampleType::U8,
+            tensor::SampleType::I16 => SampleType::I16,
+        },
+        columns: notes
+            .inputs
+            .first()
+            .map_or_else(Vec::new, |input| input.columns.iter().map(column).collect()),
+        class_names: model.labels().map(|label| label.to_string()).collect(),
+    }
+}
+
+/// What a person has to know about accuracies on this data, opened with a seed, of a model that was trained on data of this origin.
+/// `None` where it is the data of the training, split as then.
+pub fn doubt(dataset: &Dataset, seed: u64, origin: Option<&DataOrigin>) -> Option<String> {
+    let name = &dataset.name;
+    let Some(origin) = origin else {
+        return Some(format!(
+            "note: the model does not say what data it was trained on; test samples of {name} may be among it"
+        ));
+    };
+    if data::to_hex(&origin.digest) != dataset.digest {
+        return Some(format!(
+            "note: {name} is not the data that the model was trained on, or has changed since; \
+             its samples are converted as that data was"
+        ));
+    }
+    (dataset.split_rule == SplitRule::Shuffle && seed != origin.split_seed).then(|| {
+        format!(
+            "note: {name} is split by seed {seed}, the model was trained on the split of seed {}: \
+             training samples are among the test samples",
+            origin.split_seed
+        )
+    })
+}
