@@ -49,12 +49,13 @@ impl Layer<'_> {
 
     /// Weights of one output channel; 0 for operators without weights.
     pub fn row_length(&self) -> usize {
+        let input = self.input().shape;
         match self.operator {
             Operator::Convolution2d { window, .. } => {
-                window.taps().saturating_mul(self.input().shape.channels as usize)
+                window.taps().saturating_mul(input.channels as usize)
             }
             Operator::DepthwiseConvolution2d { window, .. } => window.taps(),
-            Operator::FullyConnected { .. } => self.input().shape.elements(),
+            Operator::FullyConnected { .. } => input.elements(),
             _ => 0,
         }
     }

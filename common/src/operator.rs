@@ -9,6 +9,7 @@ use crate::requantize::{AddRescale, Rescale};
 use crate::shape::Window;
 
 described! {
+    #[shared]
     /// Packed weights and what belongs to each output channel.
     pub struct Weights {
         /// Bits of each weight.

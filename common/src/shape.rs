@@ -60,6 +60,7 @@ impl Element {
 }
 
 described! {
+    #[shared]
     /// A window that slides over an image.
     pub struct Window {
         /// Rows of the window, at least 1.

@@ -18,6 +18,7 @@ described! {
 }
 
 described! {
+    #[shared]
     /// A tensor in the arena: `real = scale · (q − zero_point)`.
     pub struct Tensor {
         /// Dimensions.
@@ -52,6 +53,7 @@ pub const MAX_OPERANDS: usize = 4;
 pub type Operands = heapless::Vec<Operand, MAX_OPERANDS>;
 
 described! {
+    #[shared]
     /// A tensor that a layer or the network's user reads, and what wrote it.
     pub struct Operand {
         /// `k` for the network's input number `k`, and the number of inputs plus `k` for the output of layer `k`.

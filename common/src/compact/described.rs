@@ -39,9 +39,14 @@ impl<'de, T: Read<'de>, const CAPACITY: usize> Read<'de> for heapless::Vec<T, CA
     }
 }
 
-/// A struct with public fields, or an enum of variants without any and the list of them, as they stand in a file or message.
+/// A struct with public fields, or an enum of variants without any and the list of them, as they stand in a file or message. `#[shared]`
+/// comes first where a struct is read in several places, so that the reading is not written out in each.
 macro_rules! described {
+    (#[shared] $($rest:tt)*) => {
+        $crate::compact::described!(@inline(never); $($rest)*);
+    };
     (
+        @$hint:meta;
         $(#[$attribute:meta])*
         pub struct $name:ident {
             $($(#[$field_attribute:meta])* pub $field:ident: $type:ty,)*
@@ -54,13 +59,14 @@ macro_rules! described {
         }
 
         impl<'de> $crate::compact::Read<'de> for $name {
-            #[inline(never)]
+            #[$hint]
             fn read(reader: &mut $crate::compact::Reader<'de>) -> Self {
                 Self { $($field: $crate::compact::Read::read(reader),)* }
             }
         }
     };
     (
+        @$hint:meta;
         $(#[$attribute:meta])*
         pub struct $name:ident<$life:lifetime> {
             $($(#[$field_attribute:meta])* pub $field:ident: $type:ty,)*
@@ -73,7 +79,7 @@ macro_rules! described {
         }
 
         impl<$life> $crate::compact::Read<$life> for $name<$life> {
-            #[inline(never)]
+            #[$hint]
             fn read(reader: &mut $crate::compact::Reader<$life>) -> Self {
                 Self { $($field: $crate::compact::Read::read(reader),)* }
             }
@@ -104,6 +110,9 @@ macro_rules! described {
                 Self::ALL.get(index).copied().unwrap_or(Self::$first)
             }
         }
+    };
+    ($($rest:tt)*) => {
+        $crate::compact::described!(@inline; $($rest)*);
     };
 }
 
