@@ -71,8 +71,6 @@ impl<K: Kernels, const ARENA: usize> Engine<K, ARENA> {
     /// # Errors
     /// [`Error::Blank`]; [`Error::Load`] if the region does not begin at a multiple of 4 in memory,
     /// the file is damaged or the kernels leave out one of its operators; [`Error::Arena`].
-    // Large, and called from several places.
-    #[inline(never)]
     pub fn load<'e, 'm>(&'e mut self, region: &'m [u8]) -> Result<LoadedModel<'e, 'm, K>, Error> {
         let model = Model::load_for::<K>(file_in(region)?)?;
         self.with_room_for(model)

@@ -18,7 +18,7 @@ use tinyhero_common::wire::byte_routines::ByteRoutines;
 use tinyhero_common::wire::message::{Refusal, Response};
 
 use crate::clock::Clock;
-use crate::engine::{self, Engine};
+use crate::engine::{self, Engine, LoadedModel};
 use crate::slot::{MappedFlash, Slots};
 
 pub use connection::Buffers;
@@ -36,6 +36,16 @@ impl From<engine::Error> for Refusal {
             engine::Error::Arena { needed } => Self::ArenaTooSmall { needed },
         }
     }
+}
+
+/// [`Engine::load`] with the link's reasons.
+// Large, and called from several places; the engine's errors become refusals where they arise.
+#[inline(never)]
+fn load<'e, 'm, K: Kernels, const ARENA: usize>(
+    engine: &'e mut Engine<K, ARENA>,
+    region: &'m [u8],
+) -> Result<LoadedModel<'e, 'm, K>, Refusal> {
+    engine.load(region).map_err(Refusal::from)
 }
 
 /// Why a server stopped.
@@ -103,7 +113,7 @@ where
             let (file, idle) = slots.split();
             let model = match session.passed_over {
                 Some(refusal) if nothing => Err(refusal),
-                _ => engine.load(file).map_err(Refusal::from),
+                _ => load(engine, file),
             };
             info!("model loaded: {}", model.is_ok());
             if let Some(sequence) = finished.take() {

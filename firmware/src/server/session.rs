@@ -12,9 +12,9 @@ use tinyhero_common::wire::message::{
 };
 use tinyhero_common::wire::result::{LAYER_RECORD_BYTES, ResultHead};
 
-use super::End;
 use super::connection::{Buffers, Connection, RequestFrame};
 use super::meter::{Meter, Stopwatch};
+use super::{End, load};
 use crate::clock::Clock;
 use crate::engine::{Engine, LoadedModel};
 use crate::slot::{IdleSlot, MappedFlash};
@@ -245,7 +245,7 @@ impl<Link: Read + Write, Time: Clock, Pin: OutputPin> Session<Link, Time, Pin> {
         tested: bool,
         buffers: &mut Buffers<FRAME>,
     ) -> Result<(), Refusal> {
-        let mut model = engine.load(bytes)?;
+        let mut model = load(engine, bytes)?;
         if digest.is_some_and(|digest| digest != model.model().digest()) {
             return Err(Refusal::from(LoadError { reason: Reason::Checksum, layer: None }));
         }
