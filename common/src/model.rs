@@ -163,6 +163,7 @@ described! {
 pub struct Model<'a> {
     description: Description<'a>,
     inputs: Described<'a, InputTensor<'a>>,
+    raw_input_bytes: usize,
     outputs: Described<'a, OutputTensor<'a>>,
     outcome: Operand,
     layers: Described<'a, Layer<'a>>,
@@ -211,13 +212,28 @@ impl<'a> Model<'a> {
         let mut reader = Reader::new(parts.description);
         let description = Description::read(&mut reader);
         let inputs = Described::new(reader.rest()?, description.input_count);
-        let outputs = Described::new(inputs.skipped()?, description.output_count);
-        let layers = Described::new(outputs.skipped()?, description.layer_count);
+        let mut raw_input_bytes = 0usize;
+        let behind = inputs.for_each_of_all(|input: InputTensor<'_>| {
+            raw_input_bytes = raw_input_bytes.saturating_add(input.raw_bytes());
+        })?;
+        let outputs = Described::new(behind, description.output_count);
+        let behind = outputs.for_each_of_all(|_: OutputTensor<'_>| {})?;
+        let layers = Described::new(behind, description.layer_count);
         // There is one in every valid model. In others, this is one without a value.
         let outcome = OutputTensor::read(&mut Reader::new(outputs.unread())).operand;
         let digest = header.checksum;
         let Parts { parameters, notes, .. } = *parts;
-        Some(Self { description, inputs, outputs, outcome, layers, parameters, notes, digest })
+        Some(Self {
+            description,
+            inputs,
+            raw_input_bytes,
+            outputs,
+            outcome,
+            layers,
+            parameters,
+            notes,
+            digest,
+        })
     }
 
     /// What stands before inputs, outputs and layers.
@@ -257,8 +273,8 @@ impl<'a> Model<'a> {
     }
 
     /// Bytes of one raw input, all of the network's inputs one after the other.
-    pub fn raw_input_bytes(&self) -> usize {
-        self.inputs().map(|input| input.raw_bytes()).fold(0, usize::saturating_add)
+    pub const fn raw_input_bytes(&self) -> usize {
+        self.raw_input_bytes
     }
 
     /// The first of the network's inputs; nearly every network has no other.
@@ -316,9 +332,9 @@ impl<'a, T: Read<'a>> Described<'a, T> {
         self.bytes
     }
 
-    /// What follows all of them. `None` if one is broken.
-    fn skipped(mut self) -> Option<&'a [u8]> {
-        while self.next().is_some() {}
+    /// Calls `each` and returns what follows all of them. `None` if one is broken.
+    fn for_each_of_all(mut self, each: impl FnMut(T)) -> Option<&'a [u8]> {
+        self.by_ref().for_each(each);
         (self.remaining == 0).then_some(self.bytes)
     }
 }

@@ -96,7 +96,9 @@ pub fn run<'a>(
 
     let outcome = model.outcome();
     let mut label = 0;
-    for (index, layer) in model.layers().enumerate() {
+    let mut index = 0usize;
+    // Not `enumerate`, which would copy every layer.
+    for layer in model.layers() {
         run_layer(model, kernels, &layer, arena);
         observer.layer_done(index, &layer, tensor(arena, &layer.output));
         let number = usize::from(description.input_count).wrapping_add(index);
@@ -108,6 +110,7 @@ pub fn run<'a>(
             };
             label = argmax(tensor(arena, deciding));
         }
+        index = index.wrapping_add(1);
     }
     let scores = tensor(arena, &outcome.tensor);
     Ok(Output { scores, label })

@@ -35,9 +35,9 @@ described! {
 }
 
 impl Tensor {
-    /// Bytes that it takes in the arena.
+    /// Bytes that it takes in the arena: each element type has twice those of the one before.
     pub const fn bytes(self) -> usize {
-        self.shape.elements().saturating_mul(self.element.bytes())
+        self.shape.elements().wrapping_shl(self.element as u32)
     }
 
     /// The arena bytes that the tensor takes. Valid models have at most [`MAX_ARENA_BYTES`](crate::model::MAX_ARENA_BYTES).
@@ -46,8 +46,9 @@ impl Tensor {
     }
 }
 
-/// Most tensors that a layer reads.
-pub const MAX_OPERANDS: usize = 4;
+/// Most tensors that a layer of this version's operators reads. A file could name more: every layer has room for as many, which is
+/// copied in every run.
+pub const MAX_OPERANDS: usize = 2;
 
 /// The tensors that a layer reads, in the order in which its operator names them.
 pub type Operands = heapless::Vec<Operand, MAX_OPERANDS>;

@@ -288,3 +288,10 @@ fn names_from_files_do_nothing_to_a_terminal() {
     let json: serde_json::Value = serde_json::from_slice(&std::fs::read(json).unwrap()).unwrap();
     assert!(json.to_string().contains("\\u001b[8mhidden\\nforged | row"), "{json}");
 }
+
+#[test]
+fn a_model_of_the_format_before_is_refused_with_both_numbers_and_what_to_do() {
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/vectors/version-2.hero");
+    let words = ["format version 2", "reads version 3", "tinyhero quantize"];
+    assert_refused(&["inspect".as_ref(), file.as_os_str()], &words);
+}
