@@ -346,12 +346,15 @@ impl<'a, T: Read<'a>> Iterator for Described<'a, T> {
     fn next(&mut self) -> Option<T> {
         let remaining = self.remaining.checked_sub(1)?;
         let mut reader = Reader::new(self.bytes);
-        let value = T::read(&mut reader);
-        // Loading has read everything once, so this cannot fail afterwards; while loading, an early end is what tells the validator that
-        // something is broken.
-        self.bytes = reader.rest()?;
-        self.remaining = remaining;
-        Some(value)
+        // Made where it is returned, so that no layer is copied.
+        let mut value = Some(T::read(&mut reader));
+        match reader.rest() {
+            Some(rest) => (self.bytes, self.remaining) = (rest, remaining),
+            // Loading has read everything once, so this cannot happen afterwards; while loading, an early end is what tells the validator
+            // that something is broken.
+            None => value = None,
+        }
+        value
     }
 }
 
