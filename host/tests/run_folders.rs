@@ -215,7 +215,7 @@ fn inspect_says_what_raw_values_mean() {
     let text = done(at, &["inspect", "model.hero", "--json", "model.json"]);
     let json: serde_json::Value =
         serde_json::from_str(&std::fs::read_to_string(at.join("model.json")).unwrap()).unwrap();
-    let column = &json["input"]["columns"][0];
+    let column = &json["input"]["column_maps"][0];
     assert_eq!((column["name"].as_str(), column["unit"].as_str()), (Some("acc_x"), Some("m/s^2")));
     let (offset, step) = (column["offset"].as_f64().unwrap(), column["step"].as_f64().unwrap());
     let line = format!("acc_x: raw = (value - {offset:?}) / {step:?} m/s^2");

@@ -44,7 +44,7 @@ pub fn run(options: &Options) -> Result<()> {
         inspection.input.scale,
         inspection.input.zero_point
     ));
-    let columns = &inspection.input.columns;
+    let columns = &inspection.input.column_maps;
     for column in columns.iter().take(MOST_COLUMNS) {
         output.line(format_args!("  {column}"));
     }

@@ -96,7 +96,7 @@ pub struct InspectedInput {
     /// Value that stands for real zero.
     pub zero_point: i8,
     /// What raw values stand for, one a value of a sample; empty where they are all there is.
-    pub columns: Vec<InspectedColumn>,
+    pub column_maps: Vec<InspectedColumn>,
 }
 
 /// A layer of a model.
@@ -156,7 +156,7 @@ pub fn inspect(model: &Model<'_>, bytes: usize) -> Inspection {
             bytes: model.raw_input_bytes(),
             scale: decode_scale(input.scale),
             zero_point: input.zero_point,
-            columns: columns(&notes),
+            column_maps: columns(&notes),
         },
         provenance: provenance(&notes),
         layers,
