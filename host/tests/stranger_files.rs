@@ -292,6 +292,6 @@ fn names_from_files_do_nothing_to_a_terminal() {
 #[test]
 fn a_model_of_the_format_before_is_refused_with_both_numbers_and_what_to_do() {
     let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/vectors/version-2.hero");
-    let words = ["format version 2", "reads version 3", "tinyhero quantize"];
+    let words = ["refused", "format version 2, ", "reads version 3", "tinyhero quantize"];
     assert_refused(&["inspect".as_ref(), file.as_os_str()], &words);
 }

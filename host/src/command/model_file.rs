@@ -31,7 +31,7 @@ pub fn load<'a>(path: &Path, bytes: &'a [u8]) -> Result<Model<'a>> {
             Some(version) if refusal.reason == Reason::Version => Error::bad_input(
                 path.display(),
                 format_args!(
-                    "the model has format version {version}, and this program reads version {FORMAT_VERSION}"
+                    "the model is refused: it has format version {version}, and this program reads version {FORMAT_VERSION}"
                 ),
                 advice,
             ),
