@@ -295,3 +295,18 @@ fn a_model_of_the_format_before_is_refused_with_both_numbers_and_what_to_do() {
     let words = ["refused", "format version 2, ", "reads version 3", "tinyhero quantize"];
     assert_refused(&["inspect".as_ref(), file.as_os_str()], &words);
 }
+
+#[test]
+fn output_that_nobody_reads_ends_the_command_without_a_panic() {
+    let file =
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/vectors/version-3-classifier.hero");
+    let script = "\"$0\" inspect \"$1\" | true; \"$0\" inspect \"$1\" > /dev/full";
+    let output = Command::new("sh")
+        .args(["-c", script, env!("CARGO_BIN_EXE_tinyhero")])
+        .arg(file)
+        .output()
+        .unwrap();
+    let text = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(2), "{text}");
+    assert!(text.starts_with("tinyhero: standard output: ") && text.lines().count() == 1, "{text}");
+}

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use toml::Value;
 
 use super::interrupt;
-use super::output::Output;
+use super::output::{self, Output};
 use crate::artifact;
 use crate::data::Dataset;
 use crate::error::{Error, Result};
@@ -323,11 +323,11 @@ impl Stages<'_> {
             for task in &left {
                 let run = task.folder.strip_prefix(self.folder).unwrap_or(&task.folder);
                 // The plan is the result, wherever other lines go.
-                println!(
+                output::result(format_args!(
                     "tinyhero compare --resume {} --only {}",
                     quoted(self.folder),
                     quoted(run)
-                );
+                ));
             }
             return Ok(left.is_empty());
         }

@@ -1,6 +1,6 @@
 //! Where a command's lines, progress and JSON go.
 
-use std::io::IsTerminal;
+use std::io::{self, ErrorKind, IsTerminal, Write};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -8,6 +8,7 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde::Serialize;
 
 use crate::error::Result;
+use crate::leftovers;
 use crate::plain;
 use crate::report::json;
 use crate::report::table::Table;
@@ -43,7 +44,7 @@ impl Output {
         if json::to_standard_output(self.json.as_deref()) {
             eprintln!("{line}");
         } else {
-            println!("{line}");
+            result(line);
         }
     }
 
@@ -76,4 +77,22 @@ impl Output {
             ProgressDrawTarget::hidden()
         }
     }
+}
+
+/// Prints a line to standard output, wherever the lines for people go.
+pub fn result(line: impl std::fmt::Display) {
+    if let Err(problem) = writeln!(io::stdout(), "{line}") {
+        end(&problem);
+    }
+}
+
+/// Ends the program where nobody reads what it says: silently, as other programs do behind `head`, or with the reason.
+fn end(problem: &io::Error) -> ! {
+    const PIPE: i32 = 13;
+    leftovers::remove_all();
+    if problem.kind() == ErrorKind::BrokenPipe {
+        std::process::exit(128 + PIPE);
+    }
+    eprintln!("tinyhero: standard output: {problem}; send it elsewhere");
+    std::process::exit(2);
 }

@@ -2,7 +2,7 @@
 
 use super::format::{Candidate, Entry, File, Part, Recognition, Request};
 use super::formats::{FORMATS, listed};
-use super::source::{Budget, Opened, Source};
+use super::source::{Budget, MOST_BYTES, Opened, Source};
 use super::{Convention, Dataset, SampleShape, digest, digits};
 use crate::error::{Error, Result};
 use std::path::{Path, PathBuf};
@@ -146,6 +146,11 @@ fn add(found: &mut Vec<Found>, opened: Opened, in_folder: bool, budget: &mut Bud
         Some((_, Recognition::NeedsLength)) => {}
         Some((_, Recognition::No)) | None => {
             let may_be_another = part == Part::Unknown || candidate.is_text();
+            if !in_folder && opened.length.is_some_and(|length| length > MOST_BYTES) {
+                // Says that it is too long, whatever it is.
+                opened.read(budget)?;
+                return Ok(());
+            }
             return if in_folder && may_be_another { Ok(()) } else { Err(unknown(&opened.name)) };
         }
     }

@@ -20,7 +20,10 @@ pub fn notes_of(trained: &TrainedNetwork) -> Notes {
         offset: column.offset,
         step: column.step,
     };
-    let columns = trained.input.columns.iter().map(column).collect();
+    let mut columns: Vec<Column> = trained.input.columns.iter().map(column).collect();
+    if columns.iter().all(Column::says_nothing) {
+        columns.clear();
+    }
     let origin = trained.provenance.as_ref().map(|provenance| DataOrigin {
         digest: data::from_hex(&provenance.digest),
         split: provenance.split.name().to_string(),
@@ -85,14 +88,10 @@ pub fn convention(model: &Model<'_>, notes: &Notes) -> Convention {
 }
 
 /// What a person has to know about accuracies on this data, opened with a seed, of a model that was trained on data of this origin.
-/// `None` where it is the data of the training, split as then.
+/// `None` where it is the data of the training, split as then, and where the model does not say.
 pub fn doubt(dataset: &Dataset, seed: u64, origin: Option<&DataOrigin>) -> Option<String> {
     let name = &dataset.name;
-    let Some(origin) = origin else {
-        return Some(format!(
-            "note: the model does not say what data it was trained on; test samples of {name} may be among it"
-        ));
-    };
+    let origin = origin?;
     if data::to_hex(&origin.digest) != dataset.digest {
         return Some(format!(
             "note: {name} is not the data that the model was trained on, or has changed since; \

@@ -36,6 +36,14 @@ pub struct Column {
     pub step: f64,
 }
 
+impl Column {
+    /// Whether it has no name and raw numbers are its values.
+    pub fn says_nothing(&self) -> bool {
+        let Self { name, unit, offset, step } = self;
+        name.is_empty() && unit.is_empty() && *offset == 0.0 && *step == 1.0
+    }
+}
+
 /// Where a model comes from.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Provenance {
