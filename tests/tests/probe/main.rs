@@ -209,14 +209,14 @@ fn another_chip_than_the_boards_is_named() {
     another.chip_identity =
         Some(ChipIdentity { address: 0x1000_0010, mask: u32::MAX, value: 0x800 });
     let error = refusal(&another);
-    assert!(error.contains("no nRF51822_xxAA") && error.contains("0x10000010"), "{error}");
+    assert!(error.contains("not nRF51822_xxAA") && error.contains("0x10000010"), "{error}");
 
     // A sibling with half of the flash, or twice as much.
     let mut larger = board.clone();
     larger.flash_size.as_mut().unwrap().bytes *= 2;
     let error = refusal(&larger);
     assert!(
-        error.contains("no nRF51822_xxAA")
+        error.contains("not nRF51822_xxAA")
             && error.contains("it has 262,144 bytes of flash where 524,288 are expected"),
         "{error}"
     );
