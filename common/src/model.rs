@@ -208,7 +208,7 @@ impl<'a> Model<'a> {
         Self::read(header, &parts).ok_or(LoadError::model(Reason::Description))
     }
 
-    fn read(header: Header, parts: &header::Parts<'a>) -> Option<Self> {
+    fn read(header: Header, parts: &Parts<'a>) -> Option<Self> {
         let mut reader = Reader::new(parts.description);
         let description = Description::read(&mut reader);
         let inputs = Described::new(reader.rest()?, description.input_count);

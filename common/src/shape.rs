@@ -51,11 +51,8 @@ described! {
 impl Element {
     /// Bytes of one value.
     pub const fn bytes(self) -> usize {
-        match self {
-            Self::I8 => 1,
-            Self::I16 => 2,
-            Self::I32 => 4,
-        }
+        // Each type has twice those of the one before.
+        1 << self as u32
     }
 }
 

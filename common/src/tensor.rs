@@ -35,9 +35,9 @@ described! {
 }
 
 impl Tensor {
-    /// Bytes that it takes in the arena: each element type has twice those of the one before.
+    /// Bytes that it takes in the arena.
     pub const fn bytes(self) -> usize {
-        self.shape.elements().wrapping_shl(self.element as u32)
+        self.shape.elements().wrapping_mul(self.element.bytes())
     }
 
     /// The arena bytes that the tensor takes. Valid models have at most [`MAX_ARENA_BYTES`](crate::model::MAX_ARENA_BYTES).

@@ -52,21 +52,6 @@ macro_rules! emulated_board {
 #[macro_export]
 macro_rules! emulated_board_handlers {
     () => {
-        #[::cortex_m_rt::exception]
-        fn SysTick() {
-            $crate::clock::systick_wrapped();
-        }
-
-        // SAFETY: `unsafe` is cortex-m-rt's condition for this handler; the body only reads the
-        // frame that it is given.
-        #[::cortex_m_rt::exception]
-        unsafe fn HardFault(frame: &::cortex_m_rt::ExceptionFrame) -> ! {
-            $crate::semihosting::report_fault(frame.pc(), frame.lr())
-        }
-
-        #[panic_handler]
-        fn panic(_: &::core::panic::PanicInfo<'_>) -> ! {
-            $crate::semihosting::report_fault(0, 0)
-        }
+        $crate::board_handlers!($crate::semihosting::report_fault);
     };
 }

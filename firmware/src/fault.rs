@@ -20,6 +20,16 @@ pub fn report(program_counter: u32, link_register: u32) -> ! {
 #[macro_export]
 macro_rules! hardware_board_handlers {
     () => {
+        $crate::board_handlers!($crate::fault::report);
+    };
+}
+
+/// The exception handlers of every board. `report` is told of faults: it takes the program counter
+/// and the link register of the exception frame and does not return.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! board_handlers {
+    ($report:path) => {
         #[::cortex_m_rt::exception]
         fn SysTick() {
             $crate::clock::systick_wrapped();
@@ -29,12 +39,12 @@ macro_rules! hardware_board_handlers {
         // frame that it is given.
         #[::cortex_m_rt::exception]
         unsafe fn HardFault(frame: &::cortex_m_rt::ExceptionFrame) -> ! {
-            $crate::fault::report(frame.pc(), frame.lr())
+            $report(frame.pc(), frame.lr())
         }
 
         #[panic_handler]
         fn panic(_: &::core::panic::PanicInfo<'_>) -> ! {
-            $crate::fault::report(0, 0)
+            $report(0, 0)
         }
     };
 }

@@ -27,8 +27,6 @@ use meter::Stopwatch;
 use session::{Interruption, Session, Use};
 
 impl From<engine::Error> for Refusal {
-    // Called from several places.
-    #[inline(never)]
     fn from(error: engine::Error) -> Self {
         match error {
             engine::Error::Blank => Self::NoModel,
