@@ -1,7 +1,7 @@
 //! One step of a network, complete in itself.
 
 use crate::compact::described;
-use crate::operator::{Operator, Weights};
+use crate::operator::{Operator, Tensors, Weights};
 use crate::requantize::ActivationRange;
 use crate::shape::Region;
 use crate::tensor::{Operands, Tensor};
@@ -30,6 +30,11 @@ described! {
 }
 
 impl Layer<'_> {
+    /// What it computes on.
+    pub fn tensors(&self) -> Tensors<'_> {
+        Tensors { inputs: &self.inputs, output: &self.output, activation: self.activation }
+    }
+
     /// The first tensor that it reads, which its operator's shapes and zero point are about.
     // Called from many places.
     #[inline(never)]
@@ -38,26 +43,13 @@ impl Layer<'_> {
     }
 
     /// The weights, for operators that have some.
-    pub const fn weights(&self) -> Option<Weights> {
-        match self.operator {
-            Operator::Convolution2d { weights, .. }
-            | Operator::DepthwiseConvolution2d { weights, .. }
-            | Operator::FullyConnected { weights } => Some(weights),
-            _ => None,
-        }
+    pub fn weights(&self) -> Option<Weights> {
+        self.operator.weights().copied()
     }
 
     /// Weights of one output channel; 0 for operators without weights.
     pub fn row_length(&self) -> usize {
-        let input = self.input().shape;
-        match self.operator {
-            Operator::Convolution2d { window, .. } => {
-                window.taps().saturating_mul(input.channels as usize)
-            }
-            Operator::DepthwiseConvolution2d { window, .. } => window.taps(),
-            Operator::FullyConnected { .. } => input.elements(),
-            _ => 0,
-        }
+        self.operator.row_length(self.input().shape)
     }
 
     /// Multiply-accumulates of one inference; 0 for operators without weights.

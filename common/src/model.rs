@@ -8,16 +8,17 @@
 mod header;
 mod validate;
 
+pub use crate::reason::Reason;
 use header::Parts;
 pub use header::{
     ALIGNMENT, CHECKSUM_PLACE, FORMAT_VERSION, HEADER_BYTES, Header, MAGIC, file_bytes, version_of,
 };
-pub use validate::{LoadError, Reason};
+pub use validate::LoadError;
 
 use serde::{Deserialize, Serialize};
 
 use crate::compact::{Read, Reader, described};
-use crate::kernel::{Kernels, Portable};
+use crate::kernels::{Kernels, Portable};
 use crate::layer::Layer;
 use crate::requantize::Rescale;
 use crate::tensor::{Operand, SampleType, Tensor};
@@ -47,7 +48,7 @@ described! {
         pub sample_type: SampleType,
         /// Number of affine maps: 1 for all channels together, or one per channel.
         pub maps: u16,
-        /// Where the maps begin in the parameters, in bytes, a multiple of 4; see [`crate::kernel::InputMap`].
+        /// Where the maps begin in the parameters, in bytes, a multiple of 4; see [`crate::input::InputMap`].
         pub offset: u32,
     }
 }

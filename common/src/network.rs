@@ -2,13 +2,13 @@
 
 use crate::checksum::Digest;
 use crate::error::RunError;
-use crate::kernel::{Add, Convolution, FullyConnected, Kernels, Pool, Softmax, argmax};
+use crate::input::InputMap;
+use crate::kernels::{Kernels, argmax};
 use crate::layer::Layer;
 use crate::model::Model;
-use crate::operator::{Operator, Weights};
-use crate::parameters::{section, weights_of};
-use crate::requantize::Rescale;
-use crate::shape::{Region, Shape, Window};
+use crate::operator::{Operator, Rules, operators};
+use crate::parameters::section;
+use crate::shape::Region;
 use crate::tensor::Tensor;
 
 /// Is told of every layer that has run; `()` does nothing.
@@ -85,7 +85,7 @@ pub fn run<'a>(
         // Together they have as many bytes as there are.
         let samples = raw.split_off(..input.raw_bytes()).unwrap_or_default();
         let quantization = input.quantization;
-        let maps_bytes = usize::from(quantization.maps) * crate::kernel::InputMap::BYTES;
+        let maps_bytes = usize::from(quantization.maps) * InputMap::BYTES;
         let maps = section(model.parameters(), quantization.offset, maps_bytes);
         let values = arena.get_mut(range(input.tensor.region()));
         if let (Some(maps), Some(values)) = (maps, values) {
@@ -106,11 +106,9 @@ pub fn run<'a>(
         observer.layer_done(index, layer, tensor(arena, &layer.output));
         let number = usize::from(description.input_count).wrapping_add(index);
         if usize::from(outcome.source) == number {
-            // Now, because what a softmax reads may be gone in the end.
-            let deciding = match layer.operator {
-                Operator::Softmax { .. } => layer.input(),
-                _ => &layer.output,
-            };
+            // Now, because what the last layer reads may be gone in the end.
+            let from_input = layer.operator.label_from_input();
+            let deciding = if from_input { layer.input() } else { &layer.output };
             label = argmax(tensor(arena, deciding));
         }
         index = index.wrapping_add(1);
@@ -130,6 +128,57 @@ const fn range(region: Region) -> core::ops::Range<usize> {
     start..start + region.bytes as usize
 }
 
+/// The arena's bytes in one layer's run. What the operator has none of is empty, and so is `input` where the output takes its place.
+struct Memory<'a> {
+    input: &'a [i8],
+    other: &'a [i8],
+    scratch: &'a mut [i8],
+    output: &'a mut [i8],
+}
+
+impl<'a> Memory<'a> {
+    /// `None` in a model that was not validated: regions overlap, leave the arena, or there is no output, for which kernels would go round
+    /// for nothing.
+    fn of(layer: &Layer<'_>, arena: &'a mut [i8]) -> Option<Self> {
+        // An empty range counts as overlapping the range it lies in, so what is absent goes to the arena's end.
+        let end = arena.len();
+        let range = |region: Region| match region.bytes {
+            0 => end..end,
+            _ => range(region),
+        };
+        let output = layer.output.region();
+        let input = layer.input().region();
+        let input = if input == output { Region::EMPTY } else { input };
+        let other = layer.inputs.get(1).map_or(Region::EMPTY, |other| other.tensor.region());
+        let ranges = [range(input), range(other), range(layer.scratch), range(output)];
+        let [input, other, scratch, output] = arena.get_disjoint_mut(ranges).ok()?;
+        (!output.is_empty()).then_some(Self { input, other, scratch, output })
+    }
+}
+
+/// Calls the kernel of every operator.
+macro_rules! run {
+    (
+        [$operator:expr, $kernels:ident, $tensors:expr, $parameters:expr, $memory:ident]
+        $(
+            $tag:literal $name:ident: $method:ident($($argument:ident),*)
+            $(or $in_place:ident($($place:ident),*))?,
+        )*
+    ) => {
+        match $operator {
+            $(Operator::$name(operator) => {
+                if let Some(job) = operator.job($tensors, $parameters) {
+                    $(if $memory.input.is_empty() {
+                        $kernels.$in_place(&job, $($memory.$place),*);
+                        return;
+                    })?
+                    $kernels.$method(&job, $($memory.$argument),*);
+                }
+            })*
+        }
+    };
+}
+
 /// Runs one layer of a validated model.
 #[inline(never)]
 fn run_layer<K: Kernels>(model: &Model<'_>, kernels: &mut K, layer: &Layer<'_>, arena: &mut [i8]) {
@@ -137,108 +186,9 @@ fn run_layer<K: Kernels>(model: &Model<'_>, kernels: &mut K, layer: &Layer<'_>, 
     if !K::computes(layer) {
         return;
     }
-    let input = range(layer.input().region());
-    let output = range(layer.output.region());
-    // Only in a model that was not validated: its kernels would go round for nothing.
-    if output.is_empty() {
-        return;
-    }
-    // An empty range counts as overlapping the range it lies in, so an absent scratch goes to the arena's end.
-    let scratch = match layer.scratch.bytes {
-        0 => arena.len()..arena.len(),
-        _ => range(layer.scratch),
-    };
-    if let (Operator::Add { rescale }, [_, other]) = (layer.operator, &*layer.inputs) {
-        let job = Add {
-            rescale,
-            input_zero_point: layer.input().zero_point,
-            other_zero_point: other.tensor.zero_point,
-            output_zero_point: layer.output.zero_point,
-            activation: layer.activation,
-        };
-        let other = range(other.tensor.region());
-        if input == output {
-            if let Ok([input, other]) = arena.get_disjoint_mut([input, other]) {
-                kernels.add_in_place(&job, input, other);
-            }
-        } else if let Ok([input, other, output]) = arena.get_disjoint_mut([input, other, output]) {
-            kernels.add(&job, input, other, output);
-        }
-        return;
-    }
-    let Ok([input, output, scratch]) = arena.get_disjoint_mut([input, output, scratch]) else {
-        return;
-    };
-    match layer.operator {
-        Operator::Convolution2d { window, weights } => {
-            if let Some(job) = convolution(model, layer, window, weights) {
-                kernels.convolution_2d(&job, input, scratch, output);
-            }
-        }
-        Operator::DepthwiseConvolution2d { window, weights } => {
-            if let Some(job) = convolution(model, layer, window, weights) {
-                kernels.depthwise_convolution_2d(&job, input, scratch, output);
-            }
-        }
-        Operator::FullyConnected { weights } => {
-            if let Some((weights, channels)) = weights_of(model.parameters(), layer, weights) {
-                let job = FullyConnected {
-                    weights,
-                    channels,
-                    output_zero_point: layer.output.zero_point,
-                    activation: layer.activation,
-                };
-                kernels.fully_connected(&job, input, scratch, output);
-            }
-        }
-        Operator::AveragePool2d { window, rescale } => {
-            kernels.average_pool_2d(&pool(layer, window, rescale), input, output);
-        }
-        Operator::MaxPool2d { window } => {
-            let unused = Rescale { multiplier: 0, shift: 1 };
-            kernels.max_pool_2d(&pool(layer, window, unused), input, output);
-        }
-        Operator::Softmax { exponent_multiplier } => {
-            let channels = usize::from(layer.output.shape.channels);
-            kernels.softmax(&Softmax { channels, exponent_multiplier }, input, output);
-        }
-        Operator::Add { .. } => {}
-    }
-}
-
-fn convolution<'a>(
-    model: &Model<'a>,
-    layer: &Layer<'_>,
-    window: Window,
-    weights: Weights,
-) -> Option<Convolution<'a>> {
-    let (weights, channels) = weights_of(model.parameters(), layer, weights)?;
-    let input = *layer.input();
-    Some(Convolution {
-        input: input.shape,
-        output: layer.output.shape,
-        window,
-        weights,
-        channels,
-        input_zero_point: input.zero_point,
-        output_zero_point: layer.output.zero_point,
-        activation: layer.activation,
-    })
-}
-
-fn pool(layer: &Layer<'_>, window: Window, rescale: Rescale) -> Pool {
-    let input = layer.input();
-    // Field by field: as a whole, the compiler would copy it with a routine that has no other use and takes 1.3 kB on Cortex-M0.
-    let Shape { height, width, channels } = input.shape;
-    Pool {
-        input: Shape { height, width, channels },
-        output: layer.output.shape,
-        window,
-        input_zero_point: input.zero_point,
-        output_zero_point: layer.output.zero_point,
-        rescale,
-        activation: layer.activation,
-    }
+    let Some(memory) = Memory::of(layer, arena) else { return };
+    let (tensors, parameters) = (&layer.tensors(), model.parameters());
+    operators!(run & layer.operator, kernels, tensors, parameters, memory);
 }
 
 /// The raw input of a model's self-test: bytes of a xorshift generator (Marsaglia, "Xorshift RNGs", 2003, the triple

@@ -1,106 +1,325 @@
-//! What a layer computes, and where its weights are.
+//! The operators: one list, and one file for each.
+//!
+//! A file holds all that host and board know of its operator: the description that stands in a model file, what a valid one is, what it costs,
+//! the job that a kernel gets, and the portable kernel, which defines the result. `docs/arithmetic.md` and the [crate] page say the same in
+//! real numbers and in integers. [`operators!`] lists them; the enum, its reading and every dispatch follow from the list.
+
+mod add;
+mod average_pool_2d;
+mod convolution_2d;
+mod depthwise_convolution_2d;
+mod fully_connected;
+mod max_pool_2d;
+mod softmax;
+mod span;
+mod weights;
+
+pub use add::{Add, AddJob};
+pub use average_pool_2d::{AveragePool2d, AveragePool2dJob};
+pub use convolution_2d::{Convolution2d, ConvolutionJob};
+pub use depthwise_convolution_2d::DepthwiseConvolution2d;
+pub use fully_connected::{FullyConnected, FullyConnectedJob};
+pub use max_pool_2d::{MaxPool2d, MaxPool2dJob};
+pub use softmax::{Softmax, SoftmaxJob, power_of_two_fraction};
+pub use weights::Weights;
+
+pub(crate) use add::{add, add_in_place};
+pub(crate) use average_pool_2d::average_pool_2d;
+pub(crate) use convolution_2d::convolution_2d;
+pub(crate) use depthwise_convolution_2d::depthwise_convolution_2d;
+pub(crate) use fully_connected::fully_connected;
+pub(crate) use max_pool_2d::max_pool_2d;
+pub(crate) use softmax::softmax;
 
 use serde::{Deserialize, Serialize};
 
-use crate::bit_width::BitWidth;
-use crate::compact::{Read, Reader, described};
-use crate::layout::Layout;
-use crate::requantize::{AddRescale, Rescale};
-use crate::shape::Window;
+use crate::compact::{Read, Reader};
+use crate::reason::{Reason, require};
+use crate::requantize::ActivationRange;
+use crate::shape::{Shape, Window};
+use crate::tensor::{Operand, Tensor};
 
-described! {
-    #[shared]
-    /// Packed weights and what belongs to each output channel.
-    pub struct Weights {
-        /// Bits of each weight.
-        pub bit_width: BitWidth,
-        /// Order of the packed weights.
-        pub layout: Layout,
-        /// Where the packed weights begin in the parameters, in bytes, a multiple of 4.
-        pub offset: u32,
-        /// Where the channel table begins in the parameters, in bytes, a multiple of 4; see [`crate::channels::Channels`].
-        pub channels: u32,
+/// Scratch memory begins at a multiple of this in the arena, so that kernels may keep words in it.
+pub const SCRATCH_ALIGNMENT: u32 = 4;
+
+/// Gives every operator to the macro `$callback`, after what else it is given: the operator's number in a model file, its name, its method of
+/// [`Kernels`](crate::kernels::Kernels), and what the method takes besides the job. After `or` stands the method for an output in the place of
+/// the first operand.
+macro_rules! operators {
+    ($callback:ident $($given:tt)*) => {
+        $callback! {
+            [$($given)*]
+            0 Convolution2d: convolution_2d(input, scratch, output),
+            1 DepthwiseConvolution2d: depthwise_convolution_2d(input, scratch, output),
+            2 FullyConnected: fully_connected(input, scratch, output),
+            3 AveragePool2d: average_pool_2d(input, output),
+            4 MaxPool2d: max_pool_2d(input, output),
+            5 Add: add(input, other, output) or add_in_place(output, other),
+            6 Softmax: softmax(input, output),
+        }
+    };
+}
+
+pub(crate) use operators;
+
+/// A layer without what it computes: what the operator's rules are about.
+#[derive(Clone, Copy, Debug)]
+pub struct Tensors<'a> {
+    /// What it reads.
+    pub inputs: &'a [Operand],
+    /// What it writes.
+    pub output: &'a Tensor,
+    /// Where its output is cut off.
+    pub activation: ActivationRange,
+}
+
+impl<'a> Tensors<'a> {
+    /// The first tensor that it reads.
+    // Called from many places.
+    #[inline(never)]
+    pub fn input(&self) -> &'a Tensor {
+        self.inputs.first().map_or(self.output, |operand| &operand.tensor)
+    }
+
+    /// Whether input and output have as many channels.
+    fn same_channels(&self) -> bool {
+        self.input().shape.channels == self.output.shape.channels
+    }
+
+    /// Checks that every window of the output has at least one tap inside the image.
+    #[inline(never)]
+    fn check_window(&self, window: &Window) -> Result<(), Reason> {
+        let axis = |kernel: u8, stride: u8, padding: u8, input: u16, output: u16| {
+            let last_start = (u32::from(output) - 1) * u32::from(stride);
+            kernel >= 1
+                && stride >= 1
+                && padding < kernel
+                && last_start < u32::from(input) + u32::from(padding)
+        };
+        let (input, output) = (&self.input().shape, &self.output.shape);
+        let Window { kernel_height, stride_height, padding_top, .. } = *window;
+        let Window { kernel_width, stride_width, padding_left, .. } = *window;
+        let rows = axis(kernel_height, stride_height, padding_top, input.height, output.height);
+        let columns = axis(kernel_width, stride_width, padding_left, input.width, output.width);
+        require(rows && columns, Reason::Window)
     }
 }
 
-/// What a layer computes. `docs/arithmetic.md` and the [crate] page define each in real numbers and in integers.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Operator {
-    /// Equation (3): full convolution over all input channels.
-    Convolution2d {
-        /// How the kernel slides.
-        window: Window,
-        /// `output channels × (kernel_height · kernel_width · input channels)` weights.
-        weights: Weights,
-    },
-    /// Equation (4): one kernel per channel.
-    DepthwiseConvolution2d {
-        /// How the kernel slides.
-        window: Window,
-        /// `channels × (kernel_height · kernel_width)` weights.
-        weights: Weights,
-    },
-    /// Equation (5): every output reads every input, flattened in memory order.
-    FullyConnected {
-        /// `outputs × inputs` weights.
-        weights: Weights,
-    },
-    /// Equation (6). Padding counts as real zero and the divisor is always the whole window.
-    AveragePool2d {
-        /// How the window slides; global pooling is a window of the image's size.
-        window: Window,
-        /// `scale_in / (scale_out · taps)`.
-        rescale: Rescale,
-    },
-    /// Equation (7). Padding never wins; scale and zero point stay.
-    MaxPool2d {
-        /// How the window slides.
-        window: Window,
-    },
-    /// Equation (8): element-wise sum of two tensors of one shape.
-    Add {
-        /// How both are brought to the output's scale.
-        rescale: AddRescale,
-    },
-    /// Equation (9): probabilities over the channels of each pixel, scale 1/256, zero point −128.
-    Softmax {
-        /// `scale_in · log2(e) · 2^20`, in `1 ..= 2^24 − 1`.
-        exponent_multiplier: u32,
-    },
+/// What the file of an operator says of it. What most operators have in common is the default.
+pub trait Rules {
+    /// What a kernel gets: the description with everything looked up.
+    type Job<'a>;
+
+    /// The name for people.
+    const NAME: &'static str;
+    /// Number of tensors that it reads.
+    const OPERANDS: usize = 1;
+    /// Whether its output may take the place of the first tensor that it reads.
+    const MAY_OVERWRITE: bool = false;
+    /// Whether a network that ends in it gives the label of what it reads, not of what it writes.
+    const LABEL_FROM_INPUT: bool = false;
+
+    /// Shapes, windows and constants of a valid layer.
+    ///
+    /// # Errors
+    /// The first thing that is wrong.
+    fn check(&self, tensors: &Tensors<'_>) -> Result<(), Reason>;
+
+    /// The job of a layer. `None` if its weights are not all in the parameters, which loading refuses.
+    fn job<'a>(&self, tensors: &Tensors<'_>, parameters: &'a [u8]) -> Option<Self::Job<'a>>;
+
+    /// The weights, for operators that have some.
+    fn weights(&self) -> Option<&Weights> {
+        None
+    }
+
+    /// The same, to be changed.
+    fn weights_mut(&mut self) -> Option<&mut Weights> {
+        None
+    }
+
+    /// Weights of one output channel; 0 for operators without weights.
+    fn row_length(&self, _input: Shape) -> usize {
+        0
+    }
+
+    /// Elements that it reads for one that it writes, multiply-accumulates aside.
+    fn reads_per_output(&self) -> usize {
+        1
+    }
+
+    /// Scratch bytes without which a layer cannot run. The loader insists only on these, so that whether a file is valid has one answer on
+    /// every machine; a fast kernel that finds less than its room leaves the layer to the portable one.
+    fn portable_scratch(&self, _input: Shape) -> usize {
+        0
+    }
+
+    /// Scratch bytes of a layer, as the exporter plans them: what the kernels need that its layout is made for, and the portable ones.
+    fn scratch(&self, input: Shape, _output: Shape) -> usize {
+        self.portable_scratch(input)
+    }
+
+    /// The same operator with its first two operands exchanged.
+    fn exchanged(&self) -> Self
+    where
+        Self: Copy,
+    {
+        *self
+    }
 }
 
+/// The same expression for every operator, whose description `$operator` is.
+macro_rules! each {
+    (
+        [$self:ident, $operator:ident => $value:expr]
+        $($tag:literal $name:ident: $method:ident $arguments:tt $(or $in_place:ident $places:tt)?,)*
+    ) => {
+        match $self {
+            $(Self::$name($operator) => $value,)*
+        }
+    };
+}
+
+macro_rules! define {
+    (
+        []
+        0 $first:ident: $first_method:ident $first_arguments:tt,
+        $($tag:literal $name:ident: $method:ident $arguments:tt $(or $in_place:ident $places:tt)?,)*
+    ) => {
+        /// What a layer computes; the file of each operator defines it.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+        pub enum Operator {
+            #[doc = concat!("See [`struct@", stringify!($first), "`].")]
+            $first($first),
+            $(
+                #[doc = concat!("See [`struct@", stringify!($name), "`].")]
+                $name($name),
+            )*
+        }
+
+        impl Operator {
+            /// The name of every operator, in the order of their numbers in a file.
+            pub const NAMES: [&str; [$first::NAME, $($name::NAME,)*].len()] =
+                [$first::NAME, $($name::NAME,)*];
+        }
+
+        impl From<$first> for Operator {
+            fn from(operator: $first) -> Self {
+                Self::$first(operator)
+            }
+        }
+
+        $(
+            impl From<$name> for Operator {
+                fn from(operator: $name) -> Self {
+                    Self::$name(operator)
+                }
+            }
+        )*
+
+        impl<'a> Read<'a> for Operator {
+            fn read(reader: &mut Reader<'a>) -> Self {
+                match reader.variant(Self::NAMES.len() as u32) {
+                    $($tag => Self::$name($name::read(reader)),)*
+                    _ => Self::$first($first::read(reader)),
+                }
+            }
+        }
+
+        // The numbers stand in the list in their order.
+        const _: () = {
+            let numbers = [0, $($tag,)*];
+            let mut index = 0;
+            while index < numbers.len() {
+                assert!(numbers[index] == index);
+                index += 1;
+            }
+        };
+    };
+}
+
+operators!(define);
+
 impl Operator {
+    /// The name for people.
+    pub const fn name(&self) -> &'static str {
+        operators!(each self, operator => Facts::of(operator).name)
+    }
+
     /// Number of tensors that it reads.
     pub const fn operand_count(&self) -> usize {
-        match self {
-            Self::Add { .. } => 2,
-            _ => 1,
-        }
+        operators!(each self, operator => Facts::of(operator).operands)
     }
 
     /// Whether its output may take the place of the first tensor that it reads.
     pub const fn may_overwrite(&self) -> bool {
-        matches!(self, Self::Add { .. })
+        operators!(each self, operator => Facts::of(operator).may_overwrite)
+    }
+
+    /// Whether a network that ends in it gives the label of what it reads, not of what it writes.
+    pub const fn label_from_input(&self) -> bool {
+        operators!(each self, operator => Facts::of(operator).label_from_input)
+    }
+
+    /// Shapes, windows and constants of a valid layer.
+    ///
+    /// # Errors
+    /// The first thing that is wrong.
+    pub fn check(&self, tensors: &Tensors<'_>) -> Result<(), Reason> {
+        operators!(each self, operator => operator.check(tensors))
+    }
+
+    /// The weights, for operators that have some.
+    pub fn weights(&self) -> Option<&Weights> {
+        operators!(each self, operator => operator.weights())
+    }
+
+    /// The same, to be changed.
+    pub fn weights_mut(&mut self) -> Option<&mut Weights> {
+        operators!(each self, operator => operator.weights_mut())
+    }
+
+    /// Weights of one output channel; 0 for operators without weights.
+    pub fn row_length(&self, input: Shape) -> usize {
+        operators!(each self, operator => operator.row_length(input))
+    }
+
+    /// Elements that it reads for one that it writes, multiply-accumulates aside.
+    pub fn reads_per_output(&self) -> usize {
+        operators!(each self, operator => operator.reads_per_output())
+    }
+
+    /// Scratch bytes without which a layer cannot run.
+    pub fn portable_scratch(&self, input: Shape) -> usize {
+        operators!(each self, operator => operator.portable_scratch(input))
+    }
+
+    /// Scratch bytes of a layer, as the exporter plans them.
+    pub fn scratch(&self, input: Shape, output: Shape) -> usize {
+        operators!(each self, operator => operator.scratch(input, output))
+    }
+
+    /// The same operator with its first two operands exchanged.
+    pub fn exchanged(&self) -> Self {
+        operators!(each self, operator => Self::from(operator.exchanged()))
     }
 }
 
-impl<'a> Read<'a> for Operator {
-    fn read(reader: &mut Reader<'a>) -> Self {
-        match reader.variant(7) {
-            0 => {
-                Self::Convolution2d { window: Window::read(reader), weights: Weights::read(reader) }
-            }
-            1 => Self::DepthwiseConvolution2d {
-                window: Window::read(reader),
-                weights: Weights::read(reader),
-            },
-            2 => Self::FullyConnected { weights: Weights::read(reader) },
-            3 => {
-                Self::AveragePool2d { window: Window::read(reader), rescale: Rescale::read(reader) }
-            }
-            4 => Self::MaxPool2d { window: Window::read(reader) },
-            5 => Self::Add { rescale: AddRescale::read(reader) },
-            _ => Self::Softmax { exponent_multiplier: reader.word() },
+/// The constants of an operator's [`Rules`].
+struct Facts {
+    name: &'static str,
+    operands: usize,
+    may_overwrite: bool,
+    label_from_input: bool,
+}
+
+impl Facts {
+    const fn of<R: Rules>(_: &R) -> Self {
+        Self {
+            name: R::NAME,
+            operands: R::OPERANDS,
+            may_overwrite: R::MAY_OVERWRITE,
+            label_from_input: R::LABEL_FROM_INPUT,
         }
     }
 }

@@ -24,6 +24,13 @@ impl Shape {
         Self { height: 1, width: 1, channels }
     }
 
+    /// The same, field by field: as a whole, the compiler would copy it with a routine that has no other use and takes 1.3 kB on Cortex-M0.
+    #[inline(always)]
+    pub(crate) const fn copied(&self) -> Self {
+        let Self { height, width, channels } = *self;
+        Self { height, width, channels }
+    }
+
     /// `height · width`.
     pub const fn pixels(self) -> usize {
         self.height as usize * self.width as usize

@@ -1,7 +1,7 @@
 //! A set of kernels and an arena of fixed size: what runs a model.
 
 use tinyhero_common::error::RunError;
-use tinyhero_common::kernel::Kernels;
+use tinyhero_common::kernels::Kernels;
 use tinyhero_common::model::{LoadError, Model, Reason, file_bytes};
 use tinyhero_common::network::{self, Observer, Output};
 

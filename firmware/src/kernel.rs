@@ -22,4 +22,4 @@ pub use fully_connected_only::FullyConnectedOnly;
 pub use helium::Helium;
 #[cfg(all(target_arch = "arm", feature = "mul32"))]
 pub use mul32::Mul32;
-pub use tinyhero_common::kernel::{Kernels, Portable};
+pub use tinyhero_common::kernels::{Kernels, Portable};

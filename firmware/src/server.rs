@@ -11,7 +11,7 @@ mod session;
 
 use embedded_hal::digital::OutputPin;
 use embedded_io::{Read, Write};
-use tinyhero_common::kernel::Kernels;
+use tinyhero_common::kernels::Kernels;
 use tinyhero_common::model::{LoadError, Reason};
 use tinyhero_common::slot::{Record, Slot};
 use tinyhero_common::wire::byte_routines::ByteRoutines;

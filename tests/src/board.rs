@@ -2,7 +2,7 @@
 
 use core::ffi::CStr;
 
-use tinyhero_common::kernel::Kernels;
+use tinyhero_common::kernels::Kernels;
 use tinyhero_firmware::semihosting::{exit, print, print_hexadecimal};
 
 use crate::case::Workspace;

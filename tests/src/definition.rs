@@ -8,7 +8,8 @@ mod window;
 pub use softmax::{Terms, power_of_two_fraction};
 pub use window::{Image, Place, average, convolution, depthwise, maximum};
 
-use tinyhero_common::kernel::{Add, InputMap};
+use tinyhero_common::input::InputMap;
+use tinyhero_common::operator::AddJob;
 use tinyhero_common::requantize::{ActivationRange, Rescale};
 
 /// `floor(numerator / denominator)` for a positive denominator: the remainder is never negative.
@@ -75,7 +76,7 @@ pub fn fully_connected(weights: &[i8], input: &[i8]) -> i64 {
 }
 
 /// (8): one element of a sum.
-pub fn add(job: &Add, first: i8, second: i8) -> i64 {
+pub fn add(job: &AddJob, first: i8, second: i8) -> i64 {
     let first = i64::from(first) - i64::from(job.input_zero_point);
     let second = i64::from(second) - i64::from(job.other_zero_point);
     let shift = i32::from(job.rescale.shift);

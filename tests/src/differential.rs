@@ -7,11 +7,13 @@ use core::fmt;
 
 use tinyhero_common::bit_width::BitWidth;
 use tinyhero_common::channels::Channels;
-use tinyhero_common::kernel::{Convolution, FullyConnected, Kernels, Portable};
+use tinyhero_common::kernels::{Kernels, Portable};
 use tinyhero_common::layout::{Layout, PackedWeights};
-use tinyhero_common::operator::{Operator, Weights};
+use tinyhero_common::operator::{
+    Convolution2d, ConvolutionJob, DepthwiseConvolution2d, FullyConnected, FullyConnectedJob,
+    Operator, Weights,
+};
 use tinyhero_common::requantize::ActivationRange;
-use tinyhero_common::scratch;
 use tinyhero_common::shape::{Shape, Window};
 
 use crate::case::{Aligned, channel_entry, fill, write};
@@ -308,11 +310,13 @@ impl DifferentialCase {
         let (bit_width, layout, window) = (self.bit_width, kernel.layout, self.window);
         let weights = Weights { bit_width, layout, offset: 0, channels: 0 };
         let operator = match kernel.subject {
-            Subject::Convolution2d => Operator::Convolution2d { window, weights },
-            Subject::DepthwiseConvolution2d => Operator::DepthwiseConvolution2d { window, weights },
-            _ => Operator::FullyConnected { weights },
+            Subject::Convolution2d => Operator::Convolution2d(Convolution2d { window, weights }),
+            Subject::DepthwiseConvolution2d => {
+                Operator::DepthwiseConvolution2d(DepthwiseConvolution2d { window, weights })
+            }
+            _ => Operator::FullyConnected(FullyConnected { weights }),
         };
-        scratch::bytes(&operator, self.input, self.output)
+        operator.scratch(self.input, self.output)
     }
 }
 
@@ -409,7 +413,7 @@ impl DifferentialMemory {
             *value = !*value;
         }
         let scratch = self.scratch.0.get_mut(..case.scratch_bytes(kernel)).unwrap_or(&mut []);
-        let convolution = Convolution {
+        let convolution = ConvolutionJob {
             input: case.input,
             output: case.output,
             window: case.window,
@@ -425,7 +429,7 @@ impl DifferentialMemory {
                 kernels.depthwise_convolution_2d(&convolution, input, scratch, output);
             }
             _ => {
-                let job = FullyConnected {
+                let job = FullyConnectedJob {
                     weights,
                     channels,
                     output_zero_point: case.output_zero_point,

@@ -1,7 +1,7 @@
 //! A file, an input and an engine between guards, and the board's side of the link; [`trusted`](crate::trusted) has the messages.
 
 use embedded_io::{Read, Write};
-use tinyhero_common::kernel::Kernels;
+use tinyhero_common::kernels::Kernels;
 use tinyhero_common::model::{Header, LoadError};
 use tinyhero_common::network::{LayerDigests, SelfTestInput};
 use tinyhero_firmware::clock::Clock;

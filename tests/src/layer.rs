@@ -10,7 +10,7 @@ mod shape;
 use core::fmt;
 
 use tinyhero_common::channels::Channels;
-use tinyhero_common::kernel::Kernels;
+use tinyhero_common::kernels::Kernels;
 use tinyhero_common::layout::Layout;
 
 use crate::case::memory::Memory;

@@ -1,8 +1,11 @@
 //! Runs operator cases on an implementation and compares every element with its definition.
 
 use tinyhero_common::channels::{Channel, Channels};
-use tinyhero_common::kernel::{Add, Convolution, FullyConnected, Kernels, Pool, Softmax};
+use tinyhero_common::kernels::Kernels;
 use tinyhero_common::layout::PackedWeights;
+use tinyhero_common::operator::{
+    AddJob, AveragePool2dJob, ConvolutionJob, FullyConnectedJob, MaxPool2dJob, SoftmaxJob,
+};
 
 use crate::case::memory::Memory;
 use crate::case::{OperatorCase, Workspace};
@@ -135,8 +138,8 @@ fn channel(table: &[u8], count: usize, index: usize) -> Channel {
     Channel { bias, rescale }
 }
 
-const fn addition(case: &OperatorCase) -> Add {
-    Add {
+const fn addition(case: &OperatorCase) -> AddJob {
+    AddJob {
         rescale: case.add_rescale,
         input_zero_point: case.input_zero_point,
         other_zero_point: case.other_zero_point,
@@ -157,7 +160,7 @@ fn run_case<K: Kernels>(kernels: &mut K, memory: &mut Memory<'_>, case: &Operato
     };
     let rows = if case.subject.has_weights() { usize::from(case.output.channels) } else { 0 };
     let Some(channels) = Channels::new(call.channels, rows) else { return };
-    let convolution = Convolution {
+    let convolution = ConvolutionJob {
         input: case.input,
         output: case.output,
         window: case.window,
@@ -167,22 +170,13 @@ fn run_case<K: Kernels>(kernels: &mut K, memory: &mut Memory<'_>, case: &Operato
         output_zero_point: case.output_zero_point,
         activation: case.activation,
     };
-    let pool = Pool {
-        input: case.input,
-        output: case.output,
-        window: case.window,
-        input_zero_point: case.input_zero_point,
-        output_zero_point: case.output_zero_point,
-        rescale: case.rescale,
-        activation: case.activation,
-    };
     match case.subject {
         Subject::Convolution2d => kernels.convolution_2d(&convolution, input, scratch, output),
         Subject::DepthwiseConvolution2d => {
             kernels.depthwise_convolution_2d(&convolution, input, scratch, output);
         }
         Subject::FullyConnected => {
-            let job = FullyConnected {
+            let job = FullyConnectedJob {
                 weights,
                 channels,
                 output_zero_point: case.output_zero_point,
@@ -190,13 +184,29 @@ fn run_case<K: Kernels>(kernels: &mut K, memory: &mut Memory<'_>, case: &Operato
             };
             kernels.fully_connected(&job, input, scratch, output);
         }
-        Subject::AveragePool2d => kernels.average_pool_2d(&pool, input, output),
-        Subject::MaxPool2d => kernels.max_pool_2d(&pool, input, output),
+        Subject::AveragePool2d => {
+            let job = AveragePool2dJob {
+                input: case.input,
+                output: case.output,
+                window: case.window,
+                input_zero_point: case.input_zero_point,
+                output_zero_point: case.output_zero_point,
+                rescale: case.rescale,
+                activation: case.activation,
+            };
+            kernels.average_pool_2d(&job, input, output);
+        }
+        Subject::MaxPool2d => {
+            let (input_shape, output_shape, window) = (case.input, case.output, case.window);
+            let activation = case.activation;
+            let job = MaxPool2dJob { input: input_shape, output: output_shape, window, activation };
+            kernels.max_pool_2d(&job, input, output);
+        }
         Subject::Add => kernels.add(&addition(case), input, call.other, output),
         Subject::AddInPlace => kernels.add_in_place(&addition(case), output, call.other),
         _ => {
             let channels = usize::from(case.input.channels);
-            let job = Softmax { channels, exponent_multiplier: case.exponent_multiplier };
+            let job = SoftmaxJob { channels, exponent_multiplier: case.exponent_multiplier };
             kernels.softmax(&job, input, output);
         }
     }

@@ -1,6 +1,7 @@
 //! Whole raw inputs through an implementation's own loop over samples and maps.
 
-use tinyhero_common::kernel::{InputMap, Kernels};
+use tinyhero_common::input::InputMap;
+use tinyhero_common::kernels::Kernels;
 use tinyhero_common::tensor::SampleType;
 
 use crate::definition;

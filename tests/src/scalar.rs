@@ -1,7 +1,8 @@
 //! Cases of everything that is no operator: requantize, packing, the input map, argmax.
 
 use tinyhero_common::bit_width::BitWidth;
-use tinyhero_common::kernel::{InputMap, argmax};
+use tinyhero_common::input::InputMap;
+use tinyhero_common::kernels::argmax;
 use tinyhero_common::layout::rows::{pack_row, unpack_row};
 use tinyhero_common::requantize::{ActivationRange, Rescale, requantize};
 use tinyhero_common::tensor::SampleType;

@@ -1,6 +1,6 @@
 //! The whole suite in one call, for a board's image.
 
-use tinyhero_common::kernel::Kernels;
+use tinyhero_common::kernels::Kernels;
 
 use crate::case::Workspace;
 use crate::mismatch::{Mismatch, Subject};

@@ -1,6 +1,9 @@
 //! The conformance suite on the host, and proof that it finds defects.
 
-use tinyhero_common::kernel::{Add, Convolution, FullyConnected, Kernels, Pool, Portable, Softmax};
+use tinyhero_common::kernels::{Kernels, Portable};
+use tinyhero_common::operator::{
+    AddJob, AveragePool2dJob, ConvolutionJob, FullyConnectedJob, MaxPool2dJob, SoftmaxJob,
+};
 use tinyhero_tests::{
     Mismatch, Plan, Subject, Workspace, argmax_cases, input_map_cases, operator_cases,
     packing_cases, requantize_cases, requantize_edges, run_all, samples_cases,
@@ -126,7 +129,7 @@ struct TiesDown;
 impl Kernels for TiesDown {
     fn fully_connected(
         &mut self,
-        job: &FullyConnected<'_>,
+        job: &FullyConnectedJob<'_>,
         input: &[i8],
         _scratch: &mut [i8],
         output: &mut [i8],
@@ -150,7 +153,7 @@ struct LastOfOddChannels;
 impl Kernels for LastOfOddChannels {
     fn convolution_2d(
         &mut self,
-        job: &Convolution<'_>,
+        job: &ConvolutionJob<'_>,
         input: &[i8],
         scratch: &mut [i8],
         output: &mut [i8],
@@ -171,28 +174,28 @@ struct PaddedWithZero;
 impl Kernels for PaddedWithZero {
     fn convolution_2d(
         &mut self,
-        job: &Convolution<'_>,
+        job: &ConvolutionJob<'_>,
         input: &[i8],
         scratch: &mut [i8],
         output: &mut [i8],
     ) {
-        let job = Convolution { input_zero_point: 0, ..*job };
+        let job = ConvolutionJob { input_zero_point: 0, ..*job };
         Portable.convolution_2d(&job, input, scratch, output);
     }
 
     fn depthwise_convolution_2d(
         &mut self,
-        job: &Convolution<'_>,
+        job: &ConvolutionJob<'_>,
         input: &[i8],
         scratch: &mut [i8],
         output: &mut [i8],
     ) {
-        let job = Convolution { input_zero_point: 0, ..*job };
+        let job = ConvolutionJob { input_zero_point: 0, ..*job };
         Portable.depthwise_convolution_2d(&job, input, scratch, output);
     }
 
-    fn average_pool_2d(&mut self, job: &Pool, input: &[i8], output: &mut [i8]) {
-        Portable.average_pool_2d(&Pool { input_zero_point: 0, ..*job }, input, output);
+    fn average_pool_2d(&mut self, job: &AveragePool2dJob, input: &[i8], output: &mut [i8]) {
+        Portable.average_pool_2d(&AveragePool2dJob { input_zero_point: 0, ..*job }, input, output);
     }
 }
 
@@ -202,7 +205,7 @@ struct FirstScratchByteTooMany;
 impl Kernels for FirstScratchByteTooMany {
     fn depthwise_convolution_2d(
         &mut self,
-        job: &Convolution<'_>,
+        job: &ConvolutionJob<'_>,
         input: &[i8],
         scratch: &mut [i8],
         output: &mut [i8],
@@ -217,7 +220,7 @@ impl Kernels for FirstScratchByteTooMany {
 struct TapsInsideOnly;
 
 impl Kernels for TapsInsideOnly {
-    fn average_pool_2d(&mut self, job: &Pool, input: &[i8], output: &mut [i8]) {
+    fn average_pool_2d(&mut self, job: &AveragePool2dJob, input: &[i8], output: &mut [i8]) {
         let mut job = *job;
         job.window.kernel_height -= u8::from(job.window.kernel_height == 4);
         Portable.average_pool_2d(&job, input, output);
@@ -228,12 +231,12 @@ impl Kernels for TapsInsideOnly {
 struct PaddingWins;
 
 impl Kernels for PaddingWins {
-    fn max_pool_2d(&mut self, job: &Pool, input: &[i8], output: &mut [i8]) {
+    fn max_pool_2d(&mut self, job: &MaxPool2dJob, input: &[i8], output: &mut [i8]) {
         Portable.max_pool_2d(job, input, output);
         if job.window.padding_top > 0
             && let Some(first) = output.first_mut()
         {
-            *first = job.activation.saturate(i32::from(*first).max(job.input_zero_point.into()));
+            *first = job.activation.saturate(i32::from(*first).max(0));
         }
     }
 }
@@ -242,7 +245,7 @@ impl Kernels for PaddingWins {
 struct TwoRoundings;
 
 impl TwoRoundings {
-    fn sum(job: &Add, first: i8, second: i8) -> i8 {
+    fn sum(job: &AddJob, first: i8, second: i8) -> i8 {
         let round = |value: i32, multiplier: i16| {
             let product = value * i32::from(multiplier);
             (product + (1 << (job.rescale.shift - 1))) >> job.rescale.shift
@@ -256,13 +259,13 @@ impl TwoRoundings {
 }
 
 impl Kernels for TwoRoundings {
-    fn add(&mut self, job: &Add, input: &[i8], other: &[i8], output: &mut [i8]) {
+    fn add(&mut self, job: &AddJob, input: &[i8], other: &[i8], output: &mut [i8]) {
         for ((&first, &second), value) in input.iter().zip(other).zip(output) {
             *value = Self::sum(job, first, second);
         }
     }
 
-    fn add_in_place(&mut self, job: &Add, input_and_output: &mut [i8], other: &[i8]) {
+    fn add_in_place(&mut self, job: &AddJob, input_and_output: &mut [i8], other: &[i8]) {
         for (value, &second) in input_and_output.iter_mut().zip(other) {
             *value = Self::sum(job, *value, second);
         }
@@ -273,7 +276,7 @@ impl Kernels for TwoRoundings {
 struct UnitSumsToOne;
 
 impl Kernels for UnitSumsToOne {
-    fn softmax(&mut self, job: &Softmax, input: &[i8], output: &mut [i8]) {
+    fn softmax(&mut self, job: &SoftmaxJob, input: &[i8], output: &mut [i8]) {
         Portable.softmax(job, input, output);
         if job.channels == 1 {
             output.fill(-128);

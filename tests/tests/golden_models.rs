@@ -20,7 +20,7 @@ use tinyhero::deployment::quantizer::{Quantization, quantize};
 use tinyhero::graph::network::Network;
 use tinyhero::graph::trained_network::TrainedNetwork;
 use tinyhero_common::bit_width::BitWidth;
-use tinyhero_common::kernel::Portable;
+use tinyhero_common::kernels::Portable;
 use tinyhero_common::model::{Model, Task};
 use tinyhero_common::network::{LayerDigests, run};
 use tinyhero_tests::Generator;

@@ -10,15 +10,18 @@ mod regions;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use crafted::Crafted;
-use tinyhero_common::kernel::{
-    Add, Convolution, FullyConnected, InputMap, Kernels, Pool, Portable, Softmax,
-};
+use tinyhero_common::input::InputMap;
+use tinyhero_common::kernels::{Kernels, Portable};
 use tinyhero_common::layer::Layer;
 use tinyhero_common::layout::Layout;
 use tinyhero_common::model::{
     Description, InputQuantization, InputTensor, Model, OutputTensor, SelfTest, Task,
 };
-use tinyhero_common::operator::{Operator, Weights};
+use tinyhero_common::operator::{
+    Add, AddJob, AveragePool2d, AveragePool2dJob, Convolution2d, ConvolutionJob,
+    DepthwiseConvolution2d, FullyConnected, FullyConnectedJob, MaxPool2d, Operator, Softmax,
+    SoftmaxJob, Weights,
+};
 use tinyhero_common::requantize::ActivationRange;
 use tinyhero_common::shape::{Element, Region, Shape, Window};
 use tinyhero_common::tensor::{Operand, Operands, SampleType, Scale, Tensor};
@@ -157,19 +160,25 @@ fn model(case: &OperatorCase, memory: &LayerMemory) -> Crafted {
             output,
             scratch: Region { offset: 0, bytes: 0 },
             activation: case.activation,
-            operator: Operator::MaxPool2d { window },
+            operator: Operator::MaxPool2d(MaxPool2d { window }),
         });
         inputs.push(Operand { source: 1, tensor: output }).unwrap();
     }
     let window = case.window;
     let operator = match case.subject {
-        Subject::Convolution2d => Operator::Convolution2d { window, weights },
-        Subject::DepthwiseConvolution2d => Operator::DepthwiseConvolution2d { window, weights },
-        Subject::FullyConnected => Operator::FullyConnected { weights },
-        Subject::AveragePool2d => Operator::AveragePool2d { window, rescale: case.rescale },
-        Subject::MaxPool2d => Operator::MaxPool2d { window },
-        Subject::Softmax => Operator::Softmax { exponent_multiplier: case.exponent_multiplier },
-        _ => Operator::Add { rescale: case.add_rescale },
+        Subject::Convolution2d => Operator::Convolution2d(Convolution2d { window, weights }),
+        Subject::DepthwiseConvolution2d => {
+            Operator::DepthwiseConvolution2d(DepthwiseConvolution2d { window, weights })
+        }
+        Subject::FullyConnected => Operator::FullyConnected(FullyConnected { weights }),
+        Subject::AveragePool2d => {
+            Operator::AveragePool2d(AveragePool2d { window, rescale: case.rescale })
+        }
+        Subject::MaxPool2d => Operator::MaxPool2d(MaxPool2d { window }),
+        Subject::Softmax => {
+            Operator::Softmax(Softmax { exponent_multiplier: case.exponent_multiplier })
+        }
+        _ => Operator::Add(Add { rescale: case.add_rescale }),
     };
     let zero_point =
         if case.subject == Subject::Softmax { i8::MIN } else { case.output_zero_point };
@@ -240,31 +249,31 @@ impl Broken {
 impl Kernels for Broken {
     fn convolution_2d(
         &mut self,
-        job: &Convolution<'_>,
+        job: &ConvolutionJob<'_>,
         input: &[i8],
         scratch: &mut [i8],
         output: &mut [i8],
     ) {
         Portable.convolution_2d(job, input, scratch, output);
-        let Convolution { window, input, output: shape, .. } = *job;
+        let ConvolutionJob { window, input, output: shape, .. } = *job;
         self.spoil(&Job::Window(Sliding { window, input, output: shape }), output);
     }
 
     fn depthwise_convolution_2d(
         &mut self,
-        job: &Convolution<'_>,
+        job: &ConvolutionJob<'_>,
         input: &[i8],
         scratch: &mut [i8],
         output: &mut [i8],
     ) {
         Portable.depthwise_convolution_2d(job, input, scratch, output);
-        let Convolution { window, input, output: shape, .. } = *job;
+        let ConvolutionJob { window, input, output: shape, .. } = *job;
         self.spoil(&Job::Window(Sliding { window, input, output: shape }), output);
     }
 
     fn fully_connected(
         &mut self,
-        job: &FullyConnected<'_>,
+        job: &FullyConnectedJob<'_>,
         input: &[i8],
         scratch: &mut [i8],
         output: &mut [i8],
@@ -273,18 +282,18 @@ impl Kernels for Broken {
         self.spoil(&Job::Row(input.len()), output);
     }
 
-    fn average_pool_2d(&mut self, job: &Pool, input: &[i8], output: &mut [i8]) {
+    fn average_pool_2d(&mut self, job: &AveragePool2dJob, input: &[i8], output: &mut [i8]) {
         Portable.average_pool_2d(job, input, output);
-        let Pool { window, input, output: shape, .. } = *job;
+        let AveragePool2dJob { window, input, output: shape, .. } = *job;
         self.spoil(&Job::Window(Sliding { window, input, output: shape }), output);
     }
 
-    fn add(&mut self, job: &Add, input: &[i8], other: &[i8], output: &mut [i8]) {
+    fn add(&mut self, job: &AddJob, input: &[i8], other: &[i8], output: &mut [i8]) {
         Portable.add(job, input, other, output);
         self.spoil(&Job::Row(input.len()), output);
     }
 
-    fn softmax(&mut self, job: &Softmax, input: &[i8], output: &mut [i8]) {
+    fn softmax(&mut self, job: &SoftmaxJob, input: &[i8], output: &mut [i8]) {
         Portable.softmax(job, input, output);
         self.spoil(&Job::Row(job.channels), output);
     }

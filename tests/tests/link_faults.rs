@@ -19,7 +19,7 @@ use tinyhero::device::client::{Client, InferenceResult, Keep};
 use tinyhero::device::link::Link;
 use tinyhero::error::Result;
 use tinyhero_common::bit_width::BitWidth;
-use tinyhero_common::kernel::Portable;
+use tinyhero_common::kernels::Portable;
 use tinyhero_common::model::Model;
 use tinyhero_common::network::{LayerDigests, SelfTestInput, run};
 use tinyhero_firmware::activity::NoPin;

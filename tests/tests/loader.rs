@@ -8,14 +8,17 @@ use crafted::{Crafted, assemble, repair};
 use tinyhero::deployment::inspect::inspect;
 use tinyhero_common::bit_width::BitWidth;
 use tinyhero_common::checksum::Digest;
-use tinyhero_common::kernel::{InputMap, Portable};
+use tinyhero_common::input::InputMap;
+use tinyhero_common::kernels::Portable;
 use tinyhero_common::layer::Layer;
 use tinyhero_common::layout::Layout;
 use tinyhero_common::model::{FORMAT_VERSION, LoadError, Model, Reason, Task, file_bytes};
 use tinyhero_common::network::{LayerDigests, run};
-use tinyhero_common::operator::Operator;
+use tinyhero_common::operator::{
+    Add, AveragePool2d, Convolution2d, DepthwiseConvolution2d, FullyConnected, MaxPool2d, Operator,
+    Softmax,
+};
 use tinyhero_common::requantize::{ActivationRange, Rescale};
-use tinyhero_common::scratch;
 use tinyhero_common::shape::{Element, Region, Shape};
 use tinyhero_common::tensor::Operand;
 use tinyhero_firmware::engine::{self, Engine, LoadedModel};
@@ -41,7 +44,7 @@ fn kernels_without_an_operator_do_not_load_it() {
     let file = Crafted::every_operator().file();
     let layers: Vec<Operator> =
         Model::load(&file).unwrap().layers().map(|layer| layer.operator).collect();
-    let other = |operator: &Operator| !matches!(operator, Operator::FullyConnected { .. });
+    let other = |operator: &Operator| !matches!(operator, Operator::FullyConnected(_));
     let first = layers.iter().position(other).map(|layer| layer as u16);
     assert!(first.is_some());
     let reason = Reason::Operator;
@@ -173,7 +176,7 @@ fn scratch_below_what_a_layout_wants_is_valid_and_said() {
         let whole = inspect(&Model::load(&model.file()).unwrap(), 0);
         assert!(whole.layers.iter().all(|layer| layer.warning().is_none()));
         for layer in &mut model.layers {
-            layer.scratch.bytes = scratch::portable_bytes(layer) as u32;
+            layer.scratch.bytes = layer.operator.portable_scratch(layer.input().shape) as u32;
         }
         // Where the arena ends may have been a scratch region.
         model.relink();
@@ -385,21 +388,23 @@ fn provoking(reason: Reason) -> Vec<(Vec<u8>, Option<u16>)> {
             };
             let average = |change: fn(&mut tinyhero_common::requantize::Rescale)| {
                 layer(3, |layer| {
-                    if let Operator::AveragePool2d { rescale, .. } = &mut layer.operator {
+                    if let Operator::AveragePool2d(AveragePool2d { rescale, .. }) =
+                        &mut layer.operator
+                    {
                         change(rescale);
                     }
                 })
             };
             let addition = |change: fn(&mut tinyhero_common::requantize::AddRescale)| {
                 layer(2, |layer| {
-                    if let Operator::Add { rescale, .. } = &mut layer.operator {
+                    if let Operator::Add(Add { rescale, .. }) = &mut layer.operator {
                         change(rescale);
                     }
                 })
             };
             let softmax = |value| {
                 layer(6, |layer| {
-                    layer.operator = Operator::Softmax { exponent_multiplier: value };
+                    layer.operator = Operator::Softmax(Softmax { exponent_multiplier: value });
                 })
             };
             vec![
@@ -469,19 +474,19 @@ const fn region(offset: u32, bytes: u32) -> Region {
 
 fn window_of<'a>(layer: &'a mut Layer<'static>) -> &'a mut tinyhero_common::shape::Window {
     match &mut layer.operator {
-        Operator::Convolution2d { window, .. }
-        | Operator::DepthwiseConvolution2d { window, .. }
-        | Operator::AveragePool2d { window, .. }
-        | Operator::MaxPool2d { window } => window,
+        Operator::Convolution2d(Convolution2d { window, .. })
+        | Operator::DepthwiseConvolution2d(DepthwiseConvolution2d { window, .. })
+        | Operator::AveragePool2d(AveragePool2d { window, .. })
+        | Operator::MaxPool2d(MaxPool2d { window }) => window,
         _ => panic!("no window"),
     }
 }
 
 fn weights_of<'a>(layer: &'a mut Layer<'static>) -> &'a mut tinyhero_common::operator::Weights {
     match &mut layer.operator {
-        Operator::Convolution2d { weights, .. }
-        | Operator::DepthwiseConvolution2d { weights, .. }
-        | Operator::FullyConnected { weights } => weights,
+        Operator::Convolution2d(Convolution2d { weights, .. })
+        | Operator::DepthwiseConvolution2d(DepthwiseConvolution2d { weights, .. })
+        | Operator::FullyConnected(FullyConnected { weights }) => weights,
         _ => panic!("no weights"),
     }
 }
@@ -538,7 +543,9 @@ fn huge_average() -> Vec<u8> {
     only_pool(Shape { height: 255, width: 255, channels: 1 }, |model| {
         let window = window_of(&mut model.layers[0]);
         (window.kernel_height, window.kernel_width) = (255, 255);
-        if let Operator::AveragePool2d { rescale, .. } = &mut model.layers[0].operator {
+        if let Operator::AveragePool2d(AveragePool2d { rescale, .. }) =
+            &mut model.layers[0].operator
+        {
             rescale.shift = -7;
         }
     })
@@ -554,7 +561,7 @@ fn too_much_work() -> Vec<u8> {
 fn too_wide_softmax() -> Vec<u8> {
     only_pool(Shape::vector(1 << 14), |model| {
         let mut softmax = model.layers[0].clone();
-        softmax.operator = Operator::Softmax { exponent_multiplier: 1 };
+        softmax.operator = Operator::Softmax(Softmax { exponent_multiplier: 1 });
         softmax.inputs[0].source = 1;
         softmax.output.offset = 1 << 15;
         softmax.output.zero_point = i8::MIN;

@@ -19,7 +19,7 @@ use tinyhero::device::board::{self, Board};
 use tinyhero::device::client::{Client, InferenceResult, Keep};
 use tinyhero::device::qemu::{Emulator, Start};
 use tinyhero::device::{firmware_image, setup};
-use tinyhero_common::kernel::Portable;
+use tinyhero_common::kernels::Portable;
 use tinyhero_common::model::Model;
 use tinyhero_common::network::{LayerDigests, run};
 

@@ -9,12 +9,13 @@ use std::collections::BTreeMap;
 use crafted::{Crafted, repair};
 use tinyhero_common::bit_width::BitWidth;
 use tinyhero_common::channels::{Channel, Channels};
-use tinyhero_common::kernel::InputMap;
+use tinyhero_common::input::InputMap;
 use tinyhero_common::layer::Layer;
 use tinyhero_common::layout::{Layout, PackedWeights};
 use tinyhero_common::model::{LoadError, Model, Reason};
-use tinyhero_common::operator::{Operator, Weights};
-use tinyhero_common::scratch;
+use tinyhero_common::operator::{
+    Convolution2d, DepthwiseConvolution2d, FullyConnected, Operator, SCRATCH_ALIGNMENT, Weights,
+};
 use tinyhero_common::shape::{Region, Shape, Window};
 use tinyhero_tests::Generator;
 
@@ -33,10 +34,16 @@ fn operator(number: usize, rows: u16, row_length: u16, weights: Weights) -> (Ope
         padding_left: 0,
     };
     match number {
-        0 => (Operator::FullyConnected { weights }, Shape::vector(row_length)),
-        1 => (Operator::Convolution2d { window: window(1), weights }, Shape::vector(row_length)),
+        0 => (Operator::FullyConnected(FullyConnected { weights }), Shape::vector(row_length)),
+        1 => (
+            Operator::Convolution2d(Convolution2d { window: window(1), weights }),
+            Shape::vector(row_length),
+        ),
         _ => (
-            Operator::DepthwiseConvolution2d { window: window(row_length), weights },
+            Operator::DepthwiseConvolution2d(DepthwiseConvolution2d {
+                window: window(row_length),
+                weights,
+            }),
             Shape { height: 1, width: row_length, channels: rows },
         ),
     }
@@ -75,8 +82,8 @@ fn one_layer(
     layer.inputs[0].source = 0;
     layer.output.shape = Shape::vector(rows as u16);
     layer.output.offset = input.elements() as u32;
-    let needed = scratch::bytes(&operator, input, layer.output.shape) as u32;
-    let place = (layer.output.offset + rows as u32).next_multiple_of(scratch::ALIGNMENT);
+    let needed = operator.scratch(input, layer.output.shape) as u32;
+    let place = (layer.output.offset + rows as u32).next_multiple_of(SCRATCH_ALIGNMENT);
     layer.scratch = match needed {
         0 => Region::EMPTY,
         bytes => Region { offset: place, bytes },
@@ -233,7 +240,8 @@ fn bytes_between_sections_are_few_and_zero() {
         let maps = model.parameters[..8].to_vec();
         let rest = model.parameters[8..].to_vec();
         model.parameters = [maps, vec![filler; gap as usize], rest, vec![last; behind]].concat();
-        if let Operator::FullyConnected { weights } = &mut model.layers[0].operator {
+        if let Operator::FullyConnected(FullyConnected { weights }) = &mut model.layers[0].operator
+        {
             weights.offset += gap;
             weights.channels += gap;
         }

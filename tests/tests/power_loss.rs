@@ -18,7 +18,7 @@ use nor_flash::{Power, SimulatedFlash};
 use rayon::prelude::*;
 use tinyhero::device::slots::{self, record, record_offset};
 use tinyhero_common::bit_width::BitWidth;
-use tinyhero_common::kernel::Portable;
+use tinyhero_common::kernels::Portable;
 use tinyhero_common::model::{LoadError, Model, Reason};
 use tinyhero_common::network::{LayerDigests, SelfTestInput, run};
 use tinyhero_common::slot::{RECORD_BYTES, Record, Slot};

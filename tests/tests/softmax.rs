@@ -1,6 +1,7 @@
 //! The error that `docs/arithmetic.md` claims for softmax, measured against f64.
 
-use tinyhero_common::kernel::{Kernels, Portable, Softmax, power_of_two_fraction};
+use tinyhero_common::kernels::{Kernels, Portable};
+use tinyhero_common::operator::{SoftmaxJob, power_of_two_fraction};
 use tinyhero_tests::{Generator, definition};
 
 #[test]
@@ -42,7 +43,7 @@ fn largest_error(channels: usize, seed: u32) -> f64 {
             input.fill((127 - spread) as i8);
             input[0] = 127;
         }
-        let job = Softmax { channels, exponent_multiplier };
+        let job = SoftmaxJob { channels, exponent_multiplier };
         Portable.softmax(&job, &input, &mut output);
         let top = input.iter().copied().max().unwrap_or(0);
         let exponential = |value: i8| {

@@ -25,7 +25,7 @@ use tinyhero_common::bit_width::BitWidth;
 use tinyhero_common::layer::Layer;
 use tinyhero_common::layout::Layout;
 use tinyhero_common::model::{Model, file_bytes};
-use tinyhero_common::operator::{Operator, Weights};
+use tinyhero_common::operator::{Convolution2d, Operator, Weights};
 use tinyhero_common::shape::{Region, Shape};
 use tinyhero_common::tensor::SampleType;
 use tinyhero_tests::{Answer, Generator, Task, Verdict};
@@ -139,7 +139,8 @@ fn weights_that_wrap_to_nothing() -> Vec<u8> {
     model.inputs[0].tensor.offset = 0;
     model.inputs[0].quantization.maps = 1;
     model.inputs[0].quantization.sample_type = SampleType::U8;
-    let Operator::Convolution2d { mut window, .. } = Crafted::every_operator().layers[0].operator
+    let Operator::Convolution2d(Convolution2d { mut window, .. }) =
+        Crafted::every_operator().layers[0].operator
     else {
         unreachable!("the first layer of the model is a convolution")
     };
@@ -155,7 +156,7 @@ fn weights_that_wrap_to_nothing() -> Vec<u8> {
         offset: u32::MAX - 3,
         channels: 8,
     };
-    layer.operator = Operator::Convolution2d { window, weights };
+    layer.operator = Operator::Convolution2d(Convolution2d { window, weights });
     layer.inputs[0].source = 0;
     layer.output.shape = Shape::vector(CHANNELS);
     layer.output.offset = 1 << 14;

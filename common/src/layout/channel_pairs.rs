@@ -131,10 +131,12 @@ impl PairColumns {
 
 #[cfg(test)]
 mod tests {
+    use super::PairColumns;
     use crate::bit_width::BitWidth;
     use crate::layout::Layout;
     use crate::layout::fields::pack;
     use crate::layout::fields::tests::{every_width_survives, packed};
+    use crate::shape::{Shape, Window};
     use std::vec::Vec;
 
     const LAYOUT: Layout = Layout::ChannelPairs;
@@ -160,5 +162,25 @@ mod tests {
     fn a_weight_outside_its_width_is_refused() {
         assert_eq!(pack(&[4], LAYOUT, BitWidth::Three, 1, &mut [0; 8]), None);
         assert_eq!(pack(&[3], LAYOUT, BitWidth::Three, 1, &mut [0; 2]), None);
+    }
+
+    #[test]
+    fn the_largest_convolution_of_resnet8_needs_less_than_2500_bytes() {
+        let window = Window {
+            kernel_height: 3,
+            kernel_width: 3,
+            stride_height: 1,
+            stride_width: 1,
+            padding_top: 1,
+            padding_left: 1,
+        };
+        for (side, channels) in [(32, 16), (16, 32), (8, 64)] {
+            let shape = Shape { height: side, width: side, channels };
+            for bit_width in BitWidth::ALL {
+                let columns = PairColumns::new(window, bit_width, shape, shape);
+                assert!(columns.scratch_bytes() <= 2500, "{columns:?}");
+                assert_eq!(columns.divided, channels == 64);
+            }
+        }
     }
 }

@@ -1,23 +1,21 @@
 //! Everything that is checked once, so that nothing has to be checked while a network runs.
 
 use crate::channels::Channels;
-use crate::kernel::{InputMap, Kernels};
+use crate::input::InputMap;
+use crate::kernels::Kernels;
 use crate::layer::{Layer, MAX_NAME_BYTES};
 use crate::layout::PackedWeights;
 use crate::model::{
     ALIGNMENT, InputTensor, MAX_ARENA_BYTES, MAX_INPUTS, MAX_LAYERS, MAX_OUTPUTS, MAX_WORK, Model,
     Task,
 };
-use crate::operator::{Operator, Weights};
-use crate::requantize::{ActivationRange, AddRescale};
-use crate::scratch;
-use crate::shape::{Element, Region, Shape, Window};
+use crate::operator::{SCRATCH_ALIGNMENT, Weights};
+use crate::reason::{Reason, require};
+use crate::shape::{Element, Region, Shape};
 use crate::tensor::{Operand, Tensor};
 
 /// Largest number of elements of a tensor.
 const MAX_ELEMENTS: usize = MAX_ARENA_BYTES as usize;
-/// Largest number of channels of a softmax, so that twice the sum of its terms fits 32 bits.
-const MAX_SOFTMAX_CHANNELS: u16 = (1 << 14) - 1;
 
 /// Why a model file is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,119 +32,6 @@ impl LoadError {
     }
 }
 
-/// The kinds of [`LoadError`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-pub enum Reason {
-    /// The file does not begin with `HERO`.
-    Magic,
-    /// The file has another format version than [`FORMAT_VERSION`](crate::model::FORMAT_VERSION); see [`version_of`](crate::model::version_of).
-    Version,
-    /// The file is shorter or longer than its header says.
-    Length,
-    /// The CRC-32 does not match: the file is damaged.
-    Checksum,
-    /// The header's sections overlap or leave the file.
-    Sections,
-    /// The description cannot be decoded.
-    Description,
-    /// There are no inputs, outputs or layers, too many, or bytes after the last one.
-    LayerCount,
-    /// A layer cannot be decoded, or a name is too long.
-    Layer,
-    /// A tensor has an empty or too large shape.
-    Shape,
-    /// A tensor's values are of a type that its operator does not know.
-    Element,
-    /// A layer reads more or fewer tensors than its operator.
-    OperandCount,
-    /// The task does not fit inputs and outputs.
-    Task,
-    /// Input and output shapes do not belong together.
-    ShapeMismatch,
-    /// A window is empty, padded by more than itself, or leaves the image.
-    Window,
-    /// A layer reads something other than what the layer it names wrote.
-    Source,
-    /// A tensor or scratch region leaves the arena.
-    ArenaBounds,
-    /// A region is overwritten while it is still needed.
-    ArenaOverlap,
-    /// The arena is larger than the limit, or than the layers need.
-    ArenaSize,
-    /// Scratch memory is too small for the portable kernels, or not aligned.
-    Scratch,
-    /// Input maps, weights or tables leave the parameters, are not aligned, or do not follow one another.
-    Parameters,
-    /// A multiplier or shift is outside its range.
-    Rescale,
-    /// An activation range has its ends the wrong way round, or a softmax has one.
-    Activation,
-    /// Some input could overflow the 32-bit accumulator.
-    Accumulator,
-    /// The input's affine map could overflow, or there are as many maps as neither one nor the channels.
-    InputMap,
-    /// Scales or zero points that an operator must keep are changed.
-    Quantization,
-    /// The work of one inference exceeds the limit.
-    Work,
-    /// The kernels leave out the layer's operator.
-    Operator,
-    /// Bits that belong to nothing are not zero: those between weights, maps and tables.
-    Padding,
-    /// A weight lies outside its bit width, for which some layouts have room.
-    Weight,
-    /// The file does not begin where a core can read words in place. An engine asks for it, [`Model::load`] does not.
-    Alignment,
-}
-
-impl Reason {
-    /// One sentence for a person.
-    pub const fn sentence(self) -> &'static str {
-        match self {
-            Self::Magic => "it is not a tinyhero model (the first four bytes are not HERO)",
-            Self::Version => "it has a format version that this program does not know",
-            Self::Length => "it is shorter or longer than its header says",
-            Self::Checksum => "its checksum does not match: the file is damaged",
-            Self::Sections => "the header's sections overlap or leave the file",
-            Self::Description => "the description cannot be decoded",
-            Self::LayerCount => {
-                "it has no inputs, outputs or layers, too many, or bytes after the last one"
-            }
-            Self::Layer => {
-                "the layer cannot be decoded (its operator may be newer than this program), or its name is too long"
-            }
-            Self::Shape => "a tensor's shape is empty or too large",
-            Self::Element => "a tensor's values are of a type that the operator does not know",
-            Self::OperandCount => "a layer reads more or fewer tensors than its operator",
-            Self::Task => "its task does not fit its inputs and outputs",
-            Self::ShapeMismatch => "input and output shapes do not belong together",
-            Self::Window => "a window is empty, padded by more than itself, or leaves the image",
-            Self::Source => "it reads something other than what the layer it names wrote",
-            Self::ArenaBounds => "a region leaves the arena",
-            Self::ArenaOverlap => "a region is overwritten while it is still needed",
-            Self::ArenaSize => "the arena is larger than the limit or than the layers need",
-            Self::Scratch => "its scratch memory is too small or not aligned",
-            Self::Parameters => {
-                "weights or tables leave the parameters, are not aligned, or do not follow one another"
-            }
-            Self::Rescale => "a multiplier or shift is outside its range",
-            Self::Activation => {
-                "an activation range has its ends the wrong way round, or a softmax has one"
-            }
-            Self::Accumulator => "some input could overflow the 32-bit accumulator",
-            Self::InputMap => "the input's affine maps do not fit the input or could overflow",
-            Self::Quantization => "it changes a scale or zero point that it must keep",
-            Self::Work => "one inference takes more work than the limit",
-            Self::Operator => "the firmware leaves out its operator",
-            Self::Padding => "bits that belong to no weight, map or table are not zero",
-            Self::Weight => "a weight lies outside its bit width",
-            Self::Alignment => {
-                "it does not begin at a multiple of 4 in memory (put it into a static of `repr(align(16))`)"
-            }
-        }
-    }
-}
-
 impl core::fmt::Display for LoadError {
     fn fmt(&self, formatter: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         match self.layer {
@@ -157,11 +42,6 @@ impl core::fmt::Display for LoadError {
 }
 
 impl core::error::Error for LoadError {}
-
-/// `Err(reason)` unless the condition holds.
-fn require(condition: bool, reason: Reason) -> Result<(), Reason> {
-    if condition { Ok(()) } else { Err(reason) }
-}
 
 /// Checks a model whose header and checksum are right.
 pub(super) fn validate<K: Kernels>(model: &Model<'_>) -> Result<(), LoadError> {
@@ -315,8 +195,8 @@ fn validate_layer<K: Kernels>(
         end = end.max(validate_region(model, layer.scratch)?);
     }
     let scratch = layer.scratch.bytes as usize;
-    let needed = scratch::portable_bytes(layer);
-    let aligned = layer.scratch.offset.is_multiple_of(scratch::ALIGNMENT) || scratch == 0;
+    let needed = layer.operator.portable_scratch(layer.input().shape);
+    let aligned = layer.scratch.offset.is_multiple_of(SCRATCH_ALIGNMENT) || scratch == 0;
     require(scratch >= needed && aligned, Reason::Scratch)?;
 
     let output = layer.output.region();
@@ -334,7 +214,7 @@ fn validate_layer<K: Kernels>(
         // Only the first may be.
         may_be_output = false;
     }
-    validate_operator(layer)?;
+    layer.operator.check(&layer.tensors())?;
     Ok(end)
 }
 
@@ -377,81 +257,12 @@ fn validate_operand(
     Ok(())
 }
 
-/// Checks shapes, windows and constants of one operator.
-fn validate_operator(layer: &Layer<'_>) -> Result<(), Reason> {
-    let input = *layer.input();
-    let output = layer.output;
-    let same_channels = input.shape.channels == output.shape.channels;
-    let same_quantization = input.zero_point == output.zero_point && input.scale == output.scale;
-    match layer.operator {
-        Operator::Convolution2d { window, .. } => {
-            validate_window(window, input.shape, output.shape)
-        }
-        Operator::DepthwiseConvolution2d { window, .. } => {
-            require(same_channels, Reason::ShapeMismatch)?;
-            validate_window(window, input.shape, output.shape)
-        }
-        Operator::FullyConnected { .. } => {
-            require(output.shape.pixels() == 1, Reason::ShapeMismatch)
-        }
-        Operator::AveragePool2d { window, rescale } => {
-            require(same_channels, Reason::ShapeMismatch)?;
-            require(rescale.is_valid(), Reason::Rescale)?;
-            let bound = 255 * window.taps() as u64;
-            let limit = u64::from(rescale.accumulator_limit());
-            require(bound <= limit, Reason::Accumulator)?;
-            validate_window(window, input.shape, output.shape)
-        }
-        Operator::MaxPool2d { window } => {
-            require(same_channels, Reason::ShapeMismatch)?;
-            require(same_quantization, Reason::Quantization)?;
-            validate_window(window, input.shape, output.shape)
-        }
-        Operator::Add { rescale } => {
-            let same = layer.inputs.iter().all(|operand| operand.tensor.shape == output.shape);
-            require(same, Reason::ShapeMismatch)?;
-            let AddRescale { multiplier, other_multiplier, shift } = rescale;
-            let valid = multiplier >= 1 && other_multiplier >= 1 && (1..=23).contains(&shift);
-            require(valid, Reason::Rescale)
-        }
-        Operator::Softmax { exponent_multiplier } => {
-            require(input.shape == output.shape, Reason::ShapeMismatch)?;
-            require(output.shape.channels <= MAX_SOFTMAX_CHANNELS, Reason::Shape)?;
-            require(output.zero_point == i8::MIN, Reason::Quantization)?;
-            let valid = (1..1 << 24).contains(&exponent_multiplier);
-            require(valid, Reason::Rescale)?;
-            // Its kernels do not cut off.
-            require(layer.activation == ActivationRange::FULL, Reason::Activation)
-        }
-    }
-}
-
-/// Checks that every window of the output has at least one tap inside the image.
-fn validate_window(window: Window, input: Shape, output: Shape) -> Result<(), Reason> {
-    let axis = |kernel: u8, stride: u8, padding: u8, input: u16, output: u16| {
-        let last_start = (u32::from(output) - 1) * u32::from(stride);
-        kernel >= 1
-            && stride >= 1
-            && padding < kernel
-            && last_start < u32::from(input) + u32::from(padding)
-    };
-    let Window { kernel_height, stride_height, padding_top, .. } = window;
-    let Window { kernel_width, stride_width, padding_left, .. } = window;
-    let rows = axis(kernel_height, stride_height, padding_top, input.height, output.height);
-    let columns = axis(kernel_width, stride_width, padding_left, input.width, output.width);
-    require(rows && columns, Reason::Window)
-}
-
 /// Multiply-accumulates, or window elements, plus elements read and written.
 fn work_of(layer: &Layer<'_>) -> u64 {
-    let window = match layer.operator {
-        Operator::AveragePool2d { window, .. } | Operator::MaxPool2d { window } => window.taps(),
-        _ => 1,
-    };
     let outputs = layer.output.shape.elements() as u64;
     layer
         .macs()
-        .saturating_add(outputs.saturating_mul(window as u64))
+        .saturating_add(outputs.saturating_mul(layer.operator.reads_per_output() as u64))
         .saturating_add(layer.input().shape.elements() as u64)
 }
 

@@ -14,10 +14,12 @@ mod expand;
 mod fully_connected;
 mod pairs;
 
-use tinyhero_common::kernel::{Add, Convolution, FullyConnected, Kernels, Pool, Portable};
+use tinyhero_common::kernels::{Kernels, Portable};
 use tinyhero_common::layer::Layer;
 use tinyhero_common::layout::Layout;
-use tinyhero_common::operator::Operator;
+use tinyhero_common::operator::{
+    AddJob, AveragePool2dJob, ConvolutionJob, FullyConnected, FullyConnectedJob, Operator,
+};
 
 core::arch::global_asm!(include_str!("dsp/pairs.s"), options(raw));
 core::arch::global_asm!(include_str!("dsp/depthwise.s"), options(raw));
@@ -31,7 +33,7 @@ pub struct Dsp;
 impl Kernels for Dsp {
     fn convolution_2d(
         &mut self,
-        job: &Convolution<'_>,
+        job: &ConvolutionJob<'_>,
         input: &[i8],
         scratch: &mut [i8],
         output: &mut [i8],
@@ -43,7 +45,7 @@ impl Kernels for Dsp {
 
     fn depthwise_convolution_2d(
         &mut self,
-        job: &Convolution<'_>,
+        job: &ConvolutionJob<'_>,
         input: &[i8],
         scratch: &mut [i8],
         output: &mut [i8],
@@ -56,7 +58,7 @@ impl Kernels for Dsp {
 
     fn fully_connected(
         &mut self,
-        job: &FullyConnected<'_>,
+        job: &FullyConnectedJob<'_>,
         input: &[i8],
         scratch: &mut [i8],
         output: &mut [i8],
@@ -66,17 +68,17 @@ impl Kernels for Dsp {
         }
     }
 
-    fn average_pool_2d(&mut self, job: &Pool, input: &[i8], output: &mut [i8]) {
+    fn average_pool_2d(&mut self, job: &AveragePool2dJob, input: &[i8], output: &mut [i8]) {
         if average_pool_2d::average_pool_2d(job, input, output).is_none() {
             Portable.average_pool_2d(job, input, output);
         }
     }
 
-    fn add(&mut self, job: &Add, input: &[i8], other: &[i8], output: &mut [i8]) {
+    fn add(&mut self, job: &AddJob, input: &[i8], other: &[i8], output: &mut [i8]) {
         add::add(job, input, other, output);
     }
 
-    fn add_in_place(&mut self, job: &Add, input_and_output: &mut [i8], other: &[i8]) {
+    fn add_in_place(&mut self, job: &AddJob, input_and_output: &mut [i8], other: &[i8]) {
         add::add_in_place(job, input_and_output, other);
     }
 }
@@ -90,13 +92,13 @@ impl Kernels for DspFullyConnected {
     // Inlined, so that the compiler sees which operators never come further.
     #[inline(always)]
     fn computes(layer: &Layer<'_>) -> bool {
-        matches!(layer.operator, Operator::FullyConnected { weights }
+        matches!(layer.operator, Operator::FullyConnected(FullyConnected { weights })
             if weights.layout == Layout::ChannelPairs && fully_connected::has_room(weights.bit_width, layer))
     }
 
     fn fully_connected(
         &mut self,
-        job: &FullyConnected<'_>,
+        job: &FullyConnectedJob<'_>,
         input: &[i8],
         scratch: &mut [i8],
         output: &mut [i8],

@@ -19,7 +19,8 @@ mod link;
 mod unit;
 
 use tinyhero_common::channels::Channels;
-use tinyhero_common::kernel::{Add, Convolution, FullyConnected, Kernels, Pool, Portable};
+use tinyhero_common::kernels::{Kernels, Portable};
+use tinyhero_common::operator::{AddJob, AveragePool2dJob, ConvolutionJob, FullyConnectedJob};
 use tinyhero_common::tensor::SampleType;
 use tinyhero_common::wire::byte_routines::ByteRoutines;
 
@@ -48,7 +49,7 @@ impl Kernels for Helium {
 
     fn convolution_2d(
         &mut self,
-        job: &Convolution<'_>,
+        job: &ConvolutionJob<'_>,
         input: &[i8],
         scratch: &mut [i8],
         output: &mut [i8],
@@ -61,7 +62,7 @@ impl Kernels for Helium {
 
     fn depthwise_convolution_2d(
         &mut self,
-        job: &Convolution<'_>,
+        job: &ConvolutionJob<'_>,
         input: &[i8],
         scratch: &mut [i8],
         output: &mut [i8],
@@ -74,7 +75,7 @@ impl Kernels for Helium {
 
     fn fully_connected(
         &mut self,
-        job: &FullyConnected<'_>,
+        job: &FullyConnectedJob<'_>,
         input: &[i8],
         scratch: &mut [i8],
         output: &mut [i8],
@@ -85,17 +86,17 @@ impl Kernels for Helium {
         }
     }
 
-    fn average_pool_2d(&mut self, job: &Pool, input: &[i8], output: &mut [i8]) {
+    fn average_pool_2d(&mut self, job: &AveragePool2dJob, input: &[i8], output: &mut [i8]) {
         unit::switch_on();
         average_pool::average_pool_2d(job, input, output);
     }
 
-    fn add(&mut self, job: &Add, input: &[i8], other: &[i8], output: &mut [i8]) {
+    fn add(&mut self, job: &AddJob, input: &[i8], other: &[i8], output: &mut [i8]) {
         unit::switch_on();
         add::add(job, input, other, output);
     }
 
-    fn add_in_place(&mut self, job: &Add, input_and_output: &mut [i8], other: &[i8]) {
+    fn add_in_place(&mut self, job: &AddJob, input_and_output: &mut [i8], other: &[i8]) {
         unit::switch_on();
         add::add_in_place(job, input_and_output, other);
     }

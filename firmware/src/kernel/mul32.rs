@@ -24,7 +24,8 @@ use armv6m as core_loops;
 #[cfg(target_has_atomic = "32")]
 use armv7m as core_loops;
 
-use tinyhero_common::kernel::{Convolution, FullyConnected, Kernels, Portable};
+use tinyhero_common::kernels::{Kernels, Portable};
+use tinyhero_common::operator::{ConvolutionJob, FullyConnectedJob};
 
 /// The kernels for Cortex-M0, M0+ and M3.
 #[derive(Clone, Copy, Debug, Default)]
@@ -33,7 +34,7 @@ pub struct Mul32;
 impl Kernels for Mul32 {
     fn convolution_2d(
         &mut self,
-        job: &Convolution<'_>,
+        job: &ConvolutionJob<'_>,
         input: &[i8],
         scratch: &mut [i8],
         output: &mut [i8],
@@ -45,7 +46,7 @@ impl Kernels for Mul32 {
 
     fn depthwise_convolution_2d(
         &mut self,
-        job: &Convolution<'_>,
+        job: &ConvolutionJob<'_>,
         input: &[i8],
         scratch: &mut [i8],
         output: &mut [i8],
@@ -58,7 +59,7 @@ impl Kernels for Mul32 {
 
     fn fully_connected(
         &mut self,
-        job: &FullyConnected<'_>,
+        job: &FullyConnectedJob<'_>,
         input: &[i8],
         scratch: &mut [i8],
         output: &mut [i8],

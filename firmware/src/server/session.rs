@@ -3,7 +3,7 @@
 use embedded_hal::digital::OutputPin;
 use embedded_io::{Read, Write};
 use tinyhero_common::error::RunError;
-use tinyhero_common::kernel::Kernels;
+use tinyhero_common::kernels::Kernels;
 use tinyhero_common::model::{LoadError, Reason};
 use tinyhero_common::network::SelfTestInput;
 use tinyhero_common::slot::Slot;

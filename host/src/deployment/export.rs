@@ -12,15 +12,13 @@ use crate::deployment::integer;
 use crate::deployment::integer_network::{IntegerLayer, IntegerNetwork, IntegerWeights};
 use crate::deployment::plan::{ArenaPlan, Problem, Step, plan_arena};
 use crate::error::{Error, Result};
-use tinyhero_common::kernel::Portable;
+use tinyhero_common::kernels::Portable;
 use tinyhero_common::layout::Layout;
 use tinyhero_common::model::{
     ALIGNMENT, HEADER_BYTES, Header, LoadError, MAX_ARENA_BYTES, MAX_LAYERS, Model, Reason,
     SelfTest,
 };
 use tinyhero_common::network::{LayerDigests, run};
-use tinyhero_common::operator::Operator;
-use tinyhero_common::scratch;
 
 /// Seed of the self-test's input.
 pub const SELF_TEST_SEED: u32 = 0x4845_524F;
@@ -67,7 +65,7 @@ pub fn problem(network: &IntegerNetwork, layouts: &[Layout]) -> Problem {
         inputs: layer.inputs.clone(),
         output_bytes: bytes(layer.output.shape.elements()),
         scratch_bytes: bytes(scratch_bytes(network, layer, layout)),
-        may_overwrite: matches!(layer.operator, Operator::Add { .. }),
+        may_overwrite: layer.operator.may_overwrite(),
     };
     Problem {
         input_bytes: bytes(network.input.shape.elements()),
@@ -78,7 +76,7 @@ pub fn problem(network: &IntegerNetwork, layouts: &[Layout]) -> Problem {
 /// Scratch memory that the kernels get for a layer.
 fn scratch_bytes(network: &IntegerNetwork, layer: &IntegerLayer, layout: Layout) -> usize {
     let input = network.tensor(layer.inputs[0]).shape;
-    scratch::bytes(&layout::operator_in(layer, layout), input, layer.output.shape)
+    layout::operator_in(layer, layout).scratch(input, layer.output.shape)
 }
 
 /// What would make planning or writing fail, and the proof that no input can overflow an accumulator.

@@ -10,8 +10,6 @@ use tinyhero_common::channels::Channels;
 use tinyhero_common::layer::Layer;
 use tinyhero_common::layout::{Layout, PackedWeights};
 use tinyhero_common::model::Model;
-use tinyhero_common::operator::Operator;
-use tinyhero_common::scratch;
 use tinyhero_common::shape::Shape;
 use tinyhero_common::tensor::{SampleType, Tensor};
 
@@ -202,19 +200,6 @@ impl InspectedLayer {
     }
 }
 
-/// The name of an operator in reports.
-pub const fn operator_name(operator: &Operator) -> &'static str {
-    match operator {
-        Operator::Convolution2d { .. } => "convolution-2d",
-        Operator::DepthwiseConvolution2d { .. } => "depthwise-convolution-2d",
-        Operator::FullyConnected { .. } => "fully-connected",
-        Operator::AveragePool2d { .. } => "average-pool-2d",
-        Operator::MaxPool2d { .. } => "max-pool-2d",
-        Operator::Add { .. } => "add",
-        Operator::Softmax { .. } => "softmax",
-    }
-}
-
 /// The name of a layout in reports.
 pub const fn layout_name(layout: Layout) -> &'static str {
     match layout {
@@ -247,7 +232,7 @@ fn inspect_layer(layer: &Layer<'_>) -> InspectedLayer {
     let row_length = layer.row_length();
     InspectedLayer {
         name: layer.name.to_string(),
-        operator: operator_name(&layer.operator),
+        operator: layer.operator.name(),
         bits: layer.weights().map(|weights| weights.bit_width.bits()),
         layout: layer.weights().map(|weights| layout_name(weights.layout)),
         weights: rows * row_length,
@@ -259,6 +244,6 @@ fn inspect_layer(layer: &Layer<'_>) -> InspectedLayer {
         activation: [layer.activation.min, layer.activation.max],
         offset,
         scratch: layer.scratch.bytes,
-        scratch_wanted: scratch::bytes(&layer.operator, layer.input().shape, shape),
+        scratch_wanted: layer.operator.scratch(layer.input().shape, shape),
     }
 }

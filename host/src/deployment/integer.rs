@@ -6,7 +6,7 @@
 use crate::error::{Error, Result};
 use rayon::prelude::*;
 use tinyhero_common::checksum::Digest;
-use tinyhero_common::kernel::Portable;
+use tinyhero_common::kernels::Portable;
 use tinyhero_common::layer::Layer;
 use tinyhero_common::model::Model;
 use tinyhero_common::network::{LayerDigests, Observer, SelfTestInput, run};

@@ -5,7 +5,7 @@
 
 use crate::deployment::notes::Notes;
 use tinyhero_common::bit_width::BitWidth;
-use tinyhero_common::kernel::InputMap;
+use tinyhero_common::input::InputMap;
 use tinyhero_common::operator::{Operator, Weights};
 use tinyhero_common::requantize::{ActivationRange, Rescale};
 use tinyhero_common::shape::Shape;
@@ -146,11 +146,8 @@ pub fn decode_scale(scale: Scale) -> f64 {
 
 /// Puts the place of the weights into an operator that has some.
 pub(crate) fn set_weights(operator: &mut Operator, place: Weights) {
-    match operator {
-        Operator::Convolution2d { weights, .. }
-        | Operator::DepthwiseConvolution2d { weights, .. }
-        | Operator::FullyConnected { weights } => *weights = place,
-        _ => {}
+    if let Some(weights) = operator.weights_mut() {
+        *weights = place;
     }
 }
 

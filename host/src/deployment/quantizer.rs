@@ -26,7 +26,7 @@ use crate::graph::trained_network::TrainedNetwork;
 use lower::Context;
 use tensor_statistics::TensorStatistics;
 use tinyhero_common::bit_width::BitWidth;
-use tinyhero_common::kernel::InputMap;
+use tinyhero_common::input::InputMap;
 use tinyhero_common::tensor::SampleType;
 
 /// How a network is quantized.

@@ -9,7 +9,7 @@ use tinyhero_common::bit_width::BitWidth;
 use tinyhero_common::model::Model;
 
 use crate::artifact;
-use crate::deployment::inspect::{operator_name, parameter_bytes};
+use crate::deployment::inspect::parameter_bytes;
 use crate::deployment::integer;
 use crate::deployment::integer_network::IntegerNetwork;
 use crate::deployment::quantizer::{Quantization, quantize};
@@ -179,7 +179,7 @@ pub fn measure<L: Link>(
         let count = count_of(u64::from(record.count));
         LayerCost {
             name: layer.name.to_string(),
-            operator: operator_name(&layer.operator),
+            operator: layer.operator.name(),
             bits: layer.weights().map(|weights| weights.bit_width.bits()),
             macs: layer.macs(),
             bytes: parameter_bytes(&layer),

@@ -4,9 +4,10 @@ use core::ops::Range;
 
 use tinyhero_common::bit_width::BitWidth;
 use tinyhero_common::layout::{Layout, PackedWeights};
-use tinyhero_common::operator::{Operator, Weights};
+use tinyhero_common::operator::{
+    Convolution2d, DepthwiseConvolution2d, FullyConnected, Operator, SCRATCH_ALIGNMENT, Weights,
+};
 use tinyhero_common::requantize::{AddRescale, Rescale};
-use tinyhero_common::scratch;
 use tinyhero_common::shape::{Shape, Window};
 
 use super::{CHANNELS, ELEMENTS, MARGIN, MAX_MACS, OperatorCase, SCRATCH, WEIGHTS};
@@ -84,7 +85,7 @@ impl OperatorCase {
     pub(crate) fn align_scratch(&mut self) {
         if self.layout != Layout::Rows {
             let [_, _, _, distance] = &mut self.misalignment;
-            *distance &= !(scratch::ALIGNMENT as usize - 1);
+            *distance &= !(SCRATCH_ALIGNMENT as usize - 1);
         }
     }
 
@@ -190,17 +191,19 @@ impl OperatorCase {
     }
 
     /// What the contract promises a kernel.
-    pub(crate) const fn least_scratch(&self) -> usize {
+    pub(crate) fn least_scratch(&self) -> usize {
         let weights =
             Weights { bit_width: self.bit_width, layout: self.layout, offset: 0, channels: 0 };
         let window = self.window;
         let operator = match self.subject {
-            Subject::Convolution2d => Operator::Convolution2d { window, weights },
-            Subject::DepthwiseConvolution2d => Operator::DepthwiseConvolution2d { window, weights },
-            Subject::FullyConnected => Operator::FullyConnected { weights },
+            Subject::Convolution2d => Operator::Convolution2d(Convolution2d { window, weights }),
+            Subject::DepthwiseConvolution2d => {
+                Operator::DepthwiseConvolution2d(DepthwiseConvolution2d { window, weights })
+            }
+            Subject::FullyConnected => Operator::FullyConnected(FullyConnected { weights }),
             _ => return 0,
         };
-        scratch::bytes(&operator, self.input, self.output)
+        operator.scratch(self.input, self.output)
     }
 
     pub(crate) const fn input_range(&self) -> Range<usize> {

@@ -5,7 +5,8 @@
 
 use tinyhero_common::bit_width::BitWidth;
 use tinyhero_common::channels::Channels;
-use tinyhero_common::kernel::{InputMap, Portable};
+use tinyhero_common::input::InputMap;
+use tinyhero_common::kernels::Portable;
 use tinyhero_common::layer::Layer;
 use tinyhero_common::layout::rows::pack_row;
 use tinyhero_common::layout::{Layout, PackedWeights};
@@ -14,7 +15,10 @@ use tinyhero_common::model::{
     OutputTensor, SelfTest, Task,
 };
 use tinyhero_common::network::{LayerDigests, SelfTestInput, run};
-use tinyhero_common::operator::{Operator, Weights};
+use tinyhero_common::operator::{
+    Add, AveragePool2d, Convolution2d, DepthwiseConvolution2d, FullyConnected, MaxPool2d, Operator,
+    Softmax, Weights,
+};
 use tinyhero_common::requantize::{ActivationRange, AddRescale, Rescale};
 use tinyhero_common::shape::{Element, Region, Shape, Window};
 use tinyhero_common::tensor::{Operand, SampleType, Scale, Tensor};
@@ -87,7 +91,7 @@ impl Builder {
     ) -> Operand {
         // A softmax has probabilities, all of them.
         let (zero_point, min) =
-            if matches!(operator, Operator::Softmax { .. }) { (-128, -128) } else { (3, -100) };
+            if matches!(operator, Operator::Softmax(_)) { (-128, -128) } else { (3, -100) };
         let inputs = [Operand { source: self.layer_count, tensor: self.written }];
         let inputs = inputs.into_iter().chain(other).collect();
         let output = Tensor { shape, element: Element::I8, offset, zero_point, scale: SCALE };
@@ -134,32 +138,44 @@ pub fn handmade_model(bit_width: BitWidth) -> Vec<u8> {
     let weights = builder.weights(8, 9);
     builder.layer(
         "convolution",
-        Operator::Convolution2d { window: window(3, 1, 1), weights },
+        Operator::Convolution2d(Convolution2d { window: window(3, 1, 1), weights }),
         image(8),
         64,
     );
     let weights = builder.weights(8, 9);
-    let depthwise = Operator::DepthwiseConvolution2d { window: window(3, 1, 1), weights };
+    let depthwise = Operator::DepthwiseConvolution2d(DepthwiseConvolution2d {
+        window: window(3, 1, 1),
+        weights,
+    });
     builder.layer("depthwise", depthwise, image(8), 576);
-    let pooled =
-        builder.layer("maximum", Operator::MaxPool2d { window: window(2, 2, 0) }, half, 1088);
+    let pooled = builder.layer(
+        "maximum",
+        Operator::MaxPool2d(MaxPool2d { window: window(2, 2, 0) }),
+        half,
+        1088,
+    );
     let weights = builder.weights(8, 72);
     builder.layer(
         "residual",
-        Operator::Convolution2d { window: window(3, 1, 1), weights },
+        Operator::Convolution2d(Convolution2d { window: window(3, 1, 1), weights }),
         half,
         1216,
     );
     let rescale = AddRescale { multiplier: 20_000, other_multiplier: 17_000, shift: 15 };
-    builder.layer_of("sum", Operator::Add { rescale }, Some(pooled), half, 1216);
+    builder.layer_of("sum", Operator::Add(Add { rescale }), Some(pooled), half, 1216);
     let rescale = Rescale { multiplier: 30_000, shift: 0 };
-    let average = Operator::AveragePool2d { window: window(2, 2, 0), rescale };
+    let average = Operator::AveragePool2d(AveragePool2d { window: window(2, 2, 0), rescale });
     builder.layer("average", average, Shape { height: 2, width: 2, channels: 8 }, 0);
     let weights = builder.weights(10, 32);
-    builder.layer("scores", Operator::FullyConnected { weights }, Shape::vector(10), 64);
+    builder.layer(
+        "scores",
+        Operator::FullyConnected(FullyConnected { weights }),
+        Shape::vector(10),
+        64,
+    );
     let outcome = builder.layer(
         "softmax",
-        Operator::Softmax { exponent_multiplier: 90_000 },
+        Operator::Softmax(Softmax { exponent_multiplier: 90_000 }),
         Shape::vector(10),
         128,
     );

@@ -15,7 +15,7 @@ use tinyhero::device::link::Link;
 use tinyhero::device::qemu::{Emulator, Start};
 use tinyhero::device::{firmware_image, setup};
 use tinyhero_common::bit_width::BitWidth;
-use tinyhero_common::kernel::Portable;
+use tinyhero_common::kernels::Portable;
 use tinyhero_common::model::Model;
 use tinyhero_common::network::{LayerDigests, SelfTestInput, run};
 use tinyhero_common::slot::Slot;

@@ -2,16 +2,18 @@
 
 use tinyhero_common::bit_width::BitWidth;
 use tinyhero_common::channels::Channels;
-use tinyhero_common::kernel::InputMap;
+use tinyhero_common::input::InputMap;
 use tinyhero_common::layer::Layer;
 use tinyhero_common::layout::{Layout, PackedWeights};
 use tinyhero_common::model::{
     CHECKSUM_PLACE, Description, Header, InputQuantization, InputTensor, OutputTensor, SelfTest,
     Task,
 };
-use tinyhero_common::operator::{Operator, Weights};
+use tinyhero_common::operator::{
+    Add, AveragePool2d, Convolution2d, DepthwiseConvolution2d, FullyConnected, MaxPool2d, Operator,
+    SCRATCH_ALIGNMENT, Softmax, Weights,
+};
 use tinyhero_common::requantize::{ActivationRange, AddRescale, Rescale};
-use tinyhero_common::scratch;
 use tinyhero_common::shape::{Element, Region, Shape, Window};
 use tinyhero_common::tensor::{Operand, SampleType, Scale, Tensor};
 use tinyhero_tests::Generator;
@@ -131,9 +133,9 @@ impl Crafted {
         for layer in &mut self.layers {
             let row_length = layer.row_length();
             let rows = usize::from(layer.output.shape.channels);
-            let (Operator::Convolution2d { weights, .. }
-            | Operator::DepthwiseConvolution2d { weights, .. }
-            | Operator::FullyConnected { weights }) = &mut layer.operator
+            let (Operator::Convolution2d(Convolution2d { weights, .. })
+            | Operator::DepthwiseConvolution2d(DepthwiseConvolution2d { weights, .. })
+            | Operator::FullyConnected(FullyConnected { weights })) = &mut layer.operator
             else {
                 continue;
             };
@@ -310,9 +312,9 @@ impl<'a> Builder<'a> {
             activation: self.generator.activation_range(),
             scratch: Region::EMPTY,
         };
-        let scratch = scratch::bytes(&layer.operator, tensor.shape, shape);
+        let scratch = layer.operator.scratch(tensor.shape, shape);
         if scratch > 0 {
-            self.end = self.end.next_multiple_of(scratch::ALIGNMENT);
+            self.end = self.end.next_multiple_of(SCRATCH_ALIGNMENT);
             layer.scratch = self.reserve(scratch);
         }
         self.model.layers.push(layer);
@@ -376,12 +378,15 @@ impl<'a> Builder<'a> {
         let depth = usize::from(input.shape.channels);
         if depthwise {
             let weights = self.weights(depth, window.taps());
-            self.push(Operator::DepthwiseConvolution2d { window, weights }, shape);
+            self.push(
+                Operator::DepthwiseConvolution2d(DepthwiseConvolution2d { window, weights }),
+                shape,
+            );
         } else {
             shape.channels =
                 if self.window.is_some() { 3 } else { self.generator.between(1, 6) as u16 };
             let weights = self.weights(usize::from(shape.channels), window.taps() * depth);
-            self.push(Operator::Convolution2d { window, weights }, shape);
+            self.push(Operator::Convolution2d(Convolution2d { window, weights }), shape);
         }
     }
 
@@ -389,7 +394,7 @@ impl<'a> Builder<'a> {
         let (_, input) = self.last();
         let outputs = self.generator.between(2, 9) as u16;
         let weights = self.weights(usize::from(outputs), input.shape.elements());
-        self.push(Operator::FullyConnected { weights }, Shape::vector(outputs));
+        self.push(Operator::FullyConnected(FullyConnected { weights }), Shape::vector(outputs));
     }
 
     fn pool(&mut self, average: bool) {
@@ -397,9 +402,9 @@ impl<'a> Builder<'a> {
         let (window, shape) = self.sliding(input.shape);
         if average {
             let rescale = Rescale { multiplier: self.generator.multiplier(), shift: 3 };
-            self.push(Operator::AveragePool2d { window, rescale }, shape);
+            self.push(Operator::AveragePool2d(AveragePool2d { window, rescale }), shape);
         } else {
-            let layer = self.push(Operator::MaxPool2d { window }, shape);
+            let layer = self.push(Operator::MaxPool2d(MaxPool2d { window }), shape);
             layer.output.zero_point = input.zero_point;
         }
     }
@@ -425,7 +430,7 @@ impl<'a> Builder<'a> {
         };
         let (_, input) = self.last();
         let end = self.end;
-        let layer = self.push(Operator::Add { rescale }, other.tensor.shape);
+        let layer = self.push(Operator::Add(Add { rescale }), other.tensor.shape);
         layer.inputs.push(other).unwrap();
         if in_place {
             layer.output.offset = input.offset;
@@ -436,7 +441,7 @@ impl<'a> Builder<'a> {
     fn softmax(&mut self) {
         let (_, input) = self.last();
         let exponent_multiplier = 1 + self.generator.below(900_000);
-        let layer = self.push(Operator::Softmax { exponent_multiplier }, input.shape);
+        let layer = self.push(Operator::Softmax(Softmax { exponent_multiplier }), input.shape);
         layer.output.zero_point = i8::MIN;
         layer.activation = ActivationRange::FULL;
     }

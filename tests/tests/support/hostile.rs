@@ -4,7 +4,10 @@
 use tinyhero_common::layer::Layer;
 use tinyhero_common::layout::Layout;
 use tinyhero_common::model::{MAX_LAYERS, Model};
-use tinyhero_common::operator::{Operator, Weights};
+use tinyhero_common::operator::{
+    Add, AveragePool2d, Convolution2d, DepthwiseConvolution2d, FullyConnected, MaxPool2d, Operator,
+    Softmax, Weights,
+};
 use tinyhero_common::requantize::ActivationRange;
 use tinyhero_common::shape::{Element, Shape, Window};
 use tinyhero_common::tensor::Operands;
@@ -49,10 +52,10 @@ fn one_size_of_zero(generator: &mut Generator, layouts: &'static [Layout]) -> Ve
     let layer = &mut model.layers[index];
     let shape = &mut layer.output.shape;
     let of_window = match &mut layer.operator {
-        Operator::Convolution2d { window, .. }
-        | Operator::DepthwiseConvolution2d { window, .. }
-        | Operator::AveragePool2d { window, .. }
-        | Operator::MaxPool2d { window } => Some(window),
+        Operator::Convolution2d(Convolution2d { window, .. })
+        | Operator::DepthwiseConvolution2d(DepthwiseConvolution2d { window, .. })
+        | Operator::AveragePool2d(AveragePool2d { window, .. })
+        | Operator::MaxPool2d(MaxPool2d { window }) => Some(window),
         _ => None,
     };
     match (of_window, generator.below(7)) {
@@ -83,17 +86,17 @@ fn steps(model: &Model<'_>) -> u64 {
         let Shape { height, width, channels } = layer.output.shape;
         let input = layer.input().shape;
         let window = match layer.operator {
-            Operator::Convolution2d { window, .. }
-            | Operator::DepthwiseConvolution2d { window, .. }
-            | Operator::AveragePool2d { window, .. }
-            | Operator::MaxPool2d { window } => window.taps() as u64 + 1,
-            Operator::FullyConnected { .. } => {
+            Operator::Convolution2d(Convolution2d { window, .. })
+            | Operator::DepthwiseConvolution2d(DepthwiseConvolution2d { window, .. })
+            | Operator::AveragePool2d(AveragePool2d { window, .. })
+            | Operator::MaxPool2d(MaxPool2d { window }) => window.taps() as u64 + 1,
+            Operator::FullyConnected(_) => {
                 at_least_one(input.height).saturating_mul(at_least_one(input.width))
             }
             _ => 1,
         };
         let channels = match layer.operator {
-            Operator::Convolution2d { .. } | Operator::FullyConnected { .. } => {
+            Operator::Convolution2d(_) | Operator::FullyConnected(_) => {
                 at_least_one(channels).saturating_mul(at_least_one(input.channels))
             }
             _ => at_least_one(channels).max(at_least_one(input.channels)),
@@ -183,22 +186,24 @@ fn damage_shape(generator: &mut Generator, shape: &mut Shape) {
 
 fn damage_operator(generator: &mut Generator, layer: &mut Layer<'static>) {
     match &mut layer.operator {
-        Operator::Convolution2d { window, weights }
-        | Operator::DepthwiseConvolution2d { window, weights } => {
+        Operator::Convolution2d(Convolution2d { window, weights })
+        | Operator::DepthwiseConvolution2d(DepthwiseConvolution2d { window, weights }) => {
             if generator.chance(11) {
                 damage_window(generator, window);
             } else {
                 damage_weights(generator, weights);
             }
         }
-        Operator::FullyConnected { weights } => damage_weights(generator, weights),
-        Operator::AveragePool2d { window, rescale } => {
+        Operator::FullyConnected(FullyConnected { weights }) => damage_weights(generator, weights),
+        Operator::AveragePool2d(AveragePool2d { window, rescale }) => {
             damage_window(generator, window);
             rescale.shift = generator.activation();
         }
-        Operator::MaxPool2d { window } => damage_window(generator, window),
-        Operator::Add { rescale } => rescale.shift = generator.next_word() as u8,
-        Operator::Softmax { exponent_multiplier } => *exponent_multiplier = generator.next_word(),
+        Operator::MaxPool2d(MaxPool2d { window }) => damage_window(generator, window),
+        Operator::Add(Add { rescale }) => rescale.shift = generator.next_word() as u8,
+        Operator::Softmax(Softmax { exponent_multiplier }) => {
+            *exponent_multiplier = generator.next_word()
+        }
     }
 }
 

@@ -1,11 +1,14 @@
 //! Damaged model files whose checksum is right: what a loader has to judge by content alone.
 
 use tinyhero_common::bit_width::BitWidth;
-use tinyhero_common::kernel::Portable;
+use tinyhero_common::kernels::Portable;
 use tinyhero_common::layer::Layer;
 use tinyhero_common::model::{Model, Reason, Task};
 use tinyhero_common::network::{LayerDigests, run};
-use tinyhero_common::operator::{Operator, Weights};
+use tinyhero_common::operator::{
+    Add, AveragePool2d, Convolution2d, DepthwiseConvolution2d, FullyConnected, MaxPool2d, Operator,
+    Softmax, Weights,
+};
 use tinyhero_common::requantize::Rescale;
 use tinyhero_common::shape::{Element, Region, Window};
 use tinyhero_common::tensor::{Operand, Operands, SampleType, Tensor};
@@ -198,30 +201,34 @@ fn damage_layer(generator: &mut Generator, layer: &mut Layer<'static>) {
         4 => layer.activation = generator.activation_range(),
         5 => damage_region(generator, &mut layer.scratch),
         _ => match &mut layer.operator {
-            Operator::Convolution2d { window, weights }
-            | Operator::DepthwiseConvolution2d { window, weights } => {
+            Operator::Convolution2d(Convolution2d { window, weights })
+            | Operator::DepthwiseConvolution2d(DepthwiseConvolution2d { window, weights }) => {
                 if generator.chance(8) {
                     damage_window(generator, window);
                 } else {
                     damage_weights(generator, weights);
                 }
             }
-            Operator::FullyConnected { weights } => damage_weights(generator, weights),
-            Operator::AveragePool2d { window, rescale } => {
+            Operator::FullyConnected(FullyConnected { weights }) => {
+                damage_weights(generator, weights)
+            }
+            Operator::AveragePool2d(AveragePool2d { window, rescale }) => {
                 if generator.chance(8) {
                     damage_window(generator, window);
                 } else {
                     *rescale = damaged_rescale(generator);
                 }
             }
-            Operator::MaxPool2d { window } => damage_window(generator, window),
-            Operator::Add { rescale } => match generator.below(4) {
+            Operator::MaxPool2d(MaxPool2d { window }) => damage_window(generator, window),
+            Operator::Add(Add { rescale }) => match generator.below(4) {
                 0 => damage_inputs(generator, &mut layer.inputs),
                 1 => byte(generator, &mut rescale.shift),
                 2 => rescale.multiplier = generator.next_word() as i16,
                 _ => rescale.other_multiplier = generator.next_word() as i16,
             },
-            Operator::Softmax { exponent_multiplier } => word(generator, exponent_multiplier),
+            Operator::Softmax(Softmax { exponent_multiplier }) => {
+                word(generator, exponent_multiplier)
+            }
         },
     }
 }
@@ -316,9 +323,8 @@ pub fn test_input(model: &Model<'_>) -> Vec<u8> {
 pub fn work(model: &Model<'_>) -> u64 {
     let of_layer = |layer: Layer<'_>| {
         let taps = match layer.operator {
-            Operator::AveragePool2d { window, .. } | Operator::MaxPool2d { window } => {
-                window.taps()
-            }
+            Operator::AveragePool2d(AveragePool2d { window, .. })
+            | Operator::MaxPool2d(MaxPool2d { window }) => window.taps(),
             _ => 1,
         };
         layer.macs() + (layer.output.shape.elements() * taps) as u64

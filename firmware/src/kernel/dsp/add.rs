@@ -1,6 +1,7 @@
 //! Element-wise sums, four at a time: both products and the addend of a sum are one instruction.
 
-use tinyhero_common::kernel::{Add, Kernels, Portable};
+use tinyhero_common::kernels::{Kernels, Portable};
+use tinyhero_common::operator::AddJob;
 use tinyhero_common::requantize::ActivationRange;
 
 // SAFETY: the symbol is that of `add.s`, with its calling convention.
@@ -18,7 +19,7 @@ unsafe extern "C" {
 
 /// The constants as the loop takes them: multipliers in two lanes; zero points and the rounding half in one addend, below
 /// `2^31` in magnitude as shifts are at most 23.
-fn constants(job: &Add) -> Option<(u32, i32, u32)> {
+fn constants(job: &AddJob) -> Option<(u32, i32, u32)> {
     let rescale = job.rescale;
     let shift = u32::from(rescale.shift);
     if job.activation != ActivationRange::FULL || !(1..=23).contains(&shift) {
@@ -38,7 +39,7 @@ const fn whole(length: usize) -> usize {
     length & !3
 }
 
-pub(super) fn add(job: &Add, input: &[i8], other: &[i8], output: &mut [i8]) {
+pub(super) fn add(job: &AddJob, input: &[i8], other: &[i8], output: &mut [i8]) {
     let mut done = 0;
     if let Some((multipliers, addend, shift)) = constants(job) {
         done = whole(input.len().min(other.len()).min(output.len()));
@@ -57,7 +58,7 @@ pub(super) fn add(job: &Add, input: &[i8], other: &[i8], output: &mut [i8]) {
     }
 }
 
-pub(super) fn add_in_place(job: &Add, input_and_output: &mut [i8], other: &[i8]) {
+pub(super) fn add_in_place(job: &AddJob, input_and_output: &mut [i8], other: &[i8]) {
     let mut done = 0;
     if let Some((multipliers, addend, shift)) = constants(job) {
         done = whole(input_and_output.len().min(other.len()));

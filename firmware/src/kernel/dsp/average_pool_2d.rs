@@ -1,6 +1,6 @@
 //! Global average pooling, four channels at a time.
 
-use tinyhero_common::kernel::Pool;
+use tinyhero_common::operator::AveragePool2dJob;
 use tinyhero_common::requantize::requantize;
 
 /// Channels that are summed together.
@@ -14,7 +14,11 @@ unsafe extern "C" {
 }
 
 /// `None`, with the output undefined, if the window is not the whole image or has too many pixels or too few channels.
-pub(super) fn average_pool_2d(job: &Pool, input: &[i8], output: &mut [i8]) -> Option<()> {
+pub(super) fn average_pool_2d(
+    job: &AveragePool2dJob,
+    input: &[i8],
+    output: &mut [i8],
+) -> Option<()> {
     let window = job.window;
     let depth = usize::from(job.input.channels);
     let pixels = job.input.pixels();

@@ -3,8 +3,8 @@
 //! Padding is written into the columns like any activation, so no loop knows of it. A window larger than the columns have room for is
 //! taken in segments of whole kernel rows, between which the sums of all channels wait in memory.
 
-use tinyhero_common::kernel::Convolution;
 use tinyhero_common::layout::channel_pairs::{PAIR_PIXELS, PairColumns};
+use tinyhero_common::operator::ConvolutionJob;
 
 use super::expand::{expand, gather};
 use super::pairs::{Pairs, Partials, Segment};
@@ -12,7 +12,7 @@ use super::{bytes_of, scratch_words};
 
 /// `None`, with the output undefined, if the layer's layout or memory is not what the loops take.
 pub(super) fn convolution_2d(
-    job: &Convolution<'_>,
+    job: &ConvolutionJob<'_>,
     input: &[i8],
     scratch: &mut [i8],
     output: &mut [i8],
@@ -79,7 +79,7 @@ struct Image<'a> {
 }
 
 impl<'a> Image<'a> {
-    fn new(job: &Convolution<'_>, input: &'a [i8]) -> Option<Self> {
+    fn new(job: &ConvolutionJob<'_>, input: &'a [i8]) -> Option<Self> {
         let window = job.window;
         let mut image = Self {
             values: input.get(..job.input.elements())?,

@@ -7,9 +7,10 @@
 
 use core::mem::offset_of;
 
-use tinyhero_common::kernel::{Convolution, Kernels, Portable};
+use tinyhero_common::kernels::{Kernels, Portable};
 use tinyhero_common::layout::Layout;
 use tinyhero_common::layout::channel_quads::QuadColumns;
+use tinyhero_common::operator::ConvolutionJob;
 use tinyhero_common::requantize::ActivationRange;
 
 use super::scratch_words;
@@ -69,7 +70,7 @@ assert_words!(Pixels: output, step, back, end);
 
 /// `None`, with the output undefined, if the layer's layout, window or memory is not what the loops take.
 pub(super) fn depthwise_convolution_2d(
-    job: &Convolution<'_>,
+    job: &ConvolutionJob<'_>,
     input: &[i8],
     scratch: &mut [i8],
     output: &mut [i8],
@@ -125,7 +126,7 @@ impl Table {
 
 /// Four channels of a layer.
 struct Quad<'j, 'a> {
-    job: &'j Convolution<'a>,
+    job: &'j ConvolutionJob<'a>,
     plan: QuadColumns,
     input: &'j [i8],
     columns: &'j mut [u32],
@@ -253,6 +254,11 @@ const fn lanes(low: i32, high: i32) -> u32 {
 }
 
 /// What the loops do not take: windows of another size, few channels, clamps.
-pub(super) fn general(job: &Convolution<'_>, input: &[i8], scratch: &mut [i8], output: &mut [i8]) {
+pub(super) fn general(
+    job: &ConvolutionJob<'_>,
+    input: &[i8],
+    scratch: &mut [i8],
+    output: &mut [i8],
+) {
     Portable.depthwise_convolution_2d(job, input, scratch, output);
 }

@@ -1,9 +1,9 @@
 //! Fully connected layers: the input becomes a column of lanes once, then every pair of outputs is one pass over it.
 
 use tinyhero_common::bit_width::BitWidth;
-use tinyhero_common::kernel::FullyConnected;
 use tinyhero_common::layer::Layer;
 use tinyhero_common::layout::channel_pairs::padded_depth;
+use tinyhero_common::operator::FullyConnectedJob;
 
 use super::expand::expand_one;
 use super::pairs::Pairs;
@@ -18,7 +18,7 @@ pub(super) fn has_room(bit_width: BitWidth, layer: &Layer<'_>) -> bool {
 
 /// `None`, with the output undefined, if the layer's layout or memory is not what the loops take.
 pub(super) fn fully_connected(
-    job: &FullyConnected<'_>,
+    job: &FullyConnectedJob<'_>,
     input: &[i8],
     scratch: &mut [i8],
     output: &mut [i8],

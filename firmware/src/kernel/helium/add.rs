@@ -1,6 +1,6 @@
 //! Element-wise sum of two tensors, equation (8), four elements at a time: nine instructions, of which two multiply.
 
-use tinyhero_common::kernel::Add;
+use tinyhero_common::operator::AddJob;
 
 use crate::kernel::offsets::assert_words;
 
@@ -31,19 +31,19 @@ unsafe extern "C" {
     fn tinyhero_helium_add(job: *const Job);
 }
 
-pub(super) fn add(job: &Add, input: &[i8], other: &[i8], output: &mut [i8]) {
+pub(super) fn add(job: &AddJob, input: &[i8], other: &[i8], output: &mut [i8]) {
     let elements = input.len().min(other.len()).min(output.len());
     run(job, input.as_ptr(), other.as_ptr(), output.as_mut_ptr(), elements);
 }
 
-pub(super) fn add_in_place(job: &Add, input_and_output: &mut [i8], other: &[i8]) {
+pub(super) fn add_in_place(job: &AddJob, input_and_output: &mut [i8], other: &[i8]) {
     let elements = input_and_output.len().min(other.len());
     let output = input_and_output.as_mut_ptr();
     run(job, output, other.as_ptr(), output, elements);
 }
 
 /// `elements` must be within all three tensors; `input` may be `output`.
-fn run(job: &Add, input: *const i8, other: *const i8, output: *mut i8, elements: usize) {
+fn run(job: &AddJob, input: *const i8, other: *const i8, output: *mut i8, elements: usize) {
     let shift = i32::from(job.rescale.shift);
     let multiplier = i32::from(job.rescale.multiplier);
     let other_multiplier = i32::from(job.rescale.other_multiplier);

@@ -12,9 +12,9 @@
 use core::mem::offset_of;
 
 use tinyhero_common::bit_width::field_bits;
-use tinyhero_common::kernel::Convolution;
 use tinyhero_common::layout::Layout;
 use tinyhero_common::layout::vector_pairs::{QUAD, Strips, pair_bytes, unit};
+use tinyhero_common::operator::ConvolutionJob;
 
 use super::Table;
 use super::lines::{copy_lines, fill};
@@ -96,7 +96,7 @@ const EVEN_CHANNEL: u32 = 0x3333;
 
 /// `None`, with the output in an undefined state, for jobs that these kernels do not take.
 pub(super) fn convolution_2d(
-    job: &Convolution<'_>,
+    job: &ConvolutionJob<'_>,
     input: &[i8],
     scratch: &mut [i8],
     output: &mut [i8],
@@ -140,7 +140,7 @@ pub(super) fn convolution_2d(
 
 /// Copies what the windows of `strips.pixels` output pixels from `(y, x)` downwards read.
 fn copy_strip(
-    job: &Convolution<'_>,
+    job: &ConvolutionJob<'_>,
     strips: Strips,
     input: &[i8],
     strip: &mut [i8],
@@ -189,7 +189,7 @@ fn copy_strip(
 
 /// What all calls for one layer have in common.
 struct Layer<'a, 'j> {
-    job: &'a Convolution<'j>,
+    job: &'a ConvolutionJob<'j>,
     routine: Routine,
     table: Table,
     pair_bytes: usize,
@@ -198,7 +198,7 @@ struct Layer<'a, 'j> {
 }
 
 impl<'a, 'j> Layer<'a, 'j> {
-    fn new(job: &'a Convolution<'j>, strips: Strips, output: usize) -> Option<Self> {
+    fn new(job: &'a ConvolutionJob<'j>, strips: Strips, output: usize) -> Option<Self> {
         let weights = job.weights;
         let channels = usize::from(job.output.channels);
         let pair_bytes = pair_bytes(weights.bit_width, weights.row_length);

@@ -12,12 +12,12 @@ use core::array;
 use core::mem::offset_of;
 
 use tinyhero_common::bit_width::field_bits;
-use tinyhero_common::kernel::Convolution;
 use tinyhero_common::layout::Layout;
 use tinyhero_common::layout::vector_pairs::LANES;
 use tinyhero_common::layout::vector_rows::{
     Blocks, MOST_TAP_COLUMNS, MOST_TAP_ROWS, OCTET, TAP_BYTES, place, row_bytes,
 };
+use tinyhero_common::operator::ConvolutionJob;
 
 use super::Table;
 use crate::kernel::offsets::{assert_offsets, assert_words};
@@ -111,7 +111,7 @@ unsafe extern "C" {
 
 /// `None`, with the output in an undefined state, for jobs that these kernels do not take.
 pub(super) fn depthwise_convolution_2d(
-    job: &Convolution<'_>,
+    job: &ConvolutionJob<'_>,
     input: &[i8],
     scratch: &mut [i8],
     output: &mut [i8],
@@ -149,7 +149,7 @@ struct Tables {
 }
 
 struct Layer<'a, 'j> {
-    job: &'a Convolution<'j>,
+    job: &'a ConvolutionJob<'j>,
     input: &'a [i8],
     blocks: Blocks,
     table: Table,
@@ -162,7 +162,7 @@ struct Layer<'a, 'j> {
 }
 
 impl<'a, 'j> Layer<'a, 'j> {
-    fn new(job: &'a Convolution<'j>, input: &'a [i8], output: usize) -> Option<Self> {
+    fn new(job: &'a ConvolutionJob<'j>, input: &'a [i8], output: usize) -> Option<Self> {
         let weights = job.weights;
         let blocks = Blocks::new(job.window, job.input, job.output)?;
         let channels = usize::from(job.input.channels);

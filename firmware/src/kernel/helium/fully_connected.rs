@@ -4,9 +4,9 @@
 //! for 128 multiply-accumulates. 4-bit weights take 21, 2-bit ones 25.
 
 use tinyhero_common::bit_width::field_bits;
-use tinyhero_common::kernel::FullyConnected;
 use tinyhero_common::layout::Layout;
 use tinyhero_common::layout::vector_pairs::{padded_depth, pair_bytes, unit};
+use tinyhero_common::operator::FullyConnectedJob;
 
 use super::Table;
 use super::lines::{copy_lines, fill};
@@ -59,7 +59,7 @@ unsafe extern "C" {
 
 /// `None`, with nothing written but scratch, for jobs that these kernels do not take.
 pub(super) fn fully_connected(
-    job: &FullyConnected<'_>,
+    job: &FullyConnectedJob<'_>,
     input: &[i8],
     scratch: &mut [i8],
     output: &mut [i8],

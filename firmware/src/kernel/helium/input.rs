@@ -1,6 +1,6 @@
 //! Raw samples to the network's int8 input, equation (1), four samples at a time.
 
-use tinyhero_common::kernel::InputMap;
+use tinyhero_common::input::InputMap;
 use tinyhero_common::tensor::SampleType;
 
 use crate::kernel::offsets::assert_words;

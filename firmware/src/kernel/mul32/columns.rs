@@ -1,6 +1,6 @@
 //! The activations under two windows, as the inner loops of either instruction set take them.
 
-use tinyhero_common::kernel::Convolution;
+use tinyhero_common::operator::ConvolutionJob;
 
 use super::core_loops::column::{self, Element, LONGEST};
 use super::quads::Quads;
@@ -39,7 +39,7 @@ struct Geometry {
 }
 
 impl Geometry {
-    fn new(job: &Convolution<'_>) -> Self {
+    fn new(job: &ConvolutionJob<'_>) -> Self {
         let (window, input) = (job.window, job.input);
         Self {
             height: usize::from(input.height),
@@ -152,7 +152,7 @@ pub struct Columns<'a> {
 #[cfg(target_has_atomic = "32")]
 impl<'a> Columns<'a> {
     /// `None` if the scratch memory is too small.
-    pub fn new(job: &Convolution<'_>, quads: &Quads<'_>, scratch: &'a mut [i8]) -> Option<Self> {
+    pub fn new(job: &ConvolutionJob<'_>, quads: &Quads<'_>, scratch: &'a mut [i8]) -> Option<Self> {
         let gathered = if job.window.taps() == 1 && job.weights.row_length == quads.depth {
             None
         } else {
@@ -202,7 +202,7 @@ pub struct Columns<'a> {
 #[cfg(not(target_has_atomic = "32"))]
 impl<'a> Columns<'a> {
     /// `None` if the scratch memory is too small or does not begin at a whole word.
-    pub fn new(job: &Convolution<'_>, quads: &Quads<'_>, scratch: &'a mut [i8]) -> Option<Self> {
+    pub fn new(job: &ConvolutionJob<'_>, quads: &Quads<'_>, scratch: &'a mut [i8]) -> Option<Self> {
         let words = super::words(scratch)?.get_mut(..quads.depth)?;
         Some(Self { geometry: Geometry::new(job), words })
     }

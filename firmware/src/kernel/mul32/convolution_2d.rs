@@ -1,6 +1,6 @@
 //! Convolution over all input channels: two pixels and four channels at a time.
 
-use tinyhero_common::kernel::Convolution;
+use tinyhero_common::operator::ConvolutionJob;
 
 use super::columns::Columns;
 use super::quads::Quads;
@@ -10,7 +10,7 @@ use super::tile::{self, Layer};
 /// `None`, with the output undefined, if the layer's layout or memory is not what the loops take.
 #[inline(never)]
 pub fn convolution_2d(
-    job: &Convolution<'_>,
+    job: &ConvolutionJob<'_>,
     input: &[i8],
     scratch: &mut [i8],
     output: &mut [i8],

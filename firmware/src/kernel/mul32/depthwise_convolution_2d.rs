@@ -1,7 +1,7 @@
 //! Depthwise convolution: four channels at a time, row by row of the output.
 
-use tinyhero_common::kernel::Convolution;
 use tinyhero_common::layout::field_quads::QuadStrip;
+use tinyhero_common::operator::ConvolutionJob;
 use tinyhero_common::requantize::{Rescale, requantize};
 
 use super::core_loops::strip::OFFSET;
@@ -33,7 +33,7 @@ impl<'a> Memory<'a> {
 /// `None`, with the output undefined, if the layer's layout or memory is not what the loops take.
 #[inline(never)]
 pub fn depthwise_convolution_2d(
-    job: &Convolution<'_>,
+    job: &ConvolutionJob<'_>,
     input: &[i8],
     scratch: &mut [i8],
     output: &mut [i8],

@@ -1,6 +1,6 @@
 //! Fully connected layer: four channels at a time.
 
-use tinyhero_common::kernel::FullyConnected;
+use tinyhero_common::operator::FullyConnectedJob;
 
 use super::columns::total;
 use super::quads::Quads;
@@ -10,7 +10,7 @@ use super::tile::{self, Column, Layer};
 /// `None`, with the output undefined, if the layer's layout or memory is not what the loops take.
 #[inline(never)]
 pub fn fully_connected(
-    job: &FullyConnected<'_>,
+    job: &FullyConnectedJob<'_>,
     input: &[i8],
     scratch: &mut [i8],
     output: &mut [i8],

@@ -4,8 +4,8 @@
 //! extend no sign. The window of an output is then a run of neighbouring words, whatever the image's width; padding is written like
 //! anything else, and that beside the image only once.
 
-use tinyhero_common::kernel::Convolution;
 use tinyhero_common::layout::field_quads::QuadStrip;
+use tinyhero_common::operator::ConvolutionJob;
 
 use super::core_loops::strip;
 use super::quads::QUAD;
@@ -52,7 +52,7 @@ pub struct Strip<'a> {
 
 impl<'a> Strip<'a> {
     /// A strip in `words`, which are filled with padding.
-    pub fn new(job: &Convolution<'_>, measures: QuadStrip, words: &'a mut [i32]) -> Self {
+    pub fn new(job: &ConvolutionJob<'_>, measures: QuadStrip, words: &'a mut [i32]) -> Self {
         let [padding, ..] = job.input_zero_point.to_le_bytes();
         let padding = i32::from_le_bytes([padding; 4]) ^ OFFSETS;
         words.fill(padding);
@@ -68,7 +68,7 @@ impl<'a> Strip<'a> {
     }
 
     /// Fills the strip for row `y` of the output and the four channels from `first` on.
-    pub fn fill(&mut self, job: &Convolution<'_>, input: &[i8], first: usize, y: usize) {
+    pub fn fill(&mut self, job: &ConvolutionJob<'_>, input: &[i8], first: usize, y: usize) {
         let depth = usize::from(job.input.channels);
         let height = usize::from(job.input.height);
         let pitch = usize::from(job.input.width) * depth;

@@ -9,8 +9,6 @@ use tinyhero_common::layer::Layer;
 use tinyhero_common::model::{
     Description, InputQuantization, InputTensor, OutputTensor, SelfTest, Task,
 };
-use tinyhero_common::operator::Operator;
-use tinyhero_common::requantize::AddRescale;
 use tinyhero_common::shape::Element;
 use tinyhero_common::tensor::{Operand, Tensor};
 
@@ -170,15 +168,9 @@ impl<'a> Writer<'a> {
             set_weights(&mut operator, place);
         }
         // What is written over must be the first operand.
-        if self.plan.overwrites[index].is_some_and(|tensor| inputs[0] != tensor)
-            && let Operator::Add { rescale } = &mut operator
-        {
+        if self.plan.overwrites[index].is_some_and(|tensor| inputs[0] != tensor) {
             inputs.reverse();
-            *rescale = AddRescale {
-                multiplier: rescale.other_multiplier,
-                other_multiplier: rescale.multiplier,
-                shift: rescale.shift,
-            };
+            operator = operator.exchanged();
         }
         Layer {
             name: layer.name.as_str().into(),

@@ -44,25 +44,25 @@ impl KernelFamily {
         _bit_width: BitWidth,
     ) -> Layout {
         match (self, operator) {
-            (Self::Dsp, Operator::Convolution2d { .. } | Operator::FullyConnected { .. }) => {
+            (Self::Dsp, Operator::Convolution2d(_) | Operator::FullyConnected(_)) => {
                 Layout::ChannelPairs
             }
-            (Self::Dsp, Operator::DepthwiseConvolution2d { window, .. })
-                if QuadColumns::new(*window, input, output).is_some() =>
+            (Self::Dsp, Operator::DepthwiseConvolution2d(depthwise))
+                if QuadColumns::new(depthwise.window, input, output).is_some() =>
             {
                 Layout::ChannelQuads
             }
             (
                 Self::Mul32,
-                Operator::Convolution2d { .. }
-                | Operator::DepthwiseConvolution2d { .. }
-                | Operator::FullyConnected { .. },
+                Operator::Convolution2d(_)
+                | Operator::DepthwiseConvolution2d(_)
+                | Operator::FullyConnected(_),
             ) => Layout::FieldQuads,
-            (Self::Helium, Operator::Convolution2d { .. } | Operator::FullyConnected { .. }) => {
+            (Self::Helium, Operator::Convolution2d(_) | Operator::FullyConnected(_)) => {
                 Layout::VectorPairs
             }
-            (Self::Helium, Operator::DepthwiseConvolution2d { window, .. })
-                if Blocks::new(*window, input, output).is_some() =>
+            (Self::Helium, Operator::DepthwiseConvolution2d(depthwise))
+                if Blocks::new(depthwise.window, input, output).is_some() =>
             {
                 Layout::VectorRows
             }

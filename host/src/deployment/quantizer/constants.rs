@@ -1,6 +1,6 @@
 //! From real ratios to the integer constants of the arithmetic contract.
 
-use tinyhero_common::kernel::InputMap;
+use tinyhero_common::input::InputMap;
 use tinyhero_common::requantize::{AddRescale, MULTIPLIER_MAX, Rescale, SHIFT_MAX};
 use tinyhero_common::tensor::SampleType;
 

@@ -3,7 +3,7 @@
 use super::super::constants::add_rescale;
 use super::{Context, FoldedOperator, Lowered};
 use crate::error::Result;
-use tinyhero_common::operator::Operator;
+use tinyhero_common::operator::{self, Operator};
 
 /// Ratios of scales stay below this, which keeps the common shift positive.
 const RATIO_MAX: f64 = 8_192.0;
@@ -28,7 +28,7 @@ impl FoldedOperator for Add {
                 "check that the calibration samples are sensible",
             )
         })?;
-        let operator = Operator::Add { rescale };
+        let operator = Operator::Add(operator::Add { rescale });
         Ok(Lowered { operator, weights: None, output, activation })
     }
 }

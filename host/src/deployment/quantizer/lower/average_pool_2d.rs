@@ -4,7 +4,7 @@ use super::super::constants::{RATIO_MAX, rescale};
 use super::windowed::Geometry;
 use super::{Context, FoldedOperator, Lowered};
 use crate::error::Result;
-use tinyhero_common::operator::Operator;
+use tinyhero_common::operator::{self, Operator};
 
 /// Windows with more taps than this keep their ratio of scales at most 1, so that their sum fits the rescaling.
 const LARGE_WINDOW: usize = 4_096;
@@ -55,6 +55,6 @@ pub fn lower_mean(
             "check that the calibration samples are sensible",
         )
     })?;
-    let operator = Operator::AveragePool2d { window, rescale };
+    let operator = Operator::AveragePool2d(operator::AveragePool2d { window, rescale });
     Ok(Lowered { operator, weights: None, output, activation })
 }

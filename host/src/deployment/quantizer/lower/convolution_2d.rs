@@ -5,7 +5,7 @@ use super::windowed::Geometry;
 use super::{Context, FoldedOperator, Lowered, weighted};
 use crate::error::Result;
 use std::sync::OnceLock;
-use tinyhero_common::operator::Operator;
+use tinyhero_common::operator::{self, Operator};
 
 /// A convolution with folded weights.
 pub struct Convolution2d {
@@ -58,7 +58,7 @@ impl FoldedOperator for Convolution2d {
             &self.matrix,
             context,
             |_, column| column % depth,
-            |weights| Operator::Convolution2d { window, weights },
+            |weights| Operator::Convolution2d(operator::Convolution2d { window, weights }),
         )
     }
 

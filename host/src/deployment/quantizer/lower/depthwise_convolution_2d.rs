@@ -6,7 +6,7 @@ use super::windowed::Geometry;
 use super::{Context, FoldedOperator, Lowered, weighted};
 use crate::error::Result;
 use std::sync::OnceLock;
-use tinyhero_common::operator::Operator;
+use tinyhero_common::operator::{self, Operator};
 
 /// A depthwise convolution with folded weights.
 pub struct DepthwiseConvolution2d {
@@ -47,7 +47,12 @@ impl FoldedOperator for DepthwiseConvolution2d {
             &self.matrix,
             context,
             |row, _| row,
-            |weights| Operator::DepthwiseConvolution2d { window, weights },
+            |weights| {
+                Operator::DepthwiseConvolution2d(operator::DepthwiseConvolution2d {
+                    window,
+                    weights,
+                })
+            },
         )
     }
 

@@ -5,7 +5,7 @@ use super::convolution_2d::transpose;
 use super::{Context, FoldedOperator, Lowered, weighted};
 use crate::error::Result;
 use std::sync::OnceLock;
-use tinyhero_common::operator::Operator;
+use tinyhero_common::operator::{self, Operator};
 
 /// A fully connected layer with folded weights.
 pub struct FullyConnected {
@@ -38,7 +38,7 @@ impl FoldedOperator for FullyConnected {
             &self.matrix,
             context,
             |_, column| column,
-            |weights| Operator::FullyConnected { weights },
+            |weights| Operator::FullyConnected(operator::FullyConnected { weights }),
         )
     }
 

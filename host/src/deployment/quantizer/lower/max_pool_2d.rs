@@ -5,7 +5,7 @@ use super::windowed::Geometry;
 use super::{Context, FoldedOperator, Lowered};
 use crate::deployment::integer_network::IntegerTensor;
 use crate::error::Result;
-use tinyhero_common::operator::Operator;
+use tinyhero_common::operator::{self, Operator};
 use tinyhero_common::requantize::ActivationRange;
 
 /// A max pooling.
@@ -43,7 +43,7 @@ impl FoldedOperator for MaxPool2d {
             let top = (6.0 / input.scale).round() + f64::from(input.zero_point);
             activation.max = top.clamp(-128.0, 127.0) as i8;
         }
-        let operator = Operator::MaxPool2d { window: self.geometry.window };
+        let operator = Operator::MaxPool2d(operator::MaxPool2d { window: self.geometry.window });
         Ok(Lowered { operator, weights: None, output, activation })
     }
 

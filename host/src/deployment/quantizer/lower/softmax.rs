@@ -4,7 +4,7 @@ use super::super::constants::exponent_multiplier;
 use super::{Context, FoldedOperator, Lowered};
 use crate::deployment::integer_network::IntegerTensor;
 use crate::error::Result;
-use tinyhero_common::operator::Operator;
+use tinyhero_common::operator::{self, Operator};
 use tinyhero_common::requantize::ActivationRange;
 
 /// Softmax over all values of a vector.
@@ -24,7 +24,7 @@ impl FoldedOperator for Softmax {
         let exponent_multiplier = exponent_multiplier(context.inputs[0].scale);
         let output =
             IntegerTensor { shape: context.shape, scale: 1.0 / 256.0, zero_point: i8::MIN };
-        let operator = Operator::Softmax { exponent_multiplier };
+        let operator = Operator::Softmax(operator::Softmax { exponent_multiplier });
         Ok(Lowered { operator, weights: None, output, activation: ActivationRange::FULL })
     }
 }

@@ -3,7 +3,56 @@
 //! `p_i = e^(x_i − max) / Σ e^(x_j − max)`, computed as powers of two: `e^x = 2^(x · log2 e)`. The whole part of the
 //! exponent is a shift, the fraction a cubic. The result has scale 1/256 and zero point −128.
 
-use super::Softmax;
+use super::{Rules, Tensors};
+use crate::compact::described;
+use crate::reason::{Reason, require};
+use crate::requantize::ActivationRange;
+
+described! {
+    /// Probabilities over the channels of each pixel, scale 1/256, zero point −128.
+    pub struct Softmax {
+        /// `scale_in · log2(e) · 2^20`, in `1 ..= 2^24 − 1`.
+        pub exponent_multiplier: u32,
+    }
+}
+
+/// A softmax over the channels of each pixel, ready to run.
+#[derive(Clone, Copy, Debug)]
+pub struct SoftmaxJob {
+    /// Number of channels.
+    pub channels: usize,
+    /// `scale_in · log2(e) · 2^20`.
+    pub exponent_multiplier: u32,
+}
+
+/// Largest number of channels, so that twice the sum of the terms fits 32 bits.
+const MAX_CHANNELS: u16 = (1 << 14) - 1;
+
+impl Rules for Softmax {
+    type Job<'a> = SoftmaxJob;
+
+    const NAME: &'static str = "softmax";
+    // Rounded probabilities tie more often than the values they come from.
+    const LABEL_FROM_INPUT: bool = true;
+
+    fn check(&self, tensors: &Tensors<'_>) -> Result<(), Reason> {
+        let output = tensors.output;
+        require(tensors.input().shape == output.shape, Reason::ShapeMismatch)?;
+        require(output.shape.channels <= MAX_CHANNELS, Reason::Shape)?;
+        require(output.zero_point == i8::MIN, Reason::Quantization)?;
+        let valid = (1..1 << 24).contains(&self.exponent_multiplier);
+        require(valid, Reason::Rescale)?;
+        // The kernels do not cut off.
+        require(tensors.activation == ActivationRange::FULL, Reason::Activation)
+    }
+
+    fn job(&self, tensors: &Tensors<'_>, _parameters: &[u8]) -> Option<SoftmaxJob> {
+        Some(SoftmaxJob {
+            channels: usize::from(tensors.output.shape.channels),
+            exponent_multiplier: self.exponent_multiplier,
+        })
+    }
+}
 
 /// Bits of the exponent behind the point.
 const FRACTION_BITS: u32 = 20;
@@ -27,7 +76,7 @@ fn exponential(distance: u32, exponent_multiplier: u32) -> u32 {
     power_of_two_fraction(fraction).checked_shr(whole).unwrap_or(0)
 }
 
-pub(super) fn softmax(job: &Softmax, input: &[i8], output: &mut [i8]) {
+pub(crate) fn softmax(job: &SoftmaxJob, input: &[i8], output: &mut [i8]) {
     let mut inputs = input;
     let mut outputs = output;
     while let Some((pixel, rest)) = inputs.split_at_checked(job.channels) {

@@ -58,7 +58,7 @@ impl InputMap {
 }
 
 /// Quantizes a raw input. `maps` holds one map for all channels, or one per channel in turn.
-pub(super) fn quantize_input(maps: &[u8], sample_type: SampleType, raw: &[u8], input: &mut [i8]) {
+pub(crate) fn quantize_input(maps: &[u8], sample_type: SampleType, raw: &[u8], input: &mut [i8]) {
     let maps = maps.as_chunks::<{ InputMap::BYTES }>().0;
     match sample_type {
         SampleType::U8 => quantize(maps, raw, input, |&sample| i32::from(sample)),

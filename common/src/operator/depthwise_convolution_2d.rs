@@ -1,10 +1,72 @@
 //! Depthwise convolution, equation (4): one kernel per channel, depth multiplier 1.
 
 use super::span::Span;
-use super::{Convolution, requantize_channel};
+use super::{ConvolutionJob, Rules, Tensors, Weights};
+use crate::compact::described;
+use crate::layout::Layout;
+use crate::layout::channel_quads::QuadColumns;
+use crate::layout::field_quads::QuadStrip;
+use crate::layout::vector_rows::Blocks;
+use crate::reason::{Reason, require};
+use crate::shape::{Shape, Window, larger};
 
-pub(super) fn depthwise_convolution_2d(
-    job: &Convolution<'_>,
+described! {
+    /// One kernel per channel.
+    pub struct DepthwiseConvolution2d {
+        /// How the kernel slides.
+        pub window: Window,
+        /// `channels × (kernel_height · kernel_width)` weights.
+        pub weights: Weights,
+    }
+}
+
+impl Rules for DepthwiseConvolution2d {
+    type Job<'a> = ConvolutionJob<'a>;
+
+    const NAME: &'static str = "depthwise-convolution-2d";
+
+    fn check(&self, tensors: &Tensors<'_>) -> Result<(), Reason> {
+        require(tensors.same_channels(), Reason::ShapeMismatch)?;
+        tensors.check_window(&self.window)
+    }
+
+    fn job<'a>(&self, tensors: &Tensors<'_>, parameters: &'a [u8]) -> Option<ConvolutionJob<'a>> {
+        ConvolutionJob::new(&self.window, &self.weights, self.window.taps(), tensors, parameters)
+    }
+
+    fn weights(&self) -> Option<&Weights> {
+        Some(&self.weights)
+    }
+
+    fn weights_mut(&mut self) -> Option<&mut Weights> {
+        Some(&mut self.weights)
+    }
+
+    fn row_length(&self, _input: Shape) -> usize {
+        self.window.taps()
+    }
+
+    /// One kernel, unpacked.
+    fn portable_scratch(&self, _input: Shape) -> usize {
+        self.window.taps()
+    }
+
+    fn scratch(&self, input: Shape, output: Shape) -> usize {
+        let fast = match self.weights.layout {
+            Layout::ChannelQuads => QuadColumns::new(self.window, input, output)
+                .map_or(0, |columns| columns.scratch_bytes()),
+            Layout::VectorRows => {
+                Blocks::new(self.window, input, output).map_or(0, |blocks| blocks.bytes)
+            }
+            Layout::FieldQuads => QuadStrip::new(self.window, output).scratch_bytes(),
+            Layout::Rows | Layout::ChannelPairs | Layout::VectorPairs => 0,
+        };
+        larger(self.window.taps(), fast)
+    }
+}
+
+pub(crate) fn depthwise_convolution_2d(
+    job: &ConvolutionJob<'_>,
     input: &[i8],
     scratch: &mut [i8],
     output: &mut [i8],
@@ -17,7 +79,7 @@ pub(super) fn depthwise_convolution_2d(
             for x in 0..usize::from(job.output.width) {
                 let sum = channel.bias.wrapping_add(window_sum(job, taps, input, index, y, x));
                 if let Some(value) = output.get_mut(place) {
-                    *value = requantize_channel(job, sum, channel.rescale);
+                    *value = job.requantize(sum, channel.rescale);
                 }
                 place += usize::from(job.output.channels);
             }
@@ -28,7 +90,7 @@ pub(super) fn depthwise_convolution_2d(
 /// `Σ w · x` over the window of output pixel `(y, x)` in one channel, padding included.
 #[inline(always)]
 fn window_sum(
-    job: &Convolution<'_>,
+    job: &ConvolutionJob<'_>,
     taps: &[i8],
     input: &[i8],
     channel: usize,

@@ -1,0 +1,41 @@
+//! The weights of a layer, in the description and in the parameters.
+
+use crate::bit_width::BitWidth;
+use crate::channels::Channels;
+use crate::compact::described;
+use crate::layout::{Layout, PackedWeights};
+use crate::parameters::section;
+
+described! {
+    #[shared]
+    /// Packed weights and what belongs to each output channel.
+    pub struct Weights {
+        /// Bits of each weight.
+        pub bit_width: BitWidth,
+        /// Order of the packed weights.
+        pub layout: Layout,
+        /// Where the packed weights begin in the parameters, in bytes, a multiple of 4.
+        pub offset: u32,
+        /// Where the channel table begins in the parameters, in bytes, a multiple of 4; see [`crate::channels::Channels`].
+        pub channels: u32,
+    }
+}
+
+impl Weights {
+    /// The packed weights of `rows` output channels, and their table, found in the parameters. `None` where they are not all there, which
+    /// loading refuses; a layer of a model that was not validated is left out then.
+    pub(super) fn find<'a>(
+        &self,
+        parameters: &'a [u8],
+        rows: u16,
+        row_length: usize,
+    ) -> Option<(PackedWeights<'a>, Channels<'a>)> {
+        let Self { bit_width, layout, offset, channels } = *self;
+        let rows = usize::from(rows);
+        let bytes = PackedWeights::bytes_for(bit_width, layout, rows, row_length);
+        let bytes = section(parameters, offset, bytes)?;
+        let table = section(parameters, channels, rows * Channels::BYTES)?;
+        let packed = PackedWeights { bytes, bit_width, layout, row_length };
+        Some((packed, Channels::new(table, rows)?))
+    }
+}
