@@ -10,6 +10,7 @@ mod folder;
 mod format;
 mod formats;
 mod normalization;
+pub mod npy;
 mod source;
 mod splits;
 
