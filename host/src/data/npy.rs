@@ -5,7 +5,8 @@
 
 use std::io::{Cursor, Read};
 
-use zip::ZipArchive;
+use flate2::read::DeflateDecoder;
+use zip::{CompressionMethod, ZipArchive};
 
 use crate::error::{Error, Result};
 
@@ -230,11 +231,17 @@ pub fn read_npz(bytes: &[u8], place: &str, most: u64) -> Result<Vec<(String, Arr
     let mut arrays = Vec::new();
     let mut left = most;
     for index in 0..archive.len() {
-        let member = archive.by_index(index).map_err(|problem| broken(&problem))?;
+        let member = archive.by_index_raw(index).map_err(|problem| broken(&problem))?;
         let name = member.name().map_err(|problem| broken(&problem))?.to_string();
         let Some(key) = name.strip_suffix(".npy").map(str::to_string) else { continue };
         let mut unpacked = Vec::new();
-        let size = member.take(left + 1).read_to_end(&mut unpacked);
+        let size = match member.compression() {
+            CompressionMethod::Stored => member.take(left + 1).read_to_end(&mut unpacked),
+            CompressionMethod::DEFLATE => {
+                DeflateDecoder::new(member).take(left + 1).read_to_end(&mut unpacked)
+            }
+            other => return Err(broken(&format_args!("{name} is packed by {other}"))),
+        };
         let size = size.map_err(|problem| broken(&problem))? as u64;
         left = left.checked_sub(size).ok_or_else(|| {
             let problem = format_args!("unpacks to more than {most} bytes");
@@ -248,7 +255,6 @@ pub fn read_npz(bytes: &[u8], place: &str, most: u64) -> Result<Vec<(String, Arr
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::io::Write;
 
     fn file(header: &str, data: &[u8]) -> Vec<u8> {
         let mut bytes = MAGIC.to_vec();
@@ -319,20 +325,13 @@ mod tests {
 
     #[test]
     fn an_archive_gives_its_arrays_by_name_up_to_a_limit() {
-        let header = "{'descr': '|u1', 'fortran_order': False, 'shape': (2,)}";
-        let mut writer = zip::ZipWriter::new(Cursor::new(Vec::new()));
-        let options = zip::write::SimpleFileOptions::default()
-            .compression_method(zip::CompressionMethod::Deflated);
-        for name in ["inputs.npy", "labels.npy", "note.txt"] {
-            writer.start_file(name, options).unwrap();
-            writer.write_all(&file(header, &[3, 4])).unwrap();
-        }
-        let bytes = writer.finish().unwrap().into_inner();
-        let arrays = read_npz(&bytes, "test.npz", 1_000).unwrap();
+        // Python's zipfile with ZIP_DEFLATED: inputs.npy and labels.npy, both [3, 4], and a note.
+        let bytes = include_bytes!("npy/deflated.npz");
+        let arrays = read_npz(bytes, "test.npz", 1_000).unwrap();
         let names: Vec<&str> = arrays.iter().map(|(name, _)| name.as_str()).collect();
         assert_eq!(names, ["inputs", "labels"]);
         assert_eq!(arrays[1].1.values().collect::<Vec<_>>(), [3.0, 4.0]);
-        let error = read_npz(&bytes, "test.npz", 100).unwrap_err().to_string();
+        let error = read_npz(bytes, "test.npz", 100).unwrap_err().to_string();
         assert!(error.contains("more than 100 bytes"), "{error}");
         for end in 0..bytes.len() {
             assert!(read_npz(&bytes[..end], "test.npz", 1_000).is_err(), "{end}");
