@@ -59,6 +59,9 @@ def build(name):
     def ends(channels, classes):
         return [nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(channels, classes)]
 
+    if name == "mlp":
+        layers = [nn.Flatten(), nn.Linear(64, 32), nn.ReLU(), nn.Linear(32, 10)]
+        return nn.Sequential(*layers), (1, 8, 8), 10
     if name == "cnn":
         layers = [block(1, 16), block(16, 32, stride=2), block(32, 32, stride=2), *ends(32, 10)]
         return nn.Sequential(*layers), (1, 28, 28), 10

@@ -19,7 +19,7 @@ use super::verify::{difference, on_boards, table};
 use crate::artifact;
 use crate::cortex::Core;
 use crate::deployment::export::{export, export_for};
-use crate::deployment::integer::evaluate;
+use crate::deployment::integer::{accuracy, evaluate};
 use crate::deployment::quantizer::Quantization;
 use crate::device::board::{self, Board};
 use crate::device::verify::BoardReport;
@@ -240,7 +240,7 @@ fn train(kind: OptimizerKind, work: &Path, output: &Output) -> Result<Trained> {
         let exported = export(&quantize_run(run.folder(), &Quantization::new(bit_width))?)?;
         let model = Model::load(&exported.bytes)
             .map_err(|reason| Error::check_failed("model", reason, "please report this"))?;
-        integer.push((bit_width, evaluate(&model, &test.samples, &test.labels)?.accuracy));
+        integer.push((bit_width, accuracy(&model, &test.samples, &test.labels)?.accuracy));
         if bit_width == DEPLOYED {
             deployed = Some(exported.bytes);
         }

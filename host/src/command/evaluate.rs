@@ -35,17 +35,16 @@ pub fn run(options: &Options) -> Result<()> {
     let bytes = model_file::read(&options.model)?;
     let model = model_file::load(&options.model, &bytes)?;
     let test = options.samples.open(&model, &options.output)?;
-    let evaluation = integer::evaluate(&model, &test.samples, &test.labels)?;
-    let samples = evaluation.outcomes.len();
+    let found = integer::accuracy(&model, &test.samples, &test.labels)?;
     options.output.line(format_args!(
         "{} of {} right: {}",
-        grouped(evaluation.correct as u64),
-        grouped(samples as u64),
-        percent(evaluation.accuracy)
+        grouped(found.correct as u64),
+        grouped(found.samples as u64),
+        percent(found.accuracy)
     ));
     options.output.json(&Report {
-        samples,
-        correct: evaluation.correct,
-        accuracy: evaluation.accuracy,
+        samples: found.samples,
+        correct: found.correct,
+        accuracy: found.accuracy,
     })
 }

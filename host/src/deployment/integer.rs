@@ -1,15 +1,17 @@
 //! Evaluation with the device's own arithmetic, on all cores of the machine.
 //!
-//! Every sample runs through [`tinyhero_common::network::run`] with the portable kernels, so the outputs and digests here are those that a
-//! board must give, to the last bit. Results are in the order of the samples whatever the number of threads.
+//! Every sample runs through [`tinyhero_common::network::run`] with kernels that equal the portable ones ([`kernels`]), so the outputs and
+//! digests here are those that a board must give, to the last bit. Results are in the order of the samples whatever the number of threads.
+
+pub mod kernels;
 
 use crate::error::{Error, Result};
+use kernels::{HostKernels, WidenedModel};
 use rayon::prelude::*;
 use tinyhero_common::checksum::Digest;
-use tinyhero_common::kernels::Portable;
 use tinyhero_common::layer::Layer;
 use tinyhero_common::model::Model;
-use tinyhero_common::network::{LayerDigests, Observer, SelfTestInput, run};
+use tinyhero_common::network::{LayerDigests, Observer, Output, SelfTestInput, run};
 use tinyhero_common::tensor::SampleType;
 
 /// What one inference gave.
@@ -34,12 +36,32 @@ pub struct Evaluation {
     pub accuracy: f64,
 }
 
+/// How many answers of a model are right.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Accuracy {
+    /// How many samples there were.
+    pub samples: usize,
+    /// How many labels were right.
+    pub correct: usize,
+    /// Share of right labels, 0 to 1; 0 without samples.
+    pub accuracy: f64,
+}
+
+/// Samples that one thread runs in a row, at least.
+const PART: usize = 8;
+
 /// The bytes that a model reads for raw samples: one byte each, or two, little-endian.
 pub fn raw_bytes(sample_type: SampleType, samples: &[i16]) -> Vec<u8> {
+    let mut raw = Vec::new();
+    append_raw_bytes(sample_type, samples, &mut raw);
+    raw
+}
+
+fn append_raw_bytes(sample_type: SampleType, samples: &[i16], raw: &mut Vec<u8>) {
     match sample_type {
         // Data sets have checked that samples of this type lie in 0..=255.
-        SampleType::U8 => samples.iter().map(|value| value.to_le_bytes()[0]).collect(),
-        SampleType::I16 => samples.iter().flat_map(|value| value.to_le_bytes()).collect(),
+        SampleType::U8 => raw.extend(samples.iter().map(|value| value.to_le_bytes()[0])),
+        SampleType::I16 => raw.extend(samples.iter().flat_map(|value| value.to_le_bytes())),
     }
 }
 
@@ -55,45 +77,94 @@ pub fn self_test_input(model: &Model<'_>) -> Vec<u8> {
 /// # Errors
 /// If the samples do not have the model's input size, or there are not as many as labels.
 pub fn evaluate(model: &Model<'_>, samples: &[i16], labels: &[u16]) -> Result<Evaluation> {
-    let elements = model.input().tensor.shape.elements();
-    if samples.len() != labels.len() * elements {
-        return Err(Error::bad_input(
-            format_args!("model '{}'", model.description().name),
-            format_args!(
-                "reads samples of {elements} values, but the data has {} values for {} samples",
-                samples.len(),
-                labels.len()
-            ),
-            "use the data that the model was made for",
-        ));
-    }
+    check_samples(model, samples, labels)?;
     let outcomes = run_all(model, samples)?;
     let right = outcomes.iter().zip(labels).filter(|(outcome, label)| outcome.label == **label);
     let correct = right.count();
-    let accuracy = if labels.is_empty() { 0.0 } else { correct as f64 / labels.len() as f64 };
-    Ok(Evaluation { outcomes, correct, accuracy })
+    Ok(Evaluation { outcomes, correct, accuracy: share(correct, labels.len()) })
+}
+
+/// How many answers are right, without what [`evaluate`] keeps of each sample: digests of layers take longer than the layers.
+///
+/// # Errors
+/// As for [`evaluate`].
+pub fn accuracy(model: &Model<'_>, samples: &[i16], labels: &[u16]) -> Result<Accuracy> {
+    check_samples(model, samples, labels)?;
+    let answers = each_sample(model, samples, |inference| Ok(inference.run(&mut ())?.label))?;
+    let right =
+        answers.iter().zip(labels).filter(|(answer, label)| **answer == usize::from(**label));
+    let correct = right.count();
+    Ok(Accuracy { samples: labels.len(), correct, accuracy: share(correct, labels.len()) })
+}
+
+fn share(correct: usize, samples: usize) -> f64 {
+    if samples == 0 { 0.0 } else { correct as f64 / samples as f64 }
+}
+
+fn check_samples(model: &Model<'_>, samples: &[i16], labels: &[u16]) -> Result<()> {
+    let elements = model.input().tensor.shape.elements();
+    if samples.len() == labels.len() * elements {
+        return Ok(());
+    }
+    Err(Error::bad_input(
+        format_args!("model '{}'", model.description().name),
+        format_args!(
+            "reads samples of {elements} values, but the data has {} values for {} samples",
+            samples.len(),
+            labels.len()
+        ),
+        "use the data that the model was made for",
+    ))
 }
 
 /// The outcome of every sample. A rest that is no whole sample is left out.
 pub fn run_all(model: &Model<'_>, samples: &[i16]) -> Result<Vec<Outcome>> {
+    each_sample(model, samples, |inference| {
+        let mut digests = LayerDigests::default();
+        let output = inference.run(&mut digests)?;
+        Ok(Outcome {
+            // A vector of scores has at most 65,535 elements.
+            label: output.label as u16,
+            digest: digests.finish(),
+            scores: output.scores.to_vec(),
+        })
+    })
+}
+
+/// A sample about to run, and what it runs in.
+struct Inference<'i, 'm> {
+    model: &'i Model<'m>,
+    kernels: &'i mut HostKernels<'m>,
+    raw: &'i [u8],
+    arena: &'i mut [i8],
+}
+
+impl<'i> Inference<'i, '_> {
+    fn run(self, observer: &mut impl Observer) -> Result<Output<'i>> {
+        run(self.model, self.kernels, observer, self.raw, self.arena).map_err(run_error)
+    }
+}
+
+/// Calls `work` for every whole sample, on all cores; results are in the samples' order.
+fn each_sample<R: Send>(
+    model: &Model<'_>,
+    samples: &[i16],
+    work: impl Fn(Inference<'_, '_>) -> Result<R> + Sync,
+) -> Result<Vec<R>> {
     let elements = model.input().tensor.shape.elements();
     let sample_type = model.input().quantization.sample_type;
     let arena_bytes = model.description().arena_bytes as usize;
+    let widened = WidenedModel::new(model)?;
     samples
         .par_chunks_exact(elements)
+        // The memory of a part is taken once.
+        .with_min_len(PART)
         .map_init(
-            || vec![0; arena_bytes],
-            |arena, sample| {
-                let mut digests = LayerDigests::default();
-                let raw = raw_bytes(sample_type, sample);
-                let output =
-                    run(model, &mut Portable, &mut digests, &raw, arena).map_err(run_error)?;
-                Ok(Outcome {
-                    // A vector of scores has at most 65,535 elements.
-                    label: output.label as u16,
-                    digest: digests.finish(),
-                    scores: output.scores.to_vec(),
-                })
+            || (HostKernels::new(&widened), vec![0; arena_bytes], Vec::new()),
+            |(kernels, arena, raw), sample| {
+                raw.clear();
+                append_raw_bytes(sample_type, sample, raw);
+                work(Inference { model, kernels, raw, arena })
             },
         )
         .collect()
@@ -103,7 +174,9 @@ pub fn run_all(model: &Model<'_>, samples: &[i16]) -> Result<Vec<Outcome>> {
 pub fn layer_digests(model: &Model<'_>, raw_input: &[u8]) -> Result<Vec<u32>> {
     let mut digests = Digests(Vec::new());
     let mut arena = vec![0; model.description().arena_bytes as usize];
-    run(model, &mut Portable, &mut digests, raw_input, &mut arena).map_err(run_error)?;
+    let widened = WidenedModel::new(model)?;
+    let mut kernels = HostKernels::new(&widened);
+    run(model, &mut kernels, &mut digests, raw_input, &mut arena).map_err(run_error)?;
     Ok(digests.0)
 }
 

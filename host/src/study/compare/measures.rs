@@ -12,7 +12,7 @@ use super::PlannedRun;
 use crate::artifact;
 use crate::data::Split;
 use crate::deployment::export::export;
-use crate::deployment::integer::evaluate;
+use crate::deployment::integer::accuracy;
 use crate::deployment::quantizer::{Quantization, quantize, weight_only};
 use crate::error::{Error, Result};
 use crate::graph::trained_network::TrainedNetwork;
@@ -212,5 +212,5 @@ fn integer_accuracy(
     let file = export(&quantized)?.bytes;
     let model = Model::load(&file)
         .map_err(|reason| Error::check_failed("model", reason, "please report this"))?;
-    Ok(evaluate(&model, &split.samples, &split.labels)?.accuracy)
+    Ok(accuracy(&model, &split.samples, &split.labels)?.accuracy)
 }
