@@ -116,6 +116,8 @@ pub trait Rules {
     const OPERANDS: usize = 1;
     /// Whether its output may take the place of the first tensor that it reads.
     const MAY_OVERWRITE: bool = false;
+    /// Bytes of its constants in the parameters.
+    const CONSTANT_BYTES: usize = 0;
     /// Whether a network that ends in it gives the label of what it reads, not of what it writes.
     const LABEL_FROM_INPUT: bool = false;
 
@@ -135,6 +137,16 @@ pub trait Rules {
 
     /// The same, to be changed.
     fn weights_mut(&mut self) -> Option<&mut Weights> {
+        None
+    }
+
+    /// Where its constants begin in the parameters, for operators that have some.
+    fn constants(&self) -> Option<&u32> {
+        None
+    }
+
+    /// The same, to be changed.
+    fn constants_mut(&mut self) -> Option<&mut u32> {
         None
     }
 
@@ -256,6 +268,11 @@ impl Operator {
         operators!(each self, operator => Facts::of(operator).may_overwrite)
     }
 
+    /// Bytes of its constants in the parameters.
+    pub const fn constant_bytes(&self) -> usize {
+        operators!(each self, operator => Facts::of(operator).constant_bytes)
+    }
+
     /// Whether a network that ends in it gives the label of what it reads, not of what it writes.
     pub const fn label_from_input(&self) -> bool {
         operators!(each self, operator => Facts::of(operator).label_from_input)
@@ -277,6 +294,16 @@ impl Operator {
     /// The same, to be changed.
     pub fn weights_mut(&mut self) -> Option<&mut Weights> {
         operators!(each self, operator => operator.weights_mut())
+    }
+
+    /// Where its constants begin in the parameters, for operators that have some.
+    pub fn constants(&self) -> Option<&u32> {
+        operators!(each self, operator => operator.constants())
+    }
+
+    /// The same, to be changed.
+    pub fn constants_mut(&mut self) -> Option<&mut u32> {
+        operators!(each self, operator => operator.constants_mut())
     }
 
     /// Weights of one output channel; 0 for operators without weights.
@@ -310,6 +337,7 @@ struct Facts {
     name: &'static str,
     operands: usize,
     may_overwrite: bool,
+    constant_bytes: usize,
     label_from_input: bool,
 }
 
@@ -319,6 +347,7 @@ impl Facts {
             name: R::NAME,
             operands: R::OPERANDS,
             may_overwrite: R::MAY_OVERWRITE,
+            constant_bytes: R::CONSTANT_BYTES,
             label_from_input: R::LABEL_FROM_INPUT,
         }
     }

@@ -66,6 +66,9 @@ pub(super) fn validate<K: Kernels>(model: &Model<'_>) -> Result<(), LoadError> {
         if let Some(weights) = layer.weights() {
             validate_weights(&mut sections, &layer, weights).map_err(at_layer)?;
         }
+        if let Some(&offset) = layer.operator.constants() {
+            sections.next(offset, layer.operator.constant_bytes()).map_err(at_layer)?;
+        }
     }
     let nothing_left = layers.unread().is_empty();
     require(nothing_left, Reason::LayerCount).map_err(LoadError::model)?;

@@ -57,6 +57,8 @@ pub struct IntegerLayer {
     pub inputs: Vec<usize>,
     /// Weights, for operators that have some.
     pub weights: Option<IntegerWeights>,
+    /// Constants as they stand in the model file, for operators that have some.
+    pub constants: Vec<u8>,
     /// What it writes.
     pub output: IntegerTensor,
     /// Where its output is cut off.

@@ -111,6 +111,7 @@ pub fn quantize(
             operator: lowered.operator,
             inputs: node.inputs.clone(),
             weights: lowered.weights,
+            constants: lowered.constants,
             output: lowered.output,
             activation: lowered.activation,
         });

@@ -118,8 +118,10 @@ impl TrainingGraph {
         }
         let direct: Option<Box<dyn Computation>> = match dtype {
             _ if !device.is_cpu() => None,
-            DType::F64 => Some(Box::new(Direct::<f64>::new(network, &summaries, &trainable)?)),
-            _ => Some(Box::new(Direct::<f32>::new(network, &summaries, &trainable)?)),
+            DType::F64 => Direct::<f64>::new(network, &summaries, &trainable)?
+                .map(|direct| Box::new(direct) as Box<dyn Computation>),
+            _ => Direct::<f32>::new(network, &summaries, &trainable)?
+                .map(|direct| Box::new(direct) as Box<dyn Computation>),
         };
         Ok(Self {
             direct: direct.map(Mutex::new),

@@ -167,6 +167,11 @@ impl<'a> Writer<'a> {
         if let Some(place) = parameters.weights[index] {
             set_weights(&mut operator, place);
         }
+        if let (Some(constants), Some(place)) =
+            (operator.constants_mut(), parameters.constants[index])
+        {
+            *constants = place;
+        }
         // What is written over must be the first operand.
         if self.plan.overwrites[index].is_some_and(|tensor| inputs[0] != tensor) {
             inputs.reverse();

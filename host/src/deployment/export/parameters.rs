@@ -1,4 +1,4 @@
-//! The aligned section of a model file: input maps, packed weights and channel tables.
+//! The aligned section of a model file: input maps, packed weights, channel tables and constants.
 
 use crate::deployment::integer_network::{IntegerLayer, IntegerNetwork, IntegerWeights};
 use crate::error::{Error, Result};
@@ -16,19 +16,38 @@ pub struct Parameters {
     pub bytes: Vec<u8>,
     /// Where the weights of each layer lie, in the network's order.
     pub weights: Vec<Option<Weights>>,
+    /// Where the constants of each layer begin, in the network's order.
+    pub constants: Vec<Option<u32>>,
 }
 
 /// Writes the section, layers in the order in which they run, the weights of each in its layout.
 pub fn write(network: &IntegerNetwork, layouts: &[Layout], order: &[usize]) -> Result<Parameters> {
     let mut bytes: Vec<u8> = network.input_maps.iter().flat_map(|map| map.to_bytes()).collect();
     let mut weights = vec![None; network.layers.len()];
+    let mut constants = vec![None; network.layers.len()];
     for &index in order {
         let layer = &network.layers[index];
         if let Some(values) = &layer.weights {
             weights[index] = Some(write_weights(&mut bytes, layer, values, layouts[index])?);
         }
+        if !layer.constants.is_empty() {
+            bytes.resize(bytes.len().next_multiple_of(TABLE_ALIGNMENT), 0);
+            constants[index] = Some(place(layer, &bytes)?);
+            bytes.extend_from_slice(&layer.constants);
+        }
     }
-    Ok(Parameters { bytes, weights })
+    Ok(Parameters { bytes, weights, constants })
+}
+
+/// Where the next bytes of a layer will be.
+fn place(layer: &IntegerLayer, bytes: &[u8]) -> Result<u32> {
+    u32::try_from(bytes.len()).map_err(|_| {
+        Error::bad_input(
+            format_args!("layer '{}'", layer.name),
+            "its weights lie beyond 4 GiB",
+            "use fewer weights",
+        )
+    })
 }
 
 fn write_weights(
@@ -37,28 +56,22 @@ fn write_weights(
     weights: &IntegerWeights,
     layout: Layout,
 ) -> Result<Weights> {
-    let error = |problem: &str, advice: &str| {
-        Error::bad_input(format_args!("layer '{}'", layer.name), problem, advice)
-    };
-    let place = |bytes: &[u8]| {
-        u32::try_from(bytes.len())
-            .map_err(|_| error("its weights lie beyond 4 GiB", "use fewer weights"))
-    };
     bytes.resize(bytes.len().next_multiple_of(WEIGHT_ALIGNMENT), 0);
-    let offset = place(bytes)?;
+    let offset = place(layer, bytes)?;
     let (bit_width, row_length) = (weights.bit_width, weights.row_length);
     let rows = weights.biases.len();
     let start = bytes.len();
     bytes.resize(start + PackedWeights::bytes_for(bit_width, layout, rows, row_length), 0);
     PackedWeights::pack(&weights.values, row_length, bit_width, layout, &mut bytes[start..])
         .ok_or_else(|| {
-            error(
+            Error::bad_input(
+                format_args!("layer '{}'", layer.name),
                 "a weight does not fit its bit width",
                 "please report this with the network's file",
             )
         })?;
     bytes.resize(bytes.len().next_multiple_of(TABLE_ALIGNMENT), 0);
-    let channels = place(bytes)?;
+    let channels = place(layer, bytes)?;
     bytes.extend(weights.biases.iter().flat_map(|bias| bias.to_le_bytes()));
     bytes.extend(weights.rescales.iter().flat_map(|rescale| rescale.multiplier.to_le_bytes()));
     bytes.extend(weights.rescales.iter().flat_map(|rescale| rescale.shift.to_le_bytes()));

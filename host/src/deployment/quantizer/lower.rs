@@ -95,6 +95,8 @@ pub struct Lowered {
     pub operator: Operator,
     /// Weights, for operators that have some.
     pub weights: Option<IntegerWeights>,
+    /// Constants, for operators that have some.
+    pub constants: Vec<u8>,
     /// Quantization of its output.
     pub output: IntegerTensor,
     /// Where its output is cut off.

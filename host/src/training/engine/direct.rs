@@ -78,15 +78,15 @@ pub(super) struct Direct<T> {
 }
 
 impl<T: Element + WithDType> Direct<T> {
-    /// The computation of a network whose trainable tensors have these shapes.
+    /// The computation of a network whose trainable tensors have these shapes. `None` if it has an operation without such maps.
     pub fn new(
         network: &Network,
         summaries: &[NodeSummary],
         parameters: &[Parameter],
-    ) -> Result<Self> {
-        let (steps, sizes) = step::steps(network, summaries)?;
+    ) -> Result<Option<Self>> {
+        let Some((steps, sizes)) = step::steps(network, summaries)? else { return Ok(None) };
         let shapes = parameters.iter().map(|p| p.variable.dims().to_vec()).collect();
-        Ok(Self {
+        Ok(Some(Self {
             moments: vec![Moments::default(); steps.len()],
             indexes: vec![Vec::new(); steps.len()],
             steps,
@@ -100,7 +100,7 @@ impl<T: Element + WithDType> Direct<T> {
             parameters: Vec::new(),
             shapes,
             workspace: Workspace::default(),
-        })
+        }))
     }
 
     fn load(&mut self, parameters: &[Parameter]) -> Result<()> {

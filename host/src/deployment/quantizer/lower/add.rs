@@ -29,6 +29,6 @@ impl FoldedOperator for Add {
             )
         })?;
         let operator = Operator::Add(operator::Add { rescale });
-        Ok(Lowered { operator, weights: None, output, activation })
+        Ok(Lowered { operator, weights: None, constants: Vec::new(), output, activation })
     }
 }

@@ -56,5 +56,5 @@ pub fn lower_mean(
         )
     })?;
     let operator = Operator::AveragePool2d(operator::AveragePool2d { window, rescale });
-    Ok(Lowered { operator, weights: None, output, activation })
+    Ok(Lowered { operator, weights: None, constants: Vec::new(), output, activation })
 }

@@ -44,7 +44,7 @@ impl FoldedOperator for MaxPool2d {
             activation.max = top.clamp(-128.0, 127.0) as i8;
         }
         let operator = Operator::MaxPool2d(operator::MaxPool2d { window: self.geometry.window });
-        Ok(Lowered { operator, weights: None, output, activation })
+        Ok(Lowered { operator, weights: None, constants: Vec::new(), output, activation })
     }
 
     fn commutes_with_activation(&self) -> bool {

@@ -25,6 +25,12 @@ impl FoldedOperator for Softmax {
         let output =
             IntegerTensor { shape: context.shape, scale: 1.0 / 256.0, zero_point: i8::MIN };
         let operator = Operator::Softmax(operator::Softmax { exponent_multiplier });
-        Ok(Lowered { operator, weights: None, output, activation: ActivationRange::FULL })
+        Ok(Lowered {
+            operator,
+            weights: None,
+            constants: Vec::new(),
+            output,
+            activation: ActivationRange::FULL,
+        })
     }
 }

@@ -113,7 +113,13 @@ pub fn lower(
         })?);
     }
     let place = Weights { bit_width, layout: Layout::Rows, offset: 0, channels: 0 };
-    Ok(Lowered { operator: operator(place), weights: Some(weights), output, activation })
+    Ok(Lowered {
+        operator: operator(place),
+        weights: Some(weights),
+        constants: Vec::new(),
+        output,
+        activation,
+    })
 }
 
 /// How much the error of a weight matters: the variance of its input, with a floor. All alike for a constant input.

@@ -51,11 +51,14 @@ const fn limit(operation: &Operation) -> Limit {
     }
 }
 
-/// The steps of a network and the values of each slot for one sample.
+/// The steps of a network and the values of each slot for one sample; `None` if a node is of no kind of step.
 ///
 /// # Errors
 /// A window does not fit.
-pub fn steps(network: &Network, summaries: &[NodeSummary]) -> Result<(Vec<Step>, Vec<usize>)> {
+pub fn steps(
+    network: &Network,
+    summaries: &[NodeSummary],
+) -> Result<Option<(Vec<Step>, Vec<usize>)>> {
     let mut steps: Vec<Step> = Vec::new();
     let mut sizes = vec![network.input.elements()];
     // The slot that holds each node's output.
@@ -116,7 +119,7 @@ pub fn steps(network: &Network, summaries: &[NodeSummary]) -> Result<(Vec<Step>,
         slots.push(target);
         steps.push(Step { kind, sources, target, node: index });
     }
-    Ok((steps, sizes))
+    Ok(Some((steps, sizes)))
 }
 
 /// How many nodes read the first of these inputs.
