@@ -9,6 +9,7 @@ use crate::input;
 use crate::layer::Layer;
 use crate::operator::{
     self, AddJob, AveragePool2dJob, ConvolutionJob, FullyConnectedJob, MaxPool2dJob, SoftmaxJob,
+    TableJob,
 };
 use crate::tensor::SampleType;
 
@@ -87,6 +88,16 @@ pub trait Kernels {
     /// Equation (9).
     fn softmax(&mut self, job: &SoftmaxJob, input: &[i8], output: &mut [i8]) {
         operator::softmax(job, input, output);
+    }
+
+    /// Equation (11).
+    fn table(&mut self, job: &TableJob<'_>, input: &[i8], output: &mut [i8]) {
+        operator::table(job, input, output);
+    }
+
+    /// Equation (11) where the output takes the place of the input.
+    fn table_in_place(&mut self, job: &TableJob<'_>, input_and_output: &mut [i8]) {
+        operator::table_in_place(job, input_and_output);
     }
 }
 

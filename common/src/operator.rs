@@ -12,6 +12,7 @@ mod fully_connected;
 mod max_pool_2d;
 mod softmax;
 mod span;
+mod table;
 mod weights;
 
 pub use add::{Add, AddJob};
@@ -21,6 +22,7 @@ pub use depthwise_convolution_2d::DepthwiseConvolution2d;
 pub use fully_connected::{FullyConnected, FullyConnectedJob};
 pub use max_pool_2d::{MaxPool2d, MaxPool2dJob};
 pub use softmax::{Softmax, SoftmaxJob, power_of_two_fraction};
+pub use table::{Table, TableJob};
 pub use weights::Weights;
 
 pub(crate) use add::{add, add_in_place};
@@ -30,6 +32,7 @@ pub(crate) use depthwise_convolution_2d::depthwise_convolution_2d;
 pub(crate) use fully_connected::fully_connected;
 pub(crate) use max_pool_2d::max_pool_2d;
 pub(crate) use softmax::softmax;
+pub(crate) use table::{table, table_in_place};
 
 use serde::{Deserialize, Serialize};
 
@@ -56,6 +59,7 @@ macro_rules! operators {
             4 MaxPool2d: max_pool_2d(input, output),
             5 Add: add(input, other, output) or add_in_place(output, other),
             6 Softmax: softmax(input, output),
+            7 Table: table(input, output) or table_in_place(output),
         }
     };
 }

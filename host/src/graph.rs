@@ -1,5 +1,6 @@
 //! Networks: what they are made of, the weights that training gives them, and what their samples mean.
 
+pub mod function;
 pub mod input;
 pub mod network;
 pub mod provenance;

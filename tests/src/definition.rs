@@ -88,6 +88,13 @@ pub fn add(job: &AddJob, first: i8, second: i8) -> i64 {
     clamp(i64::from(job.output_zero_point).wrapping_add(rounded), job.activation)
 }
 
+/// (11): the entry of a value, `q mod 256` from the beginning of the table.
+pub fn table(entries: &[u8], value: i8) -> i64 {
+    let place = i64::from(value).rem_euclid(256);
+    let entry = usize::try_from(place).ok().and_then(|place| entries.get(place));
+    i64::from(entry.copied().unwrap_or(0).cast_signed())
+}
+
 /// (10): the lowest index whose value no other value exceeds; 0 if there are no values.
 pub fn argmax(values: &[i8]) -> usize {
     let wins = |candidate: &i8| values.iter().all(|other| other <= candidate);

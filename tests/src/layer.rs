@@ -191,12 +191,14 @@ impl fmt::Display for LayerMismatch {
 impl core::error::Error for LayerMismatch {}
 
 /// The operators without weights, as kernels: their layout means nothing.
-pub const WITHOUT_WEIGHTS: [FastKernel; 5] = [
+pub const WITHOUT_WEIGHTS: [FastKernel; 7] = [
     FastKernel { subject: Subject::AveragePool2d, layout: Layout::Rows },
     FastKernel { subject: Subject::MaxPool2d, layout: Layout::Rows },
     FastKernel { subject: Subject::Add, layout: Layout::Rows },
     FastKernel { subject: Subject::AddInPlace, layout: Layout::Rows },
     FastKernel { subject: Subject::Softmax, layout: Layout::Rows },
+    FastKernel { subject: Subject::Table, layout: Layout::Rows },
+    FastKernel { subject: Subject::TableInPlace, layout: Layout::Rows },
 ];
 
 /// The operators with weights in the portable layout.

@@ -6,69 +6,67 @@ use crate::case::Workspace;
 use crate::samples;
 use crate::scalar;
 
-/// What was under test.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Subject {
-    /// Equation (2) over its exhaustive edges.
-    RequantizeEdges,
-    /// Equation (2), random.
-    Requantize,
-    /// Packing and unpacking of a row of weights.
-    Packing,
-    /// Equation (1).
-    InputMap,
-    /// Argmax of equation (10).
-    Argmax,
-    /// Equation (3).
-    Convolution2d,
-    /// Equation (4).
-    DepthwiseConvolution2d,
-    /// Equation (5).
-    FullyConnected,
-    /// Equation (6).
-    AveragePool2d,
-    /// Equation (7).
-    MaxPool2d,
-    /// Equation (8).
-    Add,
-    /// Equation (8) with the output in the place of the first operand.
-    AddInPlace,
-    /// Equation (9).
-    Softmax,
-    /// Equation (1) over a whole raw input.
-    Samples,
+/// The subjects, each said once: those that are no operators, then the operators.
+macro_rules! subjects {
+    (
+        others { $($(#[$attribute:meta])* $single:ident,)* }
+        operators { $($(#[$of_operator:meta])* $operator:ident,)* }
+    ) => {
+        /// What was under test.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub enum Subject {
+            $($(#[$attribute])* $single,)*
+            $($(#[$of_operator])* $operator,)*
+        }
+
+        impl Subject {
+            /// Every subject, in the order of its number on the wire.
+            pub const ALL: [Self; [$(Self::$single,)* $(Self::$operator,)*].len()] =
+                [$(Self::$single,)* $(Self::$operator,)*];
+
+            /// The subjects of [`operator_cases`](crate::operator_cases).
+            pub const OPERATORS: [Self; [$(Self::$operator,)*].len()] = [$(Self::$operator,)*];
+        }
+    };
 }
 
-impl Subject {
-    /// Every subject, in the order of its number on the wire.
-    pub const ALL: [Self; 14] = [
-        Self::RequantizeEdges,
-        Self::Requantize,
-        Self::Packing,
-        Self::InputMap,
-        Self::Argmax,
-        Self::Convolution2d,
-        Self::DepthwiseConvolution2d,
-        Self::FullyConnected,
-        Self::AveragePool2d,
-        Self::MaxPool2d,
-        Self::Add,
-        Self::AddInPlace,
-        Self::Softmax,
-        Self::Samples,
-    ];
-
-    /// The subjects of [`operator_cases`](crate::operator_cases).
-    pub const OPERATORS: [Self; 8] = [
-        Self::Convolution2d,
-        Self::DepthwiseConvolution2d,
-        Self::FullyConnected,
-        Self::AveragePool2d,
-        Self::MaxPool2d,
-        Self::Add,
-        Self::AddInPlace,
-        Self::Softmax,
-    ];
+subjects! {
+    others {
+        /// Equation (2) over its exhaustive edges.
+        RequantizeEdges,
+        /// Equation (2), random.
+        Requantize,
+        /// Packing and unpacking of a row of weights.
+        Packing,
+        /// Equation (1).
+        InputMap,
+        /// Argmax of equation (10).
+        Argmax,
+        /// Equation (1) over a whole raw input.
+        Samples,
+    }
+    operators {
+        /// Equation (3).
+        Convolution2d,
+        /// Equation (4).
+        DepthwiseConvolution2d,
+        /// Equation (5).
+        FullyConnected,
+        /// Equation (6).
+        AveragePool2d,
+        /// Equation (7).
+        MaxPool2d,
+        /// Equation (8).
+        Add,
+        /// Equation (8) with the output in the place of the first operand.
+        AddInPlace,
+        /// Equation (9).
+        Softmax,
+        /// Equation (11).
+        Table,
+        /// Equation (11) with the output in the place of the input.
+        TableInPlace,
+    }
 }
 
 /// A result that is not the defined one.

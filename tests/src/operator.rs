@@ -4,7 +4,7 @@ use tinyhero_common::channels::{Channel, Channels};
 use tinyhero_common::kernels::Kernels;
 use tinyhero_common::layout::PackedWeights;
 use tinyhero_common::operator::{
-    AddJob, AveragePool2dJob, ConvolutionJob, FullyConnectedJob, MaxPool2dJob, SoftmaxJob,
+    AddJob, AveragePool2dJob, ConvolutionJob, FullyConnectedJob, MaxPool2dJob, SoftmaxJob, TableJob,
 };
 
 use crate::case::memory::Memory;
@@ -16,6 +16,16 @@ impl Subject {
     /// Whether the operator has weights and a channel table.
     pub(crate) const fn has_weights(self) -> bool {
         matches!(self, Self::Convolution2d | Self::DepthwiseConvolution2d | Self::FullyConnected)
+    }
+
+    /// Whether the output takes the place of the first operand.
+    pub(crate) const fn is_in_place(self) -> bool {
+        matches!(self, Self::AddInPlace | Self::TableInPlace)
+    }
+
+    /// Whether the operator looks its values up.
+    pub(crate) const fn has_table(self) -> bool {
+        matches!(self, Self::Table | Self::TableInPlace)
     }
 }
 
@@ -121,6 +131,7 @@ fn defined(memory: &Memory<'_>, case: &OperatorCase, terms: Terms, index: usize)
             let other = memory.other(case).get(index).copied().unwrap_or(0);
             definition::add(&addition(case), value, other)
         }
+        Subject::Table | Subject::TableInPlace => definition::table(memory.entries(), value),
         _ => terms.probability(value),
     }
 }
@@ -204,6 +215,15 @@ fn run_case<K: Kernels>(kernels: &mut K, memory: &mut Memory<'_>, case: &Operato
         }
         Subject::Add => kernels.add(&addition(case), input, call.other, output),
         Subject::AddInPlace => kernels.add_in_place(&addition(case), output, call.other),
+        Subject::Table | Subject::TableInPlace => {
+            let Some(entries) = call.packed.first_chunk() else { return };
+            let job = TableJob { entries };
+            if case.subject == Subject::Table {
+                kernels.table(&job, input, output);
+            } else {
+                kernels.table_in_place(&job, output);
+            }
+        }
         _ => {
             let channels = usize::from(case.input.channels);
             let job = SoftmaxJob { channels, exponent_multiplier: case.exponent_multiplier };

@@ -27,7 +27,7 @@ pub struct Plan {
 
 impl Plan {
     /// What every emulated board runs: the edges of requantize, and 10^5 random cases each of requantize, of packing, input map and
-    /// argmax, and of the eight operators together.
+    /// argmax, and 12,500 of each operator.
     pub const BOARD: Self =
         Self { seed: 1, edges: true, requantize: 100_000, scalar: 100_000, per_operator: 12_500 };
 }

@@ -2,7 +2,7 @@
 
 use tinyhero_common::kernels::{Kernels, Portable};
 use tinyhero_common::operator::{
-    AddJob, AveragePool2dJob, ConvolutionJob, FullyConnectedJob, MaxPool2dJob, SoftmaxJob,
+    AddJob, AveragePool2dJob, ConvolutionJob, FullyConnectedJob, MaxPool2dJob, SoftmaxJob, TableJob,
 };
 use tinyhero_tests::{
     Mismatch, Plan, Subject, Workspace, argmax_cases, input_map_cases, operator_cases,
@@ -121,6 +121,8 @@ fn a_deliberately_broken_kernel_is_found() {
     find(&mut TwoRoundings, Subject::Add);
     find(&mut TwoRoundings, Subject::AddInPlace);
     find(&mut UnitSumsToOne, Subject::Softmax);
+    find(&mut SignedPlaces, Subject::Table);
+    find(&mut SignedPlaces, Subject::TableInPlace);
 }
 
 /// Rounds ties toward −∞ instead of +∞.
@@ -280,6 +282,29 @@ impl Kernels for UnitSumsToOne {
         Portable.softmax(job, input, output);
         if job.channels == 1 {
             output.fill(-128);
+        }
+    }
+}
+
+/// Takes the table to begin with the entry of −128.
+struct SignedPlaces;
+
+impl SignedPlaces {
+    fn look_up(job: &TableJob<'_>, value: i8) -> i8 {
+        job.entries[(i32::from(value) + 128) as usize].cast_signed()
+    }
+}
+
+impl Kernels for SignedPlaces {
+    fn table(&mut self, job: &TableJob<'_>, input: &[i8], output: &mut [i8]) {
+        for (value, &input) in output.iter_mut().zip(input) {
+            *value = Self::look_up(job, input);
+        }
+    }
+
+    fn table_in_place(&mut self, job: &TableJob<'_>, input_and_output: &mut [i8]) {
+        for value in input_and_output {
+            *value = Self::look_up(job, *value);
         }
     }
 }

@@ -20,7 +20,7 @@ use tinyhero_common::model::{
 use tinyhero_common::operator::{
     Add, AddJob, AveragePool2d, AveragePool2dJob, Convolution2d, ConvolutionJob,
     DepthwiseConvolution2d, FullyConnected, FullyConnectedJob, MaxPool2d, Operator, Softmax,
-    SoftmaxJob, Weights,
+    SoftmaxJob, Table, Weights,
 };
 use tinyhero_common::requantize::ActivationRange;
 use tinyhero_common::shape::{Element, Region, Shape, Window};
@@ -114,13 +114,14 @@ fn model(case: &OperatorCase, memory: &LayerMemory) -> Crafted {
     let element = Element::I8;
     let tensor = |shape, offset, zero_point| Tensor { shape, element, offset, zero_point, scale };
     let mut parameters = InputMap { offset: 0, multiplier: 1, shift: 0 }.to_bytes().to_vec();
+    let has_table = matches!(case.subject, Subject::Table | Subject::TableInPlace);
     let has_weights = matches!(
         case.subject,
         Subject::Convolution2d | Subject::DepthwiseConvolution2d | Subject::FullyConnected
     );
-    let mut append = |bytes: &[u8]| {
+    let mut append = |bytes: &[u8], has: bool| {
         // Nothing but what a layer names may stand there.
-        let bytes = if has_weights { bytes } else { &[] };
+        let bytes = if has { bytes } else { &[] };
         parameters.resize(parameters.len().next_multiple_of(16), 0);
         let offset = parameters.len() as u32;
         parameters.extend(bytes);
@@ -129,8 +130,8 @@ fn model(case: &OperatorCase, memory: &LayerMemory) -> Crafted {
     let weights = Weights {
         bit_width: case.bit_width,
         layout: case.layout,
-        offset: append(memory.packed(case)),
-        channels: append(memory.channels(case)),
+        offset: append(memory.packed(case), has_weights || has_table),
+        channels: append(memory.channels(case), has_weights),
     };
     let input = tensor(case.input, 0, case.input_zero_point);
     let mut end = input.region().bytes;
@@ -175,6 +176,9 @@ fn model(case: &OperatorCase, memory: &LayerMemory) -> Crafted {
             Operator::AveragePool2d(AveragePool2d { window, rescale: case.rescale })
         }
         Subject::MaxPool2d => Operator::MaxPool2d(MaxPool2d { window }),
+        Subject::Table | Subject::TableInPlace => {
+            Operator::Table(Table { entries: weights.offset })
+        }
         Subject::Softmax => {
             Operator::Softmax(Softmax { exponent_multiplier: case.exponent_multiplier })
         }
@@ -183,7 +187,7 @@ fn model(case: &OperatorCase, memory: &LayerMemory) -> Crafted {
     let zero_point =
         if case.subject == Subject::Softmax { i8::MIN } else { case.output_zero_point };
     let place = match case.subject {
-        Subject::AddInPlace => 0,
+        Subject::AddInPlace | Subject::TableInPlace => 0,
         _ => reserve(case.output.elements() as u32).offset,
     };
     layers.push(Layer {
@@ -191,9 +195,9 @@ fn model(case: &OperatorCase, memory: &LayerMemory) -> Crafted {
         inputs,
         output: tensor(case.output, place, zero_point),
         scratch: reserve(case.scratch_bytes as u32),
-        // A softmax has no clamp.
+        // A softmax has no clamp, and a table is clamped already.
         activation: match case.subject {
-            Subject::Softmax => ActivationRange::FULL,
+            Subject::Softmax | Subject::Table | Subject::TableInPlace => ActivationRange::FULL,
             _ => case.activation,
         },
         operator,

@@ -13,18 +13,20 @@ mod depthwise_convolution_2d;
 mod expand;
 mod fully_connected;
 mod pairs;
+mod table;
 
 use tinyhero_common::kernels::{Kernels, Portable};
 use tinyhero_common::layer::Layer;
 use tinyhero_common::layout::Layout;
 use tinyhero_common::operator::{
-    AddJob, AveragePool2dJob, ConvolutionJob, FullyConnected, FullyConnectedJob, Operator,
+    AddJob, AveragePool2dJob, ConvolutionJob, FullyConnected, FullyConnectedJob, Operator, TableJob,
 };
 
 core::arch::global_asm!(include_str!("dsp/pairs.s"), options(raw));
 core::arch::global_asm!(include_str!("dsp/depthwise.s"), options(raw));
 core::arch::global_asm!(include_str!("dsp/add.s"), options(raw));
 core::arch::global_asm!(include_str!("dsp/average_pool_2d.s"), options(raw));
+core::arch::global_asm!(include_str!("dsp/table.s"), options(raw));
 
 /// The kernels for cores with DSP instructions.
 #[derive(Clone, Copy, Debug, Default)]
@@ -80,6 +82,14 @@ impl Kernels for Dsp {
 
     fn add_in_place(&mut self, job: &AddJob, input_and_output: &mut [i8], other: &[i8]) {
         add::add_in_place(job, input_and_output, other);
+    }
+
+    fn table(&mut self, job: &TableJob<'_>, input: &[i8], output: &mut [i8]) {
+        table::table(job, input, output);
+    }
+
+    fn table_in_place(&mut self, job: &TableJob<'_>, input_and_output: &mut [i8]) {
+        table::table_in_place(job, input_and_output);
     }
 }
 

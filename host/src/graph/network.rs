@@ -13,6 +13,7 @@ pub use zoo::{DEFAULT_EPSILON, NAMES};
 
 use crate::data::SampleShape;
 use crate::error::Result;
+use crate::graph::function::Function;
 use crate::graph::task::Task;
 
 /// A feed-forward network, possibly with branches that meet in [`Operation::Add`].
@@ -84,6 +85,8 @@ pub enum Operation {
     Relu,
     /// min(max(x, 0), 6).
     Relu6,
+    /// A function of each value by itself.
+    Elementwise(Function),
     /// Matrix times all input values, taken in height, width, channel order. Weights: output, input.
     FullyConnected {
         /// Output values.
@@ -139,6 +142,7 @@ impl Operation {
             Self::BatchNorm { .. } => "batch-norm",
             Self::Relu => "relu",
             Self::Relu6 => "relu6",
+            Self::Elementwise(function) => function.name(),
             Self::FullyConnected { .. } => "fully-connected",
             Self::AveragePool2d { .. } => "average-pool-2d",
             Self::MaxPool2d { .. } => "max-pool-2d",
@@ -189,7 +193,8 @@ impl Network {
     ///
     /// [[layer]]
     /// name = "stem"                 # default: operation and position
-    /// operation = "relu"            # or "relu6"
+    /// operation = "relu"            # or "relu6", "sigmoid", "tanh", "leaky-relu" (slope), "elu" (alpha), "hard-sigmoid" (slope),
+    ///                               # "hard-swish", "gelu", "swish"
     ///
     /// [[layer]]
     /// operation = "depthwise-convolution-2d"

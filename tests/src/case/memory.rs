@@ -4,6 +4,7 @@ use core::fmt;
 use core::ops::Range;
 
 use tinyhero_common::layout::{Layout, PackedWeights};
+use tinyhero_common::operator::Table;
 
 use super::{OperatorCase, channel_entry, fill, range, range_mut, write};
 use crate::definition;
@@ -44,7 +45,11 @@ impl Memory<'_> {
         if case.subject.has_weights() {
             self.fill_weights(generator, case);
         }
-        if case.subject == Subject::AddInPlace {
+        if case.subject.has_table() {
+            let (entries, _) = self.packed.split_at_mut_checked(Table::ENTRIES).unwrap_or_default();
+            entries.fill_with(|| generator.activation().cast_unsigned());
+        }
+        if case.subject.is_in_place() {
             let input = range(self.input, case.input_range());
             let output = range_mut(self.output, case.output_range());
             for (value, &input) in output.iter_mut().zip(input) {
@@ -122,6 +127,11 @@ impl Memory<'_> {
         range(self.weights, start..start + case.row_length)
     }
 
+    /// The table of a function.
+    pub fn entries(&self) -> &[u8] {
+        self.packed.get(..Table::ENTRIES).unwrap_or(&[])
+    }
+
     /// The channel table.
     pub fn channels(&self, case: &OperatorCase) -> &[u8] {
         self.channels.get(..usize::from(case.output.channels) * 7).unwrap_or(&[])
@@ -158,6 +168,7 @@ impl Memory<'_> {
             Subject::Add | Subject::AddInPlace => {
                 writeln!(formatter, "other: {:?}", self.other(case))
             }
+            subject if subject.has_table() => writeln!(formatter, "table: {:?}", self.entries()),
             subject if subject.has_weights() => {
                 for channel in 0..usize::from(case.output.channels) {
                     writeln!(formatter, "weights of {channel}: {:?}", self.row(case, channel))?;

@@ -5,7 +5,8 @@ use core::ops::Range;
 use tinyhero_common::bit_width::BitWidth;
 use tinyhero_common::layout::{Layout, PackedWeights};
 use tinyhero_common::operator::{
-    Convolution2d, DepthwiseConvolution2d, FullyConnected, Operator, SCRATCH_ALIGNMENT, Weights,
+    Convolution2d, DepthwiseConvolution2d, FullyConnected, Operator, SCRATCH_ALIGNMENT, Table,
+    Weights,
 };
 use tinyhero_common::requantize::{AddRescale, Rescale};
 use tinyhero_common::shape::{Shape, Window};
@@ -184,8 +185,11 @@ impl OperatorCase {
         (self.row_length * self.bit_width.bits() as usize).div_ceil(8)
     }
 
-    /// Bytes of all packed weights.
+    /// Bytes of all packed weights, or of the table.
     pub(crate) const fn packed_bytes(&self) -> usize {
+        if self.subject.has_table() {
+            return Table::ENTRIES;
+        }
         let rows = self.output.channels as usize;
         PackedWeights::bytes_for(self.bit_width, self.layout, rows, self.row_length)
     }

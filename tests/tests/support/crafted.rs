@@ -11,7 +11,7 @@ use tinyhero_common::model::{
 };
 use tinyhero_common::operator::{
     Add, AveragePool2d, Convolution2d, DepthwiseConvolution2d, FullyConnected, MaxPool2d, Operator,
-    SCRATCH_ALIGNMENT, Softmax, Weights,
+    SCRATCH_ALIGNMENT, Softmax, Table, Weights,
 };
 use tinyhero_common::requantize::{ActivationRange, AddRescale, Rescale};
 use tinyhero_common::shape::{Element, Region, Shape, Window};
@@ -131,6 +131,14 @@ impl Crafted {
             }
         }
         for layer in &mut self.layers {
+            let constant_bytes = layer.operator.constant_bytes();
+            if let Some(place) = layer.operator.constants_mut()
+                && let Some(section) = take(*place, constant_bytes)
+            {
+                self.parameters.resize(self.parameters.len().next_multiple_of(4), 0);
+                *place = self.parameters.len() as u32;
+                self.parameters.extend(section);
+            }
             let row_length = layer.row_length();
             let rows = usize::from(layer.output.shape.channels);
             let (Operator::Convolution2d(Convolution2d { weights, .. })
@@ -185,7 +193,11 @@ impl Crafted {
         builder.kernel = kernel;
         for _ in 0..builder.generator.between(1, 7) {
             let before = builder.last();
-            match builder.generator.below(8) {
+            match builder.generator.below(9) {
+                8 => {
+                    let in_place = builder.generator.chance(8);
+                    builder.table(in_place);
+                }
                 0 | 1 => builder.convolution(false),
                 2 => builder.convolution(true),
                 3 => builder.fully_connected(),
@@ -200,7 +212,7 @@ impl Crafted {
     }
 
     /// A model in which every operator occurs, at fixed places: convolution 0, depthwise 1, add of both 2, average pool 3, max
-    /// pool 4, fully connected 5, softmax 6.
+    /// pool 4, fully connected 5, softmax 6, table 7.
     pub fn every_operator() -> Self {
         let mut generator = Generator::new(1, 1);
         let shape = Shape { height: 6, width: 5, channels: 3 };
@@ -223,6 +235,7 @@ impl Crafted {
         builder.pool(false);
         builder.fully_connected();
         builder.softmax();
+        builder.table(false);
         builder.finish()
     }
 }
@@ -433,6 +446,24 @@ impl<'a> Builder<'a> {
         let layer = self.push(Operator::Add(Add { rescale }), other.tensor.shape);
         layer.inputs.push(other).unwrap();
         if in_place {
+            layer.output.offset = input.offset;
+            self.end = end;
+        }
+    }
+
+    /// Random entries, in the place of an input that nobody else reads by then if asked for.
+    fn table(&mut self, in_place: bool) {
+        let (source, input) = self.last();
+        let parameters = &mut self.model.parameters;
+        let entries = parameters.len() as u32;
+        for _ in 0..Table::ENTRIES {
+            parameters.push(self.generator.activation().cast_unsigned());
+        }
+        let end = self.end;
+        let layer = self.push(Operator::Table(Table { entries }), input.shape);
+        layer.activation = ActivationRange::FULL;
+        // The network's inputs stay where they are.
+        if in_place && source > 1 {
             layer.output.offset = input.offset;
             self.end = end;
         }

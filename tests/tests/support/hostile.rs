@@ -6,7 +6,7 @@ use tinyhero_common::layout::Layout;
 use tinyhero_common::model::{MAX_LAYERS, Model};
 use tinyhero_common::operator::{
     Add, AveragePool2d, Convolution2d, DepthwiseConvolution2d, FullyConnected, MaxPool2d, Operator,
-    Softmax, Weights,
+    Softmax, Table, Weights,
 };
 use tinyhero_common::requantize::ActivationRange;
 use tinyhero_common::shape::{Element, Shape, Window};
@@ -204,6 +204,7 @@ fn damage_operator(generator: &mut Generator, layer: &mut Layer<'static>) {
         Operator::Softmax(Softmax { exponent_multiplier }) => {
             *exponent_multiplier = generator.next_word()
         }
+        Operator::Table(Table { entries }) => *entries = size(generator, *entries) & !3,
     }
 }
 

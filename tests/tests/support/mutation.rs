@@ -7,7 +7,7 @@ use tinyhero_common::model::{Model, Reason, Task};
 use tinyhero_common::network::{LayerDigests, run};
 use tinyhero_common::operator::{
     Add, AveragePool2d, Convolution2d, DepthwiseConvolution2d, FullyConnected, MaxPool2d, Operator,
-    Softmax, Weights,
+    Softmax, Table, Weights,
 };
 use tinyhero_common::requantize::Rescale;
 use tinyhero_common::shape::{Element, Region, Window};
@@ -229,6 +229,7 @@ fn damage_layer(generator: &mut Generator, layer: &mut Layer<'static>) {
             Operator::Softmax(Softmax { exponent_multiplier }) => {
                 word(generator, exponent_multiplier)
             }
+            Operator::Table(Table { entries }) => word(generator, entries),
         },
     }
 }

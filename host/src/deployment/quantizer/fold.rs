@@ -6,7 +6,7 @@ mod numbers;
 use super::activation::Activation;
 use super::lower::{
     Add, AveragePool2d, Convolution2d, DepthwiseConvolution2d, FoldedOperator, FullyConnected,
-    Identity, MaxPool2d, Softmax,
+    Identity, MaxPool2d, Softmax, Table,
 };
 use super::weights::WeightMatrix;
 use crate::deployment::integer_network::OutputTask;
@@ -219,6 +219,7 @@ impl Folder {
                 | Operation::Flatten
                 | Operation::Relu
                 | Operation::Relu6
+                | Operation::Elementwise(_)
                 | Operation::Add
         );
         if source.flattened && reads_image {
@@ -313,10 +314,12 @@ impl Folder {
                     Box::new(Add)
                 }
             }
+            Operation::Elementwise(function) => Box::new(Table { function }),
             Operation::Softmax => Box::new(Softmax),
         };
         let tensor = self.push(node, operator, inputs, output, Activation::None);
-        let flattened = source.flattened && node.operation == Operation::Add;
+        let by_value = matches!(node.operation, Operation::Add | Operation::Elementwise(_));
+        let flattened = source.flattened && by_value;
         Ok(Value { tensor, flattened, exclusive: true })
     }
 

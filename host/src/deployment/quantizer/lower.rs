@@ -8,6 +8,7 @@ mod fully_connected;
 mod identity;
 mod max_pool_2d;
 mod softmax;
+mod table;
 mod weighted;
 mod windowed;
 
@@ -19,6 +20,7 @@ pub use fully_connected::FullyConnected;
 pub use identity::Identity;
 pub use max_pool_2d::MaxPool2d;
 pub use softmax::Softmax;
+pub use table::Table;
 pub use windowed::Geometry;
 
 use super::activation::Activation;

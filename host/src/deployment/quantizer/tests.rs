@@ -19,9 +19,13 @@ fn samples(count: usize, shape: SampleShape, seed: u64) -> Vec<i16> {
         .collect()
 }
 
-/// A network of the zoo with initial weights and batch normalization that does something.
+/// A network of the zoo with weights.
 fn network(name: &str, shape: SampleShape, classes: usize) -> TrainedNetwork {
-    let network = Network::open(name, shape, classes).unwrap();
+    with_weights(Network::open(name, shape, classes).unwrap())
+}
+
+/// Initial weights, and batch normalization that does something.
+fn with_weights(network: Network) -> TrainedNetwork {
     let mut trained = TrainedNetwork::untrained(network, 7).unwrap();
     for parameters in &mut trained.parameters {
         if let NodeParameters::BatchNorm { gamma, beta, mean, variance } = parameters {
@@ -111,6 +115,9 @@ fn reference(trained: &TrainedNetwork, sample: &[i16]) -> Vec<f64> {
             }
             Operation::Relu => source.iter().map(|value| value.max(0.0)).collect(),
             Operation::Relu6 => source.iter().map(|value| value.clamp(0.0, 6.0)).collect(),
+            Operation::Elementwise(function) => {
+                source.iter().map(|&value| function.value(value)).collect()
+            }
             Operation::FullyConnected { .. } => {
                 let (weight, bias) = layer.as_ref().unwrap();
                 let row = |o: usize| {
@@ -180,7 +187,65 @@ fn zoo() -> Vec<TrainedNetwork> {
         network("ds-cnn", SampleShape::new(13, 10, 1), 12),
         network("mobilenet-v1-0.25", SampleShape::new(32, 32, 3), 2),
         network("autoencoder", SampleShape::new(1, 1, 64), 64),
+        functions(),
     ]
+}
+
+/// A network with every function of single values, two of them behind a flattened image.
+fn functions() -> TrainedNetwork {
+    let text = r#"
+        name = "functions"
+        [[layer]]
+        operation = "convolution-2d"
+        out-channels = 6
+        kernel = 3
+        [[layer]]
+        operation = "hard-swish"
+        [[layer]]
+        operation = "depthwise-convolution-2d"
+        kernel = 3
+        [[layer]]
+        operation = "batch-norm"
+        [[layer]]
+        operation = "leaky-relu"
+        slope = 0.125
+        [[layer]]
+        operation = "convolution-2d"
+        out-channels = 6
+        kernel = 1
+        [[layer]]
+        operation = "gelu"
+        [[layer]]
+        operation = "convolution-2d"
+        out-channels = 4
+        kernel = 1
+        [[layer]]
+        operation = "elu"
+        alpha = 0.75
+        [[layer]]
+        operation = "flatten"
+        [[layer]]
+        operation = "hard-sigmoid"
+        [[layer]]
+        operation = "fully-connected"
+        out-features = 12
+        [[layer]]
+        operation = "tanh"
+        [[layer]]
+        operation = "fully-connected"
+        out-features = 9
+        [[layer]]
+        operation = "swish"
+        [[layer]]
+        operation = "fully-connected"
+        out-features = "classes"
+        [[layer]]
+        operation = "sigmoid"
+    "#;
+    let network = Network::from_toml(text, "functions", SampleShape::new(6, 5, 2), 4).unwrap();
+    let again = Network::from_toml(&network.to_toml(), "again", network.input, 4).unwrap();
+    assert_eq!(network, again);
+    with_weights(network)
 }
 
 #[test]

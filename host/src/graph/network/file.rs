@@ -4,6 +4,7 @@ use super::{DEFAULT_EPSILON, NAMES, Network, Node, NodeInput, Operation, Padding
 use crate::artifact;
 use crate::data::SampleShape;
 use crate::error::{Error, Result};
+use crate::graph::function::Function;
 use crate::graph::task::Task;
 use serde::{Deserialize, Serialize};
 use std::path::Path;
@@ -44,6 +45,10 @@ struct LayerRow {
     bias: Option<bool>,
     #[serde(skip_serializing_if = "Option::is_none")]
     epsilon: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    slope: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    alpha: Option<f64>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -200,7 +205,14 @@ fn operation(
         "add" => Operation::Add,
         "flatten" => Operation::Flatten,
         "softmax" => Operation::Softmax,
-        other => return Err(format!("has the unknown operation '{other}'")),
+        other => match Function::named(other, row.slope, row.alpha) {
+            Some(function) => {
+                row.slope.take_if(|_| function.slope().is_some());
+                row.alpha.take_if(|_| function.alpha().is_some());
+                Operation::Elementwise(function)
+            }
+            None => return Err(format!("has the unknown operation '{other}'")),
+        },
     };
     match row.unused_key() {
         Some(key) => Err(format!("has the key '{key}', which {} does not use", row.operation)),
@@ -241,6 +253,8 @@ impl LayerRow {
             ("padding", self.padding.is_some()),
             ("bias", self.bias.is_some()),
             ("epsilon", self.epsilon.is_some()),
+            ("slope", self.slope.is_some()),
+            ("alpha", self.alpha.is_some()),
         ]
         .into_iter()
         .find_map(|(key, given)| given.then_some(key))
@@ -291,7 +305,15 @@ pub fn write(network: &Network) -> String {
                     row.set_window(kernel, stride, padding)
                 }
                 Operation::BatchNorm { epsilon } => row.epsilon = Some(epsilon),
-                _ => {}
+                Operation::Elementwise(function) => {
+                    (row.slope, row.alpha) = (function.slope(), function.alpha());
+                }
+                Operation::Relu
+                | Operation::Relu6
+                | Operation::GlobalAveragePool
+                | Operation::Add
+                | Operation::Flatten
+                | Operation::Softmax => {}
             }
             row
         })

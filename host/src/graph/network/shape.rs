@@ -9,6 +9,8 @@ const ELEMENT_LIMIT: usize = 1 << 24;
 /// Most nodes, and most values and trained numbers of all nodes together: what a training's memory follows from.
 const NODE_LIMIT: usize = 1_000;
 const SUM_LIMIT: usize = 1 << 26;
+/// Largest slope or alpha of a function.
+const NUMBER_LIMIT: f64 = 1e3;
 
 /// Rows and columns of zeros on each side.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -215,6 +217,14 @@ fn summarize_node(node: &Node, shapes: &[SampleShape]) -> std::result::Result<No
         Operation::Flatten => (SampleShape::new(1, 1, input.elements()), 0, 0, 0),
         Operation::Add if shapes[1] != input => {
             return Err(format!("adds {input} and {}", shapes[1]));
+        }
+        Operation::Elementwise(function) => {
+            for number in [function.slope(), function.alpha()].into_iter().flatten() {
+                if !(number.is_finite() && number.abs() <= NUMBER_LIMIT) {
+                    return Err(format!("has a slope or alpha of {number}"));
+                }
+            }
+            (input, 0, 0, 0)
         }
         Operation::Add | Operation::Relu | Operation::Relu6 => (input, 0, 0, 0),
         Operation::Softmax if input.height * input.width != 1 => {

@@ -7,6 +7,7 @@
 //! library's way stays beside it in [`super::TrainingGraph`]'s loss, and the tests compare the two.
 
 mod derivative;
+mod function;
 mod limit;
 mod loss;
 mod normalization;

@@ -3,6 +3,7 @@
 use candle_core::{Tensor, Var};
 
 use crate::error::{Error, Result};
+use crate::graph::function::Function;
 use crate::graph::network::{NodeSummary, Operation, Padding, Window};
 use crate::training::convolution::{Geometry, Pool, average_pool, convolve, max_pool};
 
@@ -69,6 +70,7 @@ pub(super) fn plain(operation: &Operation, x: &Tensor, summary: &NodeSummary) ->
             let positive = x.relu()?;
             positive.sub(&positive.affine(1.0, -6.0)?.relu()?)?
         }
+        Operation::Elementwise(function) => elementwise(*function, x)?,
         Operation::MaxPool2d { .. } => max_pool(x, &pool(operation, summary)?)?,
         Operation::GlobalAveragePool | Operation::AveragePool2d { .. } => {
             average_pool(x, &pool(operation, summary)?)?
@@ -81,6 +83,32 @@ pub(super) fn plain(operation: &Operation, x: &Tensor, summary: &NodeSummary) ->
         // Left to the loss.
         Operation::Softmax => x.clone(),
         other => return Err(Error::Tensor(format!("'{}' without its parameters", other.name()))),
+    })
+}
+
+/// A function of each value, made of operations whose derivatives can be differentiated again.
+fn elementwise(function: Function, x: &Tensor) -> Result<Tensor> {
+    // Not 1 / (1 + exp(-x)), whose derivative is not a number where the exponential overflows.
+    let sigmoid = |x: &Tensor| x.affine(0.5, 0.0)?.tanh()?.affine(0.5, 0.5);
+    let hard_sigmoid = |slope: f64| {
+        let positive = x.affine(slope, 0.5)?.relu()?;
+        positive.sub(&positive.affine(1.0, -1.0)?.relu()?)
+    };
+    let negative = || x.neg()?.relu();
+    Ok(match function {
+        Function::Sigmoid => sigmoid(x)?,
+        Function::Tanh => x.tanh()?,
+        Function::LeakyRelu { slope } => x.relu()?.sub(&negative()?.affine(slope, 0.0)?)?,
+        Function::Elu { alpha } => {
+            x.relu()?.add(&negative()?.neg()?.exp()?.affine(alpha, -alpha)?)?
+        }
+        Function::HardSigmoid { slope } => hard_sigmoid(slope)?,
+        Function::HardSwish => x.mul(&hard_sigmoid(1.0 / 6.0)?)?,
+        Function::Gelu => {
+            let error = x.affine(std::f64::consts::FRAC_1_SQRT_2, 0.0)?.erf()?;
+            x.mul(&error.affine(0.5, 0.5)?)?
+        }
+        Function::Swish => x.mul(&sigmoid(x)?)?,
     })
 }
 

@@ -73,6 +73,53 @@ const UNUSUAL: &str = r#"
     inputs = ["kept"]
 "#;
 
+/// Every function of single values.
+const FUNCTIONS: &str = r#"
+    name = "functions"
+    [[layer]]
+    operation = "sigmoid"
+    [[layer]]
+    operation = "convolution-2d"
+    out-channels = 5
+    kernel = 3
+    [[layer]]
+    name = "swish"
+    operation = "hard-swish"
+    [[layer]]
+    operation = "convolution-2d"
+    out-channels = 5
+    kernel = 1
+    [[layer]]
+    operation = "leaky-relu"
+    slope = 0.2
+    [[layer]]
+    operation = "add"
+    inputs = ["leaky-relu-4", "swish"]
+    [[layer]]
+    operation = "elu"
+    alpha = 0.7
+    [[layer]]
+    operation = "fully-connected"
+    out-features = 9
+    [[layer]]
+    operation = "gelu"
+    [[layer]]
+    operation = "fully-connected"
+    out-features = 9
+    [[layer]]
+    operation = "swish"
+    [[layer]]
+    operation = "fully-connected"
+    out-features = 7
+    [[layer]]
+    operation = "hard-sigmoid"
+    [[layer]]
+    operation = "fully-connected"
+    out-features = "classes"
+    [[layer]]
+    operation = "tanh"
+"#;
+
 fn networks() -> Vec<(Network, usize)> {
     let named = |name: &str, shape: [usize; 3], classes: usize| {
         let shape = SampleShape::new(shape[0], shape[1], shape[2]);
@@ -87,6 +134,7 @@ fn networks() -> Vec<(Network, usize)> {
         named("ds-cnn", [12, 6, 1], 12),
         named("autoencoder", [1, 1, 20], 20),
         (unusual, 5),
+        (Network::from_toml(FUNCTIONS, "functions", SampleShape::new(5, 4, 2), 5).unwrap(), 5),
     ]
 }
 

@@ -1,6 +1,7 @@
 //! The four passes over the steps.
 
 use super::Direct;
+use super::function;
 use super::limit;
 use super::normalization::{Affine, At, Second};
 use super::rows::{Change, Term, change, load, sums};
@@ -70,6 +71,7 @@ impl<T: Element> Direct<T> {
                     moments.forward(x, affine, *limit, &mut y);
                 }
                 Kind::Limited(limit) => limit::forward(x, *limit, &mut y),
+                Kind::Function(function) => function::forward(x, *function, &mut y),
                 Kind::Sum(limit) => limit::add(x, &self.values[step.sources[1]], *limit, &mut y),
                 Kind::MaxPool(pool) => {
                     let indexes = &mut self.indexes[index];
@@ -130,6 +132,9 @@ impl<T: Element> Direct<T> {
                 Kind::Limited(limit) | Kind::Sum(limit) => {
                     limit::masked(gradient, y, *limit, &mut to, accumulate);
                 }
+                Kind::Function(function) => {
+                    function::sloped(x, *function, gradient, &mut to, accumulate);
+                }
                 Kind::MaxPool(pool) => {
                     pool.scatter(gradient, &self.indexes[index], &mut to, accumulate);
                 }
@@ -181,6 +186,9 @@ impl<T: Element> Direct<T> {
                     self.moments[index].tangent(at, tangent, moved, &mut to);
                 }
                 Kind::Limited(limit) => limit::masked(tangent, y, *limit, &mut to, false),
+                Kind::Function(function) => {
+                    function::sloped(x, *function, tangent, &mut to, false);
+                }
                 Kind::Sum(limit) => {
                     limit::masked_sum(tangent, &self.tangents[second], y, *limit, &mut to);
                 }
@@ -250,6 +258,10 @@ impl<T: Element> Direct<T> {
                 }
                 Kind::Limited(limit) | Kind::Sum(limit) => {
                     limit::masked(product, y, *limit, &mut to, accumulate);
+                }
+                Kind::Function(function) => {
+                    let along = [&product[..], gradient, tangent];
+                    function::bent(x, *function, along, &mut to, accumulate);
                 }
                 Kind::MaxPool(pool) => {
                     pool.scatter(product, &self.indexes[index], &mut to, accumulate);

@@ -2,6 +2,7 @@
 
 use super::limit::Limit;
 use crate::error::Result;
+use crate::graph::function::Function;
 use crate::graph::network::{Network, Node, NodeInput, NodeSummary, Operation, PaddingAmounts};
 use crate::training::convolution::{Geometry, Plan, Pool};
 use crate::training::engine::forward;
@@ -15,6 +16,8 @@ pub enum Kind {
     Normalization { gamma: usize, beta: usize, epsilon: f64, limit: Limit },
     /// ReLU or ReLU6.
     Limited(Limit),
+    /// A function of each value.
+    Function(Function),
     /// A sum of two slots.
     Sum(Limit),
     /// The largest value of windows.
@@ -103,6 +106,7 @@ pub fn steps(
                     _ => Kind::Limited(limit),
                 }
             }
+            Operation::Elementwise(function) => Kind::Function(function),
             Operation::Add => Kind::Sum(Limit::None),
             Operation::MaxPool2d { .. } => Kind::MaxPool(forward::pool(&node.operation, summary)?),
             Operation::AveragePool2d { .. } | Operation::GlobalAveragePool => {
