@@ -6,23 +6,25 @@ use crate::case::Workspace;
 use crate::samples;
 use crate::scalar;
 
-/// The subjects, each said once: those that are no operators, then the operators.
+/// The subjects, each said once. The number of a subject is part of the seed of its cases, so operators are added behind the others.
 macro_rules! subjects {
     (
-        others { $($(#[$attribute:meta])* $single:ident,)* }
+        first { $($(#[$attribute:meta])* $first:ident,)* }
         operators { $($(#[$of_operator:meta])* $operator:ident,)* }
+        last { $($(#[$of_last:meta])* $last:ident,)* }
     ) => {
         /// What was under test.
         #[derive(Clone, Copy, Debug, PartialEq, Eq)]
         pub enum Subject {
-            $($(#[$attribute])* $single,)*
+            $($(#[$attribute])* $first,)*
             $($(#[$of_operator])* $operator,)*
+            $($(#[$of_last])* $last,)*
         }
 
         impl Subject {
             /// Every subject, in the order of its number on the wire.
-            pub const ALL: [Self; [$(Self::$single,)* $(Self::$operator,)*].len()] =
-                [$(Self::$single,)* $(Self::$operator,)*];
+            pub const ALL: [Self; [$(Self::$first,)* $(Self::$operator,)* $(Self::$last,)*].len()] =
+                [$(Self::$first,)* $(Self::$operator,)* $(Self::$last,)*];
 
             /// The subjects of [`operator_cases`](crate::operator_cases).
             pub const OPERATORS: [Self; [$(Self::$operator,)*].len()] = [$(Self::$operator,)*];
@@ -31,7 +33,7 @@ macro_rules! subjects {
 }
 
 subjects! {
-    others {
+    first {
         /// Equation (2) over its exhaustive edges.
         RequantizeEdges,
         /// Equation (2), random.
@@ -42,8 +44,6 @@ subjects! {
         InputMap,
         /// Argmax of equation (10).
         Argmax,
-        /// Equation (1) over a whole raw input.
-        Samples,
     }
     operators {
         /// Equation (3).
@@ -66,6 +66,10 @@ subjects! {
         Table,
         /// Equation (11) with the output in the place of the input.
         TableInPlace,
+    }
+    last {
+        /// Equation (1) over a whole raw input.
+        Samples,
     }
 }
 

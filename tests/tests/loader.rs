@@ -29,7 +29,7 @@ use tinyhero_tests::Generator;
 fn the_crafted_model_loads_and_runs() {
     let file = Crafted::every_operator().file();
     let model = Model::load(&file).unwrap();
-    assert_eq!(model.layers().count(), 7);
+    assert_eq!(model.layers().count(), Crafted::every_operator().layers.len());
     let mut arena = vec![0; model.description().arena_bytes as usize];
     let input = vec![100; model.raw_input_bytes()];
     let mut digests = LayerDigests::default();
@@ -248,11 +248,12 @@ fn provoking(reason: Reason) -> Vec<(Vec<u8>, Option<u16>)> {
         Reason::Layer => {
             let mut bytes = Crafted::every_operator().description_bytes();
             bytes.truncate(bytes.len() - 1);
-            let parameters = Crafted::every_operator().parameters;
+            let Crafted { parameters, layers, .. } = Crafted::every_operator();
+            let count = layers.len() as u16;
             let long: &'static str = "n".repeat(256).leak();
             vec![
-                (changed(|model| model.description.layer_count = 8), Some(7)),
-                (assemble(&bytes, &parameters), Some(6)),
+                (changed(|model| model.description.layer_count += 1), Some(count)),
+                (assemble(&bytes, &parameters), Some(count - 1)),
                 (layer(2, |layer| layer.name = long.into()), Some(2)),
             ]
         }

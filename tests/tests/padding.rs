@@ -141,6 +141,10 @@ fn meaning(model: &Model<'_>) -> Meaning {
             let channels = Channels::new(table, rows).unwrap().iter().collect();
             weights.push((unpacked(model, &layer, of_layer), channels));
         }
+        if let Some(&place) = layer.operator.constants() {
+            let constants = &model.parameters()[place as usize..];
+            description += &format!("{:?}", &constants[..layer.operator.constant_bytes()]);
+        }
     }
     Meaning { description, maps, weights }
 }

@@ -454,6 +454,8 @@ impl<'a> Builder<'a> {
     /// Random entries, in the place of an input that nobody else reads by then if asked for.
     fn table(&mut self, in_place: bool) {
         let (source, input) = self.last();
+        // Nobody reads it later: an addition takes the first tensor of its shape.
+        let spare = (0..source).any(|before| self.model.tensor(before).shape == input.shape);
         let parameters = &mut self.model.parameters;
         let entries = parameters.len() as u32;
         for _ in 0..Table::ENTRIES {
@@ -462,8 +464,7 @@ impl<'a> Builder<'a> {
         let end = self.end;
         let layer = self.push(Operator::Table(Table { entries }), input.shape);
         layer.activation = ActivationRange::FULL;
-        // The network's inputs stay where they are.
-        if in_place && source > 1 {
+        if in_place && spare {
             layer.output.offset = input.offset;
             self.end = end;
         }

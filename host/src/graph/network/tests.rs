@@ -100,7 +100,9 @@ fn every_bad_description_gets_its_one_line() {
     refusal("layer = []", &["bad", "no layer"]);
     refusal("[[layer]]\noperation = \"relu\"\nkernal = 3", &["bad.toml, line 4", "kernal"]);
     refusal("[[layer]]\noperation = \"relu\"\nkernel = 3", &["relu-0", "'kernel'", "does not use"]);
-    refusal("[[layer]]\noperation = \"tanh\"", &["tanh"]);
+    refusal("[[layer]]\noperation = \"cosine\"", &["cosine"]);
+    refusal("[[layer]]\noperation = \"tanh\"\nslope = 1.0", &["slope", "tanh"]);
+    refusal("[[layer]]\noperation = \"elu\"\nalpha = nan", &["alpha"]);
     refusal("[[layer]]\noperation = \"max-pool-2d\"", &["lacks 'kernel'"]);
     refusal("[[layer]]\noperation = \"max-pool-2d\"\nkernel = 9", &["9x9", "8x8x1"]);
     refusal("[[layer]]\noperation = \"max-pool-2d\"\nkernel = 0", &["0x0"]);
