@@ -40,7 +40,7 @@ const FLOAT_ROUTINES: [&str; 16] = [
 const RAM_ROUTINE: &str = "tinyhero_call_in_order";
 /// Examples of the M4 board, and most that text and constants of each may weigh over an empty image, in bytes.
 const M4_LIMITS: [(&str, u64); 4] = [
-    ("engine", 24_500),
+    ("engine", 24_900),
     ("engine_portable", 13_700),
     ("fully_connected", 12_300),
     ("fully_connected_trusted", 8_000),
