@@ -9,6 +9,7 @@ mod demo;
 mod evaluate;
 #[cfg(feature = "probe")]
 mod flash;
+mod import;
 mod inspect;
 mod interrupt;
 mod model_file;
@@ -44,6 +45,7 @@ enum Command {
     Compare(Box<compare::Options>),
     Curvature(curvature::Options),
     Quantize(quantize::Options),
+    Import(import::Options),
     Inspect(inspect::Options),
     Evaluate(evaluate::Options),
     Verify(verify::Options),
@@ -69,6 +71,7 @@ impl CommandLine {
             Command::Compare(options) => compare::run(options),
             Command::Curvature(options) => curvature::run(options),
             Command::Quantize(options) => quantize::run(options),
+            Command::Import(options) => import::run(options),
             Command::Boards(options) => boards::run(options),
             Command::Inspect(options) => inspect::run(options),
             Command::Evaluate(options) => evaluate::run(options),
