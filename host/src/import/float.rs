@@ -2,7 +2,9 @@
 
 use super::Unsupported;
 use super::layer::{Kind, Layer, Layers, Sliding, Weights};
+use super::operation::Unary;
 use crate::error::Result;
+use crate::graph::function::Function;
 use crate::graph::input::InputMeaning;
 use crate::graph::network::{
     DEFAULT_EPSILON, Network, Node, NodeInput, Operation, Padding, PaddingAmounts,
@@ -106,9 +108,13 @@ fn operation(layer: &Layer, layers: &Layers) -> Lowered {
         }
         Kind::Relu { six: false } => plain(Operation::Relu),
         Kind::Relu { six: true } => plain(Operation::Relu6),
-        Kind::Function(function) => {
-            refuse(&format!("computes {function:?}, which is not supported"), "use ReLU or ReLU6")
-        }
+        Kind::Function(unary) => match function(*unary) {
+            Some(function) => plain(Operation::Elementwise(function)),
+            None => refuse(
+                &format!("computes {unary:?}, which is not supported in a model of floats"),
+                "use one of the functions of docs/network-file.md",
+            ),
+        },
         Kind::AveragePool { sliding, count_border } => {
             if *count_border && !sliding.is_inside() {
                 return refuse("averages over its border", "set count_include_pad to 0");
@@ -129,6 +135,21 @@ fn operation(layer: &Layer, layers: &Layers) -> Lowered {
         Kind::Softmax => plain(Operation::Softmax),
         Kind::Regrid => refuse("is nothing that real numbers know", "please report this"),
     }
+}
+
+/// The function by the name that networks here have for it.
+fn function(unary: Unary) -> Option<Function> {
+    Some(match unary {
+        Unary::Sigmoid => Function::Sigmoid,
+        Unary::Tanh => Function::Tanh,
+        Unary::LeakyRelu(slope) => Function::LeakyRelu { slope },
+        Unary::Elu(alpha) => Function::Elu { alpha },
+        Unary::HardSigmoid(slope, 0.5) => Function::HardSigmoid { slope },
+        Unary::HardSwish => Function::HardSwish,
+        Unary::Swish => Function::Swish,
+        Unary::Gelu(_) => Function::Gelu,
+        _ => return None,
+    })
 }
 
 const fn padding(sliding: &Sliding) -> Padding {

@@ -5,6 +5,8 @@
 
 use super::Unsupported;
 use super::layer::{Grid, Kind, Layer, Layers, Sliding, Weights};
+use super::operation::Unary;
+use super::passes::constants::apply;
 use crate::data::SampleShape;
 use crate::deployment::integer_network::{
     IntegerLayer, IntegerNetwork, IntegerTensor, IntegerWeights, OutputTask,
@@ -17,7 +19,7 @@ use tinyhero_common::bit_width::BitWidth;
 use tinyhero_common::layout::Layout;
 use tinyhero_common::operator::{
     Add, AveragePool2d, Convolution2d, DepthwiseConvolution2d, FullyConnected, MaxPool2d, Operator,
-    Softmax, Weights as Place,
+    Softmax, Table, Weights as Place,
 };
 use tinyhero_common::requantize::{ActivationRange, Rescale};
 use tinyhero_common::shape::{Shape, Window};
@@ -284,6 +286,7 @@ fn lower_layer(layer: &FusedLayer, inputs: &[IntegerTensor]) -> Step<IntegerLaye
     let input = inputs[0];
     let mut activation = layer.activation;
     let mut weights = None;
+    let mut constants = Vec::new();
     let mut output = match layer.kind {
         Kind::Softmax => {
             IntegerTensor { shape: shape(layer.shape)?, scale: 1.0 / 256.0, zero_point: i8::MIN }
@@ -372,10 +375,8 @@ fn lower_layer(layer: &FusedLayer, inputs: &[IntegerTensor]) -> Step<IntegerLaye
             Operator::Softmax(Softmax { exponent_multiplier: exponent_multiplier(input.scale) })
         }
         Kind::Function(function) => {
-            return refuse(
-                format!("computes {function:?}, which is not supported"),
-                "use ReLU or ReLU6",
-            );
+            constants = table(*function, &input, &output)?;
+            Operator::Table(Table { entries: 0 })
         }
     };
     Ok(IntegerLayer {
@@ -383,9 +384,22 @@ fn lower_layer(layer: &FusedLayer, inputs: &[IntegerTensor]) -> Step<IntegerLaye
         operator,
         inputs: layer.inputs.clone(),
         weights,
+        constants,
         activation: range(&output, activation),
         output,
     })
+}
+
+/// What a function gives for each of the 256 integers of its input, as a byte at `q mod 256`.
+fn table(function: Unary, input: &IntegerTensor, output: &IntegerTensor) -> Step<Vec<u8>> {
+    let entry = |byte: u8| {
+        let real = apply(function, input.real(byte.cast_signed()));
+        // Where it has no value, as the logarithm of a negative number, the least stands.
+        let real = real.unwrap_or(f64::NEG_INFINITY);
+        let stored = (real / output.scale + 0.5).floor() + f64::from(output.zero_point);
+        (stored.clamp(-128.0, 127.0) as i8).cast_unsigned()
+    };
+    Ok((0..=u8::MAX).map(entry).collect())
 }
 
 const fn grid_of(tensor: &IntegerTensor) -> Grid {

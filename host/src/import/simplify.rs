@@ -110,3 +110,81 @@ fn repeated_activation(layers: &mut Layers) -> bool {
     }
     false
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::data::SampleShape;
+    use crate::import::layer::{Input, Layer, Output, Sliding, Weights};
+
+    fn layers(kinds: Vec<(Kind, SampleShape)>) -> Layers {
+        let shape = SampleShape::new(2, 2, 2);
+        let layer = |(index, (kind, shape)): (usize, (Kind, SampleShape))| Layer {
+            name: format!("layer {index}"),
+            operator: String::new(),
+            kind,
+            inputs: vec![index],
+            shape,
+            grid: None,
+        };
+        let layers: Vec<Layer> = kinds.into_iter().enumerate().map(layer).collect();
+        Layers {
+            name: String::new(),
+            input: Input { shape, places: (0..8).collect(), quantization: None, integers: None },
+            output: Output {
+                tensor: layers.len(),
+                places: vec![0],
+                integers: None,
+                quantization: None,
+                logarithm: false,
+            },
+            layers,
+        }
+    }
+
+    fn affine() -> Kind {
+        Kind::Affine { gain: vec![2.0, -1.0], shift: vec![0.5, 3.0] }
+    }
+
+    #[test]
+    fn an_affine_map_goes_through_a_mean_into_the_weights_behind_it() {
+        let (image, vector) = (SampleShape::new(2, 2, 2), SampleShape::new(1, 1, 2));
+        let weights = Weights::real(2, vec![1.0, 10.0], vec![0.25]);
+        let mut layers = layers(vec![
+            (affine(), image),
+            (Kind::GlobalAverage, vector),
+            (Kind::FullyConnected { weights }, SampleShape::new(1, 1, 1)),
+        ]);
+        let mut passes = BTreeMap::new();
+        run(&mut layers, &mut passes);
+        assert_eq!(passes["affine behind a mean"], 1);
+        assert_eq!(passes["affine into the next layer"], 1);
+        assert_eq!(layers.layers.len(), 2);
+        assert_eq!(layers.output.tensor, 2);
+        let Kind::FullyConnected { weights } = &layers.layers[1].kind else { panic!() };
+        // 2·x + 10·(−y) + 0.25 + 0.5 + 30
+        assert_eq!((&weights.reals[..], weights.bias[0]), (&[2.0, -10.0][..], 30.75));
+    }
+
+    #[test]
+    fn an_affine_map_with_a_shift_stays_before_a_border() {
+        let image = SampleShape::new(2, 2, 2);
+        for (border, expected) in [([0; 4], 1), ([1, 1, 1, 1], 2)] {
+            let sliding = Sliding { kernel: [3, 3], stride: [1, 1], border };
+            let weights = Weights::real(18, vec![1.0; 36], vec![0.0; 2]);
+            let mut layers =
+                layers(vec![(affine(), image), (Kind::Convolution { sliding, weights }, image)]);
+            run(&mut layers, &mut BTreeMap::new());
+            assert_eq!(layers.layers.len(), expected);
+        }
+    }
+
+    #[test]
+    fn a_second_cut_of_the_same_kind_goes() {
+        let image = SampleShape::new(2, 2, 2);
+        let cut = |six| (Kind::Relu { six }, image);
+        let mut layers = layers(vec![cut(false), cut(false), cut(true)]);
+        run(&mut layers, &mut BTreeMap::new());
+        assert_eq!(layers.layers.len(), 2);
+    }
+}

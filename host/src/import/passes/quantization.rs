@@ -163,3 +163,57 @@ fn rounded(
     };
     Some(reals.iter().enumerate().map(round).map(|number| number.clamp(-128, 255)).collect())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::import::graph::Value;
+
+    /// `x → quantize → dequantize → relu → y` with this scale and zero point.
+    fn graph(scale: f32, zero_point: i64) -> Graph {
+        let mut graph = Graph::default();
+        let constant = |name: &str, constant, element| Value {
+            shape: Some(vec![]),
+            constant: Some(constant),
+            element,
+            ..Value::named(name)
+        };
+        let [x, q, real, y] = ["x", "q", "real", "y"].map(|name| graph.add(Value::named(name)));
+        let scale = graph.add(constant("scale", Constant::Floats(vec![scale]), Element::Float));
+        let zero = graph.add(constant("zero", Constant::Integers(vec![zero_point]), Element::U8));
+        graph.inputs = vec![x];
+        graph.outputs = vec![y];
+        for (operation, inputs, output) in [
+            (Operation::Quantize { axis: 1 }, vec![x, scale, zero], q),
+            (Operation::Dequantize { axis: 1 }, vec![q, scale, zero], real),
+            (Operation::Unary(crate::import::operation::Unary::Relu), vec![real], y),
+        ] {
+            graph.nodes.push(Node {
+                name: format!("node {output}"),
+                operator: String::new(),
+                operation,
+                inputs: inputs.into_iter().map(Some).collect(),
+                outputs: vec![output],
+            });
+        }
+        graph
+    }
+
+    #[test]
+    fn a_pair_becomes_the_grid_of_its_value() {
+        let mut graph = graph(0.5, 128);
+        assert_eq!(run(&mut graph).unwrap(), 2);
+        assert_eq!(graph.nodes.len(), 1);
+        assert_eq!(graph.nodes[0].inputs, [Some(0)]);
+        assert_eq!(graph.values[0].quantization, Some(Quantization::tensor(0.5, 128)));
+        assert_eq!(graph.values[0].element, Element::U8);
+    }
+
+    #[test]
+    fn scales_and_zero_points_that_make_no_sense_are_refused() {
+        for (scale, zero_point) in [(0.0, 0), (-1.0, 0), (f32::INFINITY, 0), (1.0, 256), (1.0, -1)]
+        {
+            assert!(run(&mut graph(scale, zero_point)).is_err(), "{scale} {zero_point}");
+        }
+    }
+}
