@@ -9,14 +9,15 @@ mod demo;
 mod evaluate;
 #[cfg(feature = "probe")]
 mod flash;
-mod import;
 mod inspect;
 mod interrupt;
 mod model_file;
 mod output;
+mod precision;
 mod quantize;
 mod run;
 mod samples;
+mod search;
 mod session;
 mod setup;
 mod train;
@@ -45,7 +46,7 @@ enum Command {
     Compare(Box<compare::Options>),
     Curvature(curvature::Options),
     Quantize(quantize::Options),
-    Import(import::Options),
+    Search(search::Options),
     Inspect(inspect::Options),
     Evaluate(evaluate::Options),
     Verify(verify::Options),
@@ -71,7 +72,7 @@ impl CommandLine {
             Command::Compare(options) => compare::run(options),
             Command::Curvature(options) => curvature::run(options),
             Command::Quantize(options) => quantize::run(options),
-            Command::Import(options) => import::run(options),
+            Command::Search(options) => search::run(options),
             Command::Boards(options) => boards::run(options),
             Command::Inspect(options) => inspect::run(options),
             Command::Evaluate(options) => evaluate::run(options),

@@ -7,4 +7,5 @@ pub mod integer_network;
 pub mod meaning;
 pub mod notes;
 pub mod plan;
+pub mod precision;
 pub mod quantizer;

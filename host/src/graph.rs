@@ -1,6 +1,7 @@
 //! Networks: what they are made of, the weights that training gives them, and what their samples mean.
 
 pub mod function;
+pub mod grid;
 pub mod input;
 pub mod network;
 pub mod provenance;

@@ -8,7 +8,6 @@ pub mod deployment;
 pub mod device;
 pub mod error;
 pub mod graph;
-pub mod import;
 pub mod leftovers;
 pub mod plain;
 pub mod random;

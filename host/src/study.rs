@@ -1,3 +1,4 @@
-//! Many training runs side by side.
+//! Many runs or many ways to quantize one, side by side.
 
 pub mod compare;
+pub mod search;

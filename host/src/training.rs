@@ -10,6 +10,7 @@ pub mod convolution;
 pub mod curvature;
 pub mod engine;
 mod folder;
+pub mod in_loop;
 mod log;
 pub mod optimizer;
 mod options;
@@ -17,6 +18,7 @@ mod run;
 
 pub use batch::Augmentation;
 pub use folder::RunFolder;
+pub use in_loop::QuantizerOptions;
 pub use log::EpochRecord;
 pub use optimizer::OptimizerKind;
 pub use options::{Keep, TrainingOptions};

@@ -11,6 +11,7 @@ use super::interrupt;
 use super::output::{self, Output};
 use crate::artifact;
 use crate::data::Dataset;
+use crate::deployment::quantizer::Rounding;
 use crate::error::{Error, Result};
 use crate::graph::network::Network;
 use crate::report::json;
@@ -87,6 +88,9 @@ pub struct Options {
     /// Leave out the deployed integer networks
     #[arg(long)]
     no_integer: bool,
+    /// How their weights become integers [default: descent]
+    #[arg(long, value_enum)]
+    rounding: Option<Rounding>,
     /// First search learning rate, weight decay and own parameters of each optimizer with the same number of trials, on the validation split
     #[arg(long)]
     search: bool,
@@ -212,6 +216,7 @@ impl Options {
         sweep.baseline = self.baseline.clone().or(sweep.baseline);
         sweep.limit = self.limit.or(sweep.limit);
         sweep.integer &= !self.no_integer;
+        sweep.rounding = self.rounding.unwrap_or(sweep.rounding);
         if self.search {
             let judges = self.judge.clone();
             let search = Search { trials: self.trials, seeds: self.search_seeds, judges };

@@ -9,11 +9,13 @@ use tinyhero_common::layout::{Layout, PackedWeights};
 use tinyhero_common::model::Model;
 
 use super::output::Output;
+use super::precision::Precision;
 use crate::artifact;
 use crate::cortex::Core;
 use crate::deployment::export::export_for;
 use crate::deployment::integer_network::IntegerNetwork;
-use crate::deployment::quantizer::{Quantization, quantize};
+use crate::deployment::precision::Widths;
+use crate::deployment::quantizer::{Quantization, Rounding, quantize};
 use crate::error::{Error, Result};
 use crate::report::table::grouped;
 use crate::training::RunFolder;
@@ -27,12 +29,14 @@ use crate::training::RunFolder;
 pub struct Options {
     /// The folder of a training run
     run: PathBuf,
-    /// Bits of every weight, 2 to 8
-    #[arg(long, value_parser = super::bit_width)]
-    bits: BitWidth,
+    #[command(flatten)]
+    precision: Precision,
     /// One weight scale per layer instead of one per output channel
     #[arg(long)]
     per_tensor: bool,
+    /// How weights become integers
+    #[arg(long, value_enum, default_value = "descent")]
+    rounding: Rounding,
     /// Lay the weights out for this core; every core runs every layout with the same bits
     #[arg(long, value_enum)]
     core: Option<Core>,
@@ -51,6 +55,8 @@ struct Report {
     arena_lower_bound: u32,
     digest: String,
     bits: u32,
+    /// Bits of the layers that have others.
+    precision: Widths,
     per_tensor: bool,
 }
 
@@ -63,7 +69,8 @@ pub fn run(options: &Options) -> Result<()> {
             options.run.display()
         ));
     }
-    let mut quantization = Quantization::new(options.bits);
+    let (all, widths) = options.precision.widths()?;
+    let mut quantization = wanted(&run, all, widths)?.rounded(options.rounding);
     if options.per_tensor {
         quantization = quantization.per_tensor();
     }
@@ -78,7 +85,8 @@ pub fn run(options: &Options) -> Result<()> {
         arena: model.description().arena_bytes,
         arena_lower_bound: exported.plan.lower_bound,
         digest: format!("{:08x}", model.digest()),
-        bits: options.bits.bits(),
+        bits: quantization.bit_width.bits(),
+        precision: quantization.widths,
         per_tensor: options.per_tensor,
     };
     output.line(format_args!(
@@ -92,12 +100,46 @@ pub fn run(options: &Options) -> Result<()> {
     let widened: usize = model.layers().map(|layer| widened_bytes(&layer)).sum();
     if widened > 0 {
         output.line(format_args!(
-            "the layout for this core takes {} bytes more than {}-bit weights side by side would",
-            grouped(widened as u64),
-            report.bits
+            "the layout for this core takes {} bytes more than weights side by side would",
+            grouped(widened as u64)
         ));
     }
     output.json(&report)
+}
+
+/// The widths of a run: those that are given, else those that it was trained for.
+fn wanted(run: &RunFolder, all: Option<BitWidth>, widths: Widths) -> Result<Quantization> {
+    let trained_for = run.options().quantizer.as_ref();
+    if let Some(own) = trained_for.filter(|_| all.is_none()) {
+        let mut own = own.quantization()?;
+        own.widths.extend(widths);
+        return Ok(own);
+    }
+    match all {
+        Some(width) => Ok(Quantization::new(width).with_widths(widths)),
+        None if widths.is_empty() => {
+            Err(Error::bad_input("quantize", "has no bit width", "give --bits, 2 to 8"))
+        }
+        // Layers that the file leaves out show up in the quantizer's list.
+        None => every_layer(run, widths),
+    }
+}
+
+/// Widths that leave no layer out.
+fn every_layer(run: &RunFolder, widths: Widths) -> Result<Quantization> {
+    let network = run.network();
+    let left_out: Vec<&str> = (network.nodes.iter().zip(network.summaries()?))
+        .filter(|(node, summary)| summary.weights > 0 && !widths.contains_key(&node.name))
+        .map(|(node, _)| node.name.as_str())
+        .collect();
+    if left_out.is_empty() {
+        return Ok(Quantization::new(BitWidth::Eight).with_widths(widths));
+    }
+    Err(Error::bad_input(
+        "quantize",
+        format_args!("has no bit width for {}", left_out.join(", ")),
+        "name them in the precision file, or give --bits for all others",
+    ))
 }
 
 /// Bytes that a layer's layout takes beyond what weights side by side would.

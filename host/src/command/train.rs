@@ -10,17 +10,25 @@ use toml::Value;
 
 use super::interrupt;
 use super::output::Output;
+use super::precision::Precision;
 use crate::data::{Dataset, Scaling};
 use crate::error::{Error, Result};
 use crate::graph::weights::Initialization;
 use crate::report::table::percent;
 use crate::training::engine::StatisticsPasses;
-use crate::training::optimizer::{Direction, Reduction, Schedule, StepKind};
+use crate::training::optimizer::{Direction, Method, Reduction, Schedule, Step, StepKind};
 use crate::training::{
-    Augmentation, EpochRecord, Keep, Observer, OptimizerKind, Outcome, Run, TrainingOptions,
+    Augmentation, EpochRecord, Keep, Observer, OptimizerKind, Outcome, QuantizerOptions, Run,
+    RunFolder, TrainingOptions,
 };
 
+/// The learning rate at which a network that is trained already goes on, with momentum.
+const FURTHER_RATE: f64 = 0.03;
+
 /// Train a network
+///
+/// With --from it goes on from another run; with --bits the network computes with weights of so many bits while it is trained, and `quantize` takes over
+/// their integers.
 ///
 /// The run folder holds the configuration, the last checkpoint, a log of JSON lines and plots. Ctrl-C leaves a checkpoint.
 ///
@@ -28,14 +36,22 @@ use crate::training::{
 #[derive(Debug, clap::Args)]
 #[command(group = clap::ArgGroup::new("target").required(true).args(["out", "resume"]))]
 pub struct Options {
-    #[arg(long, required_unless_present = "resume", help = Dataset::help())]
+    #[arg(long, required_unless_present_any = ["resume", "from"], help = Dataset::help())]
     data: Option<String>,
     /// mlp, cnn, lenet, resnet8, resnet20, ds-cnn, mobilenet-v1-0.25, autoencoder, or a TOML file
-    #[arg(long, required_unless_present = "resume")]
+    #[arg(long, required_unless_present_any = ["resume", "from"])]
     network: Option<String>,
-    /// How gradients are made
-    #[arg(long, value_enum, default_value = "hero")]
-    optimizer: OptimizerKind,
+    /// Begin with the network of this run, and read data as it does; options that are not given are that run's, except for the optimizer's
+    #[arg(long, value_name = "RUN", conflicts_with_all = ["network", "resume", "scaling", "initialization"])]
+    from: Option<PathBuf>,
+    #[command(flatten)]
+    precision: Precision,
+    /// How strongly weights are held at their integers in the end, with --bits [default: 0.01]
+    #[arg(long)]
+    damping: Option<f64>,
+    /// How gradients are made [default: hero; with --bits sgd]
+    #[arg(long, value_enum)]
+    optimizer: Option<OptimizerKind>,
     /// Size of the perturbation [default: sam 0.05, asam and hero 0.5]
     #[arg(long)]
     rho: Option<f64>,
@@ -54,7 +70,7 @@ pub struct Options {
     /// How a gradient becomes a step
     #[arg(long, value_enum, default_value = "momentum")]
     step: StepKind,
-    /// Learning rate of the first epoch; it falls to 0 along a cosine [default: momentum 0.1, adamw 0.001]
+    /// Learning rate of the first epoch; it falls to 0 along a cosine [default: momentum 0.1, with --from 0.03; adamw 0.001]
     #[arg(long = "lr")]
     learning_rate: Option<f64>,
     /// Multiply the learning rate every N epochs instead of the cosine
@@ -78,24 +94,24 @@ pub struct Options {
     /// Added to the root of their mean [default: 1e-8]
     #[arg(long)]
     epsilon: Option<f64>,
-    /// Weight decay [default: momentum 5e-4, adamw 0.01]
+    /// Weight decay [default: momentum 5e-4, adamw 0.01; with --bits 0]
     #[arg(long)]
     weight_decay: Option<f64>,
     /// Passes over the training data
     #[arg(long, default_value_t = 20)]
     epochs: usize,
-    /// Samples in a minibatch
-    #[arg(long, default_value_t = 64)]
-    batch: usize,
-    /// Decides everything random
-    #[arg(long, default_value_t = 0)]
-    seed: u64,
-    /// Probability with which a training label is redrawn uniformly
-    #[arg(long, default_value_t = 0.0)]
-    label_noise: f64,
-    /// Random changes to training images
-    #[arg(long, value_enum, default_value = "none")]
-    augment: Augmentation,
+    /// Samples in a minibatch [default: 64]
+    #[arg(long)]
+    batch: Option<usize>,
+    /// Decides everything random [default: 0]
+    #[arg(long)]
+    seed: Option<u64>,
+    /// Probability with which a training label is redrawn uniformly [default: 0]
+    #[arg(long)]
+    label_noise: Option<f64>,
+    /// Random changes to training images [default: none]
+    #[arg(long, value_enum)]
+    augment: Option<Augmentation>,
     /// What the values of each channel are brought to
     #[arg(long, value_enum, default_value = "standard")]
     scaling: Scaling,
@@ -111,9 +127,9 @@ pub struct Options {
     /// Only the first N training samples
     #[arg(long, value_name = "N")]
     limit: Option<usize>,
-    /// Share of the training samples to keep for validation, drawn by the seed
-    #[arg(long, value_name = "SHARE", default_value_t = 0.0)]
-    validation: f64,
+    /// Share of the training samples to keep for validation, drawn by the seed [default: 0]
+    #[arg(long, value_name = "SHARE")]
+    validation: Option<f64>,
     /// Which epoch's network the run gives; `best` needs a validation split
     #[arg(long, value_enum, default_value = "last")]
     keep: Keep,
@@ -139,36 +155,95 @@ struct Report {
 }
 
 impl Options {
+    /// The options of a run of its own.
     fn training(&self, data: &str, network: &str) -> Result<TrainingOptions> {
+        let quantizer = self.quantizer()?;
+        self.beginning_with(TrainingOptions {
+            scaling: self.scaling,
+            initialization: self.initialization,
+            quantizer,
+            ..TrainingOptions::new(data, network, OptimizerKind::Hero)
+        })
+    }
+
+    /// The options of a run that begins with the network of another one.
+    fn training_from(&self, other: &RunFolder) -> Result<TrainingOptions> {
+        let step = Step::new(self.step);
+        let (old, data) = (other.options(), &other.provenance().data);
+        self.beginning_with(TrainingOptions {
+            data: self.data.clone().unwrap_or_else(|| data.clone()),
+            learning_rate: FURTHER_RATE,
+            step,
+            schedule: Schedule::default(),
+            keep: Keep::Last,
+            clip: None,
+            from: Some(other.path().display().to_string()),
+            quantizer: self.quantizer()?,
+            ..old.clone()
+        })
+    }
+
+    fn quantizer(&self) -> Result<Option<QuantizerOptions>> {
+        if !self.precision.is_given() {
+            return match self.damping {
+                None => Ok(None),
+                Some(_) => Err(Error::bad_input(
+                    "--damping",
+                    "is for training with the quantizer in the loop",
+                    "give --bits, or leave it out",
+                )),
+            };
+        }
+        let (all, widths) = self.precision.widths()?;
+        let Some(all) = all else {
+            let advice = "give --bits for the layers that are not named";
+            return Err(Error::bad_input("train", "has no bit width for all layers", advice));
+        };
+        let damping = self.damping.unwrap_or(QuantizerOptions::DAMPING);
+        Ok(Some(QuantizerOptions::new(all, &widths, damping)))
+    }
+
+    /// What is given here over the options of `start`.
+    fn beginning_with(&self, start: TrainingOptions) -> Result<TrainingOptions> {
+        let in_loop = start.quantizer.is_some();
+        let optimizer = match (self.optimizer, &start.from) {
+            (Some(optimizer), _) => optimizer,
+            (None, _) if in_loop => OptimizerKind::Sgd,
+            (None, Some(_)) => start.method.kind(),
+            (None, None) => OptimizerKind::Hero,
+        };
+        let further = start.from.is_some() && self.step == StepKind::Momentum;
+        let learning_rate = self.learning_rate.or(further.then_some(FURTHER_RATE));
+        let weight_decay = self.weight_decay.or(in_loop.then_some(0.0));
         let common = TrainingOptions {
             schedule: match self.lr_step {
                 Some(epochs) => Schedule::Step { epochs, factor: self.lr_factor },
                 None if self.lr_constant => Schedule::Constant,
+                None if in_loop => Schedule::CosineSteps,
                 None => Schedule::Cosine,
             },
+            method: Method::new(optimizer),
             clip: self.clip,
             epochs: self.epochs,
-            batch: self.batch,
-            seed: self.seed,
-            label_noise: self.label_noise,
-            augmentation: self.augment,
-            scaling: self.scaling,
-            initialization: self.initialization,
+            batch: self.batch.unwrap_or(start.batch),
+            seed: self.seed.unwrap_or(start.seed),
+            label_noise: self.label_noise.unwrap_or(start.label_noise),
+            augmentation: self.augment.unwrap_or(start.augmentation),
             statistics: self.statistics,
-            limit: self.limit,
-            validation: self.validation,
+            limit: self.limit.or(start.limit),
+            validation: self.validation.unwrap_or(start.validation),
             keep: self.keep,
-            ..TrainingOptions::new(data, network, self.optimizer)
+            ..start
         };
         let name = |value: Option<&'static str>| value.map(|name| Value::String(name.to_string()));
         let given = [
             ("step", name(Some(self.step.name()))),
-            ("learning-rate", self.learning_rate.map(Value::Float)),
+            ("learning-rate", learning_rate.map(Value::Float)),
             ("momentum", self.momentum.map(Value::Float)),
             ("beta1", self.beta1.map(Value::Float)),
             ("beta2", self.beta2.map(Value::Float)),
             ("epsilon", self.epsilon.map(Value::Float)),
-            ("weight-decay", self.weight_decay.map(Value::Float)),
+            ("weight-decay", weight_decay.map(Value::Float)),
             ("rho", self.rho.map(Value::Float)),
             ("lambda", self.lambda.map(Value::Float)),
             ("direction", name(self.direction.map(Direction::name))),
@@ -184,11 +259,16 @@ pub fn run(options: &Options) -> Result<()> {
     let asked = (&options.resume, &options.out, &options.data, &options.network);
     let (run, folder) = match asked {
         (Some(folder), ..) => (Run::resume(folder)?, folder),
+        (None, Some(folder), ..) if options.from.is_some() => {
+            let other = options.from.as_deref().unwrap_or(folder);
+            let other = RunFolder::open(other)?;
+            (Run::create_from(folder, options.training_from(&other)?, &other)?, folder)
+        }
         (None, Some(folder), Some(data), Some(network)) => {
             (Run::create(folder, options.training(data, network)?)?, folder)
         }
         _ => {
-            let advice = "give --data, --network and --out, or --resume";
+            let advice = "give --data, --network and --out, or --from and --out, or --resume";
             return Err(Error::bad_input("train", "has nothing to train", advice));
         }
     };

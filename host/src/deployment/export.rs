@@ -12,6 +12,7 @@ use crate::deployment::integer;
 use crate::deployment::integer_network::{IntegerLayer, IntegerNetwork, IntegerWeights};
 use crate::deployment::plan::{ArenaPlan, Problem, Step, plan_arena};
 use crate::error::{Error, Result};
+use tinyhero_common::bit_width::BitWidth;
 use tinyhero_common::kernels::Portable;
 use tinyhero_common::layout::Layout;
 use tinyhero_common::model::{
@@ -56,6 +57,20 @@ pub fn export_for(network: &IntegerNetwork, core: Option<Core>) -> Result<Export
     let bytes = file(network, &plan, &parameters, self_test)?;
     load(network, &plan, &bytes)?;
     Ok(Exported { bytes, plan })
+}
+
+/// Bytes that a layer's weights and tables would take in the file with another bit width; `None` for a
+/// layer without weights.
+pub fn layer_bytes(
+    network: &IntegerNetwork,
+    layer: &IntegerLayer,
+    bit_width: BitWidth,
+    core: Option<Core>,
+) -> Option<usize> {
+    let weights = layer.weights.as_ref()?;
+    let layout = layout::layout_of(network, layer, bit_width, core);
+    let rows = weights.biases.len();
+    Some(parameters::bytes_of(bit_width, layout, rows, weights.row_length))
 }
 
 /// The network as the arena planner sees it, each layer's weights in its layout.

@@ -7,20 +7,27 @@
 mod activation;
 mod calibrate;
 mod constants;
+mod divergence;
 mod fold;
 mod lower;
+mod on_grid;
 mod range;
+mod rounding;
 mod tensor_statistics;
 mod weight_only;
 mod weights;
 
 pub use constants::{add_rescale, exponent_multiplier, input_map, ratio, rescale};
+pub use divergence::{LayerDivergence, divergences};
+pub use on_grid::on_grid;
 pub use range::RangeMethod;
+pub use rounding::Rounding;
 pub use weight_only::{weight_only, weight_only_values};
 
 use crate::data;
 use crate::deployment::integer_network::{IntegerLayer, IntegerNetwork, IntegerTensor};
 use crate::deployment::meaning::notes_of;
+use crate::deployment::precision::{self, Widths};
 use crate::error::{Error, Result};
 use crate::graph::trained_network::TrainedNetwork;
 use lower::Context;
@@ -30,17 +37,22 @@ use tinyhero_common::input::InputMap;
 use tinyhero_common::tensor::SampleType;
 
 /// How a network is quantized.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Quantization {
     /// Bits of every weight, first and last layer included.
     pub bit_width: BitWidth,
+    /// Bits of layers that have others than that.
+    pub widths: Widths,
     /// One weight scale for a whole layer instead of one per output channel.
     pub per_tensor: bool,
+    /// How weights become integers.
+    pub rounding: Rounding,
     /// How activation ranges follow from what calibration saw.
     pub range: RangeMethod,
-    /// Search the weight scale with the smallest output error instead of the one that the largest weight asks for.
+    /// Search the weight scale with the smallest output error instead of the one that the largest weight asks for; where weights are
+    /// rounded to the nearest.
     pub search_weight_scale: bool,
-    /// Choose biases such that quantized weights keep the mean of each channel.
+    /// Choose biases such that weights rounded to the nearest keep the mean of each channel.
     pub correct_bias: bool,
 }
 
@@ -52,15 +64,32 @@ impl Quantization {
     pub const fn new(bit_width: BitWidth) -> Self {
         Self {
             bit_width,
+            widths: Widths::new(),
             per_tensor: false,
+            rounding: Rounding::Descent,
             range: RangeMethod::SquaredError,
             search_weight_scale: bit_width.bits() <= 3,
             correct_bias: true,
         }
     }
 
+    /// The same with another rounding.
+    pub fn rounded(self, rounding: Rounding) -> Self {
+        Self { rounding, ..self }
+    }
+
+    /// The same with other bits for some layers.
+    pub fn with_widths(self, widths: Widths) -> Self {
+        Self { widths, ..self }
+    }
+
+    /// Bits of a layer.
+    pub fn width_of(&self, layer: &str) -> BitWidth {
+        self.widths.get(layer).copied().unwrap_or(self.bit_width)
+    }
+
     /// The same with one scale per tensor, which always gains from the search.
-    pub const fn per_tensor(self) -> Self {
+    pub fn per_tensor(self) -> Self {
         Self { per_tensor: true, search_weight_scale: true, ..self }
     }
 }
@@ -78,7 +107,16 @@ pub fn quantize(
     quantization: &Quantization,
 ) -> Result<IntegerNetwork> {
     trained.check()?;
-    let folded = fold::fold(trained)?;
+    let mut folded = fold::fold(trained)?;
+    check_widths(&folded, quantization)?;
+    let widths: Vec<BitWidth> =
+        folded.nodes.iter().map(|node| quantization.width_of(&node.name)).collect();
+    let mut rounded = rounding::given(&folded, trained, &widths, quantization.per_tensor);
+    if quantization.rounding == Rounding::Descent {
+        let reference = fold::fold(trained)?;
+        let wanted = rounding::Wanted { widths: &widths, per_tensor: quantization.per_tensor };
+        rounding::round(&mut folded, &reference, trained, calibration, &wanted, &mut rounded)?;
+    }
     let statistics = calibrate::run(&folded, trained, calibration)?;
     let (input, input_maps) = quantize_input(trained, &folded, &statistics[0])?;
     let mut network = IntegerNetwork {
@@ -104,6 +142,8 @@ pub fn quantize(
             activation: node.activation,
             decides: folded.decides(index),
             quantization,
+            bit_width: widths[index],
+            rounded: rounded[index].as_ref(),
         };
         let lowered = node.operator.lower(&context)?;
         network.layers.push(IntegerLayer {
@@ -117,6 +157,12 @@ pub fn quantize(
         });
     }
     Ok(network)
+}
+
+/// Refuses widths of layers that there are not.
+fn check_widths(folded: &fold::FoldedNetwork, quantization: &Quantization) -> Result<()> {
+    let with_weights = folded.nodes.iter().filter(|node| node.operator.has_weights());
+    precision::check(&quantization.widths, with_weights.map(|node| node.name.as_str()))
 }
 
 /// The format's name for a raw sample's type.

@@ -1,7 +1,8 @@
 //! A trained network as plain data: what the quantizer starts from.
 
+use super::grid::Grid;
 use super::input::InputMeaning;
-use super::network::{Network, NodeInput};
+use super::network::{Network, Node, NodeInput, Operation};
 use super::provenance::Provenance;
 use super::weights::{Initialization, NodeParameters};
 use crate::data::{Normalization, SampleType};
@@ -14,6 +15,9 @@ pub struct TrainedNetwork {
     pub network: Network,
     /// One entry per node of the network, in node order.
     pub parameters: Vec<NodeParameters>,
+    /// For every node the grid that its weights lie on, where training has put them on one; empty
+    /// if there is none.
+    pub grids: Vec<Option<Grid>>,
     /// What raw samples and answers mean.
     pub input: InputMeaning,
     /// Where it comes from; none for a network that was not trained.
@@ -30,6 +34,7 @@ impl TrainedNetwork {
         let classes = network.output()?.channels;
         Ok(Self {
             parameters,
+            grids: Vec::new(),
             input: InputMeaning {
                 sample_type: SampleType::U8,
                 class_names: (0..classes).map(|class| class.to_string()).collect(),
@@ -80,4 +85,23 @@ pub fn count_readers(network: &Network) -> Vec<usize> {
         }
     }
     readers
+}
+
+/// The batch normalizations that the quantizer folds into a layer with weights, in order: each the only reader of what is before
+/// it.
+pub fn normalizations(network: &Network, layer: usize) -> Vec<usize> {
+    let readers = count_readers(network);
+    let mut found = Vec::new();
+    let mut at = layer;
+    while readers.get(at) == Some(&1) {
+        let reads = |node: &Node| node.inputs.contains(&NodeInput::Node(at));
+        let Some(reader) = network.nodes.iter().position(reads) else { break };
+        match network.nodes[reader].operation {
+            Operation::BatchNorm { .. } => found.push(reader),
+            Operation::Flatten => {}
+            _ => break,
+        }
+        at = reader;
+    }
+    found
 }

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::artifact;
 use crate::error::{Error, Result};
-use crate::graph::network::Network;
+use crate::graph::network::{Network, Node};
 use crate::graph::weights::{NodeParameters, from_named_tensors, named_tensors};
 use crate::training::optimizer::StepState;
 
@@ -44,6 +44,14 @@ pub struct Checkpoint {
     pub parameters: Vec<NodeParameters>,
     /// What the step rule remembers.
     pub step: StepState,
+    /// Steps of the grids of each node's weights, where the quantizer is in the loop; the weights are the
+    /// latent ones then. Empty for none.
+    pub grid_steps: Vec<Option<Vec<f32>>>,
+}
+
+/// The name of a node's steps in the file.
+fn grid_steps(node: &str) -> String {
+    format!("{node}.step")
 }
 
 /// Most bytes of a file: twice the weights of the largest network, with room to spare.
@@ -63,6 +71,11 @@ impl Checkpoint {
         };
         for tensor in named_tensors(network, &self.parameters) {
             push(tensor.name, tensor.shape, tensor.values);
+        }
+        for (node, steps) in network.nodes.iter().zip(&self.grid_steps) {
+            if let Some(steps) = steps {
+                push(grid_steps(&node.name), vec![steps.len()], steps);
+            }
         }
         for (name, buffers) in &self.step.buffers {
             for (index, buffer) in buffers.iter().enumerate() {
@@ -128,6 +141,21 @@ impl Checkpoint {
             }
             step.buffers.push((*name, found));
         }
-        Ok(Self { position, parameters, step })
+        let of_node = |(node, parameters): (&Node, &NodeParameters)| {
+            let name = grid_steps(&node.name);
+            let NodeParameters::Layer { shape, .. } = parameters else { return Ok(None) };
+            if tensors.tensor(&name).is_err() {
+                return Ok(None);
+            }
+            let steps = list(&name)?;
+            let usable = steps.iter().all(|step| step.is_finite() && *step > 0.0);
+            if shape.first() != Some(&steps.len()) || !usable {
+                return Err(broken(&format_args!("'{name}' is not a step for each channel")));
+            }
+            Ok(Some(steps))
+        };
+        let grid_steps =
+            network.nodes.iter().zip(&parameters).map(of_node).collect::<Result<_>>()?;
+        Ok(Self { position, parameters, step, grid_steps })
     }
 }

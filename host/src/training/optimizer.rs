@@ -27,7 +27,7 @@ pub use sam::Sam;
 pub use schedule::Schedule;
 pub use second_order::{ENVIRONMENT_VARIABLE, check_second_order};
 pub use sgd::Sgd;
-pub use step::{Step, StepKind, StepOutcome, take_step};
+pub use step::{Step, StepKind, StepOutcome, apply, take_step};
 pub use step_rule::{StepRule, StepState};
 
 use candle_core::backprop::GradStore;
@@ -48,6 +48,8 @@ pub enum ParameterKind {
     Gamma,
     /// Shift of batch normalization.
     Beta,
+    /// Steps of the grid of a layer's weights.
+    GridStep,
 }
 
 impl ParameterKind {

@@ -4,6 +4,7 @@ use clap::ValueEnum;
 use serde::{Deserialize, Serialize};
 
 use super::Augmentation;
+use super::in_loop::QuantizerOptions;
 use crate::data::Scaling;
 use crate::error::{Error, Result};
 use crate::graph::weights::Initialization;
@@ -68,6 +69,12 @@ pub struct TrainingOptions {
     pub method: Method,
     /// How a step is made of a gradient.
     pub step: Step,
+    /// The run whose network this one begins with.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub from: Option<String>,
+    /// The quantizer, where it is in the loop.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub quantizer: Option<QuantizerOptions>,
 }
 
 impl TrainingOptions {
@@ -93,6 +100,8 @@ impl TrainingOptions {
             keep: Keep::Last,
             method: Method::new(optimizer),
             step,
+            from: None,
+            quantizer: None,
         }
     }
 
@@ -159,6 +168,7 @@ impl TrainingOptions {
         };
         self.method.check()?;
         self.step.check()?;
+        self.quantizer.as_ref().map_or(Ok(()), QuantizerOptions::check)?;
         let not_negative = |value: f64| value.is_finite() && value >= 0.0;
         require(not_negative(self.learning_rate), "--lr", "a number of at least 0")?;
         let positive = |value: f64| value.is_finite() && value > 0.0;
@@ -171,7 +181,7 @@ impl TrainingOptions {
         )?;
         let factor = match self.schedule {
             Schedule::Step { factor, .. } => factor,
-            Schedule::Constant | Schedule::Cosine => 1.0,
+            Schedule::Constant | Schedule::Cosine | Schedule::CosineSteps => 1.0,
         };
         require(positive(factor), "--lr-factor", "a number above 0")?;
         require(self.epochs > 0, "--epochs", "at least 1")?;

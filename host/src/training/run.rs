@@ -12,6 +12,7 @@ use super::folder::{RunFolder, best_epoch};
 use super::log::{self, EpochRecord};
 use super::options::{Keep, TrainingOptions};
 use crate::data::{Dataset, Normalization, Split};
+use crate::deployment::quantizer::on_grid;
 use crate::error::{Error, Result};
 use crate::graph::input::InputMeaning;
 use crate::graph::network::Network;
@@ -21,7 +22,10 @@ use crate::graph::trained_network::TrainedNetwork;
 use crate::graph::weights::NodeParameters;
 use crate::training::checkpoint::{Checkpoint, Position};
 use crate::training::engine::TrainingGraph;
-use crate::training::optimizer::{Progress, StepOutcome, StepRule, check_second_order, take_step};
+use crate::training::in_loop::{self, InLoop};
+use crate::training::optimizer::{
+    Gradient, Progress, StepOutcome, StepRule, StepState, apply, check_second_order, take_step,
+};
 
 /// Longest time without a checkpoint.
 const CHECKPOINT_INTERVAL: Duration = Duration::from_secs(60);
@@ -68,13 +72,7 @@ impl Run {
     /// Options out of range, data or network that cannot be opened, a folder in use.
     pub fn create(folder: &Path, options: TrainingOptions) -> Result<Self> {
         options.check()?;
-        if RunFolder::exists(folder) {
-            return Err(Error::bad_input(
-                folder.display(),
-                "already holds a run",
-                format_args!("go on with `--resume {}` or give another --out", folder.display()),
-            ));
-        }
+        refuse_used(folder)?;
         let mut dataset = Dataset::open_with_seed(&options.data, options.seed)?;
         let provenance = Provenance::of(&dataset, options.seed);
         let mut train = training_part(&mut dataset, &options)?;
@@ -85,8 +83,63 @@ impl Run {
         let network = Network::open(&options.network, dataset.shape, dataset.classes())?;
         check_output(&network, &dataset, &options.network)?;
         let input = InputMeaning::of(&dataset, normalization);
+        let in_loop = options.quantizer.is_some();
+        let (initialization, seed) = (options.initialization, options.seed);
         let folder = RunFolder::create(folder, options, network, input, provenance, &calibration)?;
-        Ok(Self { folder, dataset, train })
+        let run = Self { folder, dataset, train };
+        if in_loop {
+            let start = NodeParameters::initial(run.network(), initialization, seed)?;
+            run.begin_at(start, &calibration.samples)?;
+        }
+        Ok(run)
+    }
+
+    /// Begins a run in `folder` with the network of another one, which is read with that one's
+    /// meaning. `options` say what is done with it; data that is not that of the other run is
+    /// split by their seed.
+    ///
+    /// # Errors
+    /// Options out of range, data that cannot be opened or does not fit the network, a folder in use.
+    pub fn create_from(folder: &Path, options: TrainingOptions, other: &RunFolder) -> Result<Self> {
+        options.check()?;
+        refuse_used(folder)?;
+        let seed = match options.data == other.provenance().data {
+            true => other.provenance().split_seed,
+            false => options.seed,
+        };
+        let mut dataset = Dataset::open_by(&options.data, seed, &other.convention())?;
+        let provenance = Provenance::of(&dataset, seed);
+        let mut train = training_part(&mut dataset, &options)?;
+        let calibration = calibration::draw(&train);
+        add_label_noise(&mut train, dataset.classes(), options.label_noise, options.seed);
+        let (network, input) = (other.network().clone(), other.input().clone());
+        check_output(&network, &dataset, &options.network)?;
+        let start = other.trained()?.parameters;
+        let folder = RunFolder::create(folder, options, network, input, provenance, &calibration)?;
+        let run = Self { folder, dataset, train };
+        run.begin_at(start, &calibration.samples)?;
+        Ok(run)
+    }
+
+    /// Writes the checkpoint that the first step starts from.
+    fn begin_at(&self, parameters: Vec<NodeParameters>, calibration: &[i16]) -> Result<()> {
+        let (parameters, grid_steps) = match &self.options().quantizer {
+            None => (parameters, Vec::new()),
+            Some(quantizer) => {
+                let trained = TrainedNetwork {
+                    network: self.network().clone(),
+                    parameters,
+                    grids: Vec::new(),
+                    input: self.folder.input().clone(),
+                    provenance: None,
+                };
+                let gridded = on_grid(&trained, calibration, &quantizer.quantization()?)?;
+                in_loop::start(&gridded.parameters, &gridded.grids, &trained.parameters)
+            }
+        };
+        let (position, step) = (Position::default(), StepState::default());
+        let checkpoint = Checkpoint { position, parameters, step, grid_steps };
+        self.folder.write_checkpoint(Keep::Last, &checkpoint)
     }
 
     /// Opens the run in `folder` with its data, which is converted as it was when the run was begun.
@@ -145,8 +198,10 @@ impl Run {
             check_second_order()?;
         }
         let mut rule = self.options().step.rule();
+        let mut grid_steps = Vec::new();
         let (parameters, mut position) = if let Some(checkpoint) = self.folder.checkpoint()? {
             rule.restore(checkpoint.step);
+            grid_steps = checkpoint.grid_steps;
             (checkpoint.parameters, checkpoint.position)
         } else {
             let parameters = NodeParameters::initial(
@@ -158,6 +213,10 @@ impl Run {
         };
         let mut graph = TrainingGraph::new(self.network(), &parameters, DType::F32)?;
         graph.statistics_passes = self.options().statistics;
+        let mut in_loop = match &self.options().quantizer {
+            Some(options) => Some(InLoop::new(&graph, self.network(), &grid_steps, options)?),
+            None => None,
+        };
         let mut records = self.folder.records()?;
         records.truncate(position.epoch);
         let mut skipped_in_a_row = 0;
@@ -166,8 +225,6 @@ impl Run {
         while position.epoch < self.options().epochs {
             let started = Instant::now();
             let epoch = position.epoch;
-            let factor = self.options().schedule.factor(epoch, self.options().epochs);
-            let learning_rate = self.options().learning_rate * factor;
             let mut batches = Batches::new(
                 &self.train,
                 self.dataset.shape,
@@ -178,6 +235,15 @@ impl Run {
                 epoch,
             );
             let steps = batches.count();
+            let rate = |step: usize| {
+                let factor = self.options().schedule.factor_of_step(
+                    epoch,
+                    self.options().epochs,
+                    step,
+                    steps,
+                );
+                self.options().learning_rate * factor
+            };
             let mut index = 0;
             while let Some((samples, labels)) = batches.next() {
                 index += 1;
@@ -186,20 +252,36 @@ impl Run {
                     continue;
                 }
                 if interrupted.load(Ordering::Relaxed) {
-                    self.save(Keep::Last, &graph, rule.as_ref(), position)?;
+                    self.save(Keep::Last, &graph, in_loop.as_ref(), rule.as_ref(), position)?;
                     self.plot(&records)?;
                     return Ok(Outcome::Interrupted);
                 }
                 graph.set_batch(&samples, &labels)?;
                 let progress = Progress { epoch };
-                let outcome = take_step(
-                    rule.as_mut(),
-                    method.as_ref(),
-                    &mut graph,
-                    progress,
-                    learning_rate,
-                    self.options().clip,
-                )?;
+                let (clip, rule) = (self.options().clip, rule.as_mut());
+                let outcome = match in_loop.as_mut().zip(self.options().quantizer.as_ref()) {
+                    None => take_step(
+                        rule,
+                        method.as_ref(),
+                        &mut graph,
+                        progress,
+                        rate(index - 1),
+                        clip,
+                    )?,
+                    Some((in_loop, options)) => {
+                        let (step, all) =
+                            (epoch * steps + index - 1, self.options().epochs * steps);
+                        let gradient = method.gradient(&mut graph, progress)?;
+                        let damping = options.damping_at(step, all);
+                        let values = in_loop.backward(gradient.values, damping)?;
+                        let gradient = Gradient { values, ..gradient };
+                        // The last step moves nothing, so that its integers are those that stay.
+                        let rate = if step + 1 == all { 0.0 } else { rate(index - 1) };
+                        let outcome = apply(rule, in_loop.parameters(), gradient, rate, clip)?;
+                        in_loop.forward(&graph)?;
+                        outcome
+                    }
+                };
                 match outcome {
                     StepOutcome::Taken { loss } => {
                         skipped_in_a_row = 0;
@@ -224,7 +306,7 @@ impl Run {
                 }
                 position.step = index;
                 if saved.elapsed() > CHECKPOINT_INTERVAL {
-                    self.save(Keep::Last, &graph, rule.as_ref(), position)?;
+                    self.save(Keep::Last, &graph, in_loop.as_ref(), &*rule, position)?;
                     saved = Instant::now();
                 }
             }
@@ -233,7 +315,7 @@ impl Run {
                 epoch: epoch + 1,
                 loss: f64::from_bits(position.loss_bits) / taken as f64,
                 accuracy: self.monitor(&graph)?,
-                learning_rate,
+                learning_rate: rate(0),
                 skipped: position.skipped,
                 seconds: started.elapsed().as_secs_f64(),
             };
@@ -243,11 +325,11 @@ impl Run {
             let improves = best.is_none_or(|best| record.accuracy > best);
             records.push(record);
             if self.options().keep == Keep::Best && improves {
-                self.save(Keep::Best, &graph, rule.as_ref(), position)?;
+                self.save(Keep::Best, &graph, in_loop.as_ref(), rule.as_ref(), position)?;
             }
             // The log first: what it holds beyond the checkpoint is cut off when the run is resumed.
             self.folder.write_records(&records)?;
-            self.save(Keep::Last, &graph, rule.as_ref(), position)?;
+            self.save(Keep::Last, &graph, in_loop.as_ref(), rule.as_ref(), position)?;
             saved = Instant::now();
         }
         self.plot(&records)?;
@@ -267,11 +349,17 @@ impl Run {
         &self,
         keep: Keep,
         graph: &TrainingGraph,
+        in_loop: Option<&InLoop>,
         rule: &dyn StepRule,
         position: Position,
     ) -> Result<()> {
-        let parameters = graph.node_parameters()?;
-        let checkpoint = Checkpoint { position, parameters, step: rule.state() };
+        let (parameters, grid_steps) = match in_loop {
+            None => (graph.node_parameters()?, Vec::new()),
+            Some(in_loop) => {
+                (in_loop.latent_parameters(graph)?, in_loop.steps(self.network().nodes.len())?)
+            }
+        };
+        let checkpoint = Checkpoint { position, parameters, step: rule.state(), grid_steps };
         self.folder.write_checkpoint(keep, &checkpoint)
     }
 
@@ -339,6 +427,18 @@ fn training_part(dataset: &mut Dataset, options: &TrainingOptions) -> Result<Spl
         return Err(Error::bad_input("--keep best", problem, "add --validation 0.1"));
     }
     Ok(train)
+}
+
+/// Refuses a folder that holds a run.
+fn refuse_used(folder: &Path) -> Result<()> {
+    if !RunFolder::exists(folder) {
+        return Ok(());
+    }
+    Err(Error::bad_input(
+        folder.display(),
+        "already holds a run",
+        format_args!("go on with `--resume {}` or give another --out", folder.display()),
+    ))
 }
 
 /// Refuses a network whose output is not what its task compares with the data.

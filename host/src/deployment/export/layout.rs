@@ -73,15 +73,23 @@ impl KernelFamily {
 
 /// The layout of every layer, in the network's order; the portable one without a core.
 pub fn layouts(network: &IntegerNetwork, core: Option<Core>) -> Vec<Layout> {
-    let family = core.map_or(KernelFamily::Portable, KernelFamily::of);
     let layout = |layer: &IntegerLayer| match &layer.weights {
-        Some(weights) => {
-            let input = network.tensor(layer.inputs[0]).shape;
-            family.layout(&layer.operator, input, layer.output.shape, weights.bit_width)
-        }
+        Some(weights) => layout_of(network, layer, weights.bit_width, core),
         None => Layout::Rows,
     };
     network.layers.iter().map(layout).collect()
+}
+
+/// The layout of a layer whose weights have these bits.
+pub fn layout_of(
+    network: &IntegerNetwork,
+    layer: &IntegerLayer,
+    bit_width: BitWidth,
+    core: Option<Core>,
+) -> Layout {
+    let family = core.map_or(KernelFamily::Portable, KernelFamily::of);
+    let input = network.tensor(layer.inputs[0]).shape;
+    family.layout(&layer.operator, input, layer.output.shape, bit_width)
 }
 
 /// The operator of a layer with the layout put in, its offsets still 0.

@@ -2,6 +2,7 @@
 
 use crate::deployment::integer_network::{IntegerLayer, IntegerNetwork, IntegerWeights};
 use crate::error::{Error, Result};
+use tinyhero_common::bit_width::BitWidth;
 use tinyhero_common::layout::{Layout, PackedWeights};
 use tinyhero_common::operator::Weights;
 
@@ -48,6 +49,14 @@ fn place(layer: &IntegerLayer, bytes: &[u8]) -> Result<u32> {
             "use fewer weights",
         )
     })
+}
+
+/// Bytes that the weights and tables of a layer take, up to where those of the next layer begin.
+pub fn bytes_of(bit_width: BitWidth, layout: Layout, rows: usize, row_length: usize) -> usize {
+    let packed = PackedWeights::bytes_for(bit_width, layout, rows, row_length);
+    // A bias, a multiplier and a shift a channel.
+    let tables = rows * (4 + 2 + 1);
+    (packed.next_multiple_of(TABLE_ALIGNMENT) + tables).next_multiple_of(WEIGHT_ALIGNMENT)
 }
 
 fn write_weights(

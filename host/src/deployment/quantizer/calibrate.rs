@@ -18,15 +18,7 @@ pub fn run(
     trained: &TrainedNetwork,
     samples: &[i16],
 ) -> Result<Vec<TensorStatistics>> {
-    let elements = trained.network.input.elements();
-    let count = samples.len() / elements;
-    if count == 0 || !samples.len().is_multiple_of(elements) {
-        return Err(Error::bad_input(
-            format_args!("network '{}'", trained.network.name),
-            format_args!("{} calibration values are not whole samples", samples.len()),
-            format_args!("give at least one sample of {elements} values"),
-        ));
-    }
+    let elements = check_samples(trained, samples)?;
     let groups: Vec<usize> = (0..=folded.nodes.len()).map(|tensor| folded.groups(tensor)).collect();
     let mut totals: Option<Vec<TensorStatistics>> = None;
     // A few parts at a time, so that memory does not grow with the number of samples.
@@ -59,16 +51,34 @@ pub fn run(
         let means = total.mean.iter().chain(&total.variance).all(|sum| sum.is_finite());
         if !(total.min.is_finite() && total.max.is_finite() && means) {
             let place = tensor.checked_sub(1).map_or("input", |node| &folded.nodes[node].name);
-            return Err(Error::bad_input(
-                format_args!("layer '{place}'"),
-                "gives numbers that are not finite on the calibration samples",
-                "train it again with a smaller learning rate or gradient clipping",
-            ));
+            return Err(not_finite(place));
         }
         total.finish();
     }
     totals[0].raw_max = samples.iter().copied().max().unwrap_or(0);
     Ok(totals)
+}
+
+/// Values of a sample. Refuses what is not whole samples.
+pub fn check_samples(trained: &TrainedNetwork, samples: &[i16]) -> Result<usize> {
+    let elements = trained.network.input.elements();
+    if samples.is_empty() || !samples.len().is_multiple_of(elements) {
+        return Err(Error::bad_input(
+            format_args!("network '{}'", trained.network.name),
+            format_args!("{} calibration values are not whole samples", samples.len()),
+            format_args!("give at least one sample of {elements} values"),
+        ));
+    }
+    Ok(elements)
+}
+
+/// The error of a layer whose output is too large for a float.
+pub fn not_finite(layer: &str) -> Error {
+    Error::bad_input(
+        format_args!("layer '{layer}'"),
+        "gives numbers that are not finite on the calibration samples",
+        "train it again with a smaller learning rate or gradient clipping",
+    )
 }
 
 /// What the first layer reads for a raw sample.

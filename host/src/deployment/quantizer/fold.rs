@@ -1,7 +1,7 @@
 //! From the description's nodes to layers that integers can carry out: batch normalization disappears in the weights
 //! before it, activations become cuts of the output before them, flattening becomes nothing.
 
-mod numbers;
+pub mod numbers;
 
 use super::activation::Activation;
 use super::lower::{
@@ -29,6 +29,23 @@ pub struct FoldedNode {
     pub shape: Shape,
     /// What follows it.
     pub activation: Activation,
+    /// The description's node that it comes from; none for one that was added.
+    pub source: Option<usize>,
+    /// What batch normalization has multiplied each row of its weights by; empty for nothing.
+    pub gain: Vec<f64>,
+}
+
+impl FoldedNode {
+    /// Takes `y → gain · y + shift` into the operator. False if it cannot.
+    fn fold_affine(&mut self, gain: &[f64], shift: &[f64]) -> bool {
+        let folded = self.operator.fold_affine(gain, shift);
+        if folded && self.gain.is_empty() {
+            self.gain = gain.to_vec();
+        } else if folded {
+            self.gain.iter_mut().zip(gain).for_each(|(own, gain)| *own *= gain);
+        }
+        folded
+    }
 }
 
 /// A network without batch normalization, whose activations belong to layers.
@@ -59,6 +76,11 @@ impl FoldedNetwork {
         let readers = self.nodes.iter().filter(|node| node.inputs.contains(&tensor));
         let by_element = readers.into_iter().any(|node| node.operator.reads_elements());
         if by_element { shape.elements() } else { usize::from(shape.channels) }
+    }
+
+    /// Values of a tensor for one sample.
+    pub fn elements(&self, tensor: usize) -> usize {
+        self.shape(tensor).elements()
     }
 
     /// Room for the values of all tensors.
@@ -132,8 +154,15 @@ pub fn fold(trained: &TrainedNetwork) -> Result<FoldedNetwork> {
             let name = free_name(&folded, "softmax");
             let inputs = vec![folded.nodes.len()];
             let operator = Box::new(Softmax);
-            let activation = Activation::None;
-            folded.nodes.push(FoldedNode { name, operator, inputs, shape: scores, activation });
+            folded.nodes.push(FoldedNode {
+                name,
+                operator,
+                inputs,
+                shape: scores,
+                activation: Activation::None,
+                source: None,
+                gain: Vec::new(),
+            });
             folded.softmax = true;
         }
     }
@@ -259,7 +288,7 @@ impl Folder {
                 if let Some(before) = before
                     && source.exclusive
                     && before.activation == Activation::None
-                    && before.operator.fold_affine(&gain, &shift)
+                    && before.fold_affine(&gain, &shift)
                 {
                     return Ok(source);
                 }
@@ -332,7 +361,16 @@ impl Folder {
         activation: Activation,
     ) -> usize {
         let name = node.name.clone();
-        self.folded.nodes.push(FoldedNode { name, operator, inputs, shape, activation });
+        let (source, gain) = (Some(self.values.len()), Vec::new());
+        self.folded.nodes.push(FoldedNode {
+            name,
+            operator,
+            inputs,
+            shape,
+            activation,
+            source,
+            gain,
+        });
         self.folded.nodes.len()
     }
 

@@ -25,10 +25,13 @@ pub use windowed::Geometry;
 
 use super::activation::Activation;
 use super::range::quantize_tensor;
+use super::rounding::RoundedMatrix;
 use super::tensor_statistics::TensorStatistics;
+use super::weights::WeightMatrix;
 use super::{Quantization, RangeMethod};
 use crate::deployment::integer_network::{IntegerTensor, IntegerWeights};
 use crate::error::{Error, Result};
+use tinyhero_common::bit_width::BitWidth;
 use tinyhero_common::operator::Operator;
 use tinyhero_common::requantize::ActivationRange;
 use tinyhero_common::shape::Shape;
@@ -40,6 +43,19 @@ pub trait FoldedOperator: Send + Sync {
 
     /// Its integers.
     fn lower(&self, context: &Context<'_>) -> Result<Lowered>;
+
+    /// Its weights, where it multiplies one table of them.
+    fn linear(&self) -> Option<Linear<'_>> {
+        None
+    }
+
+    /// Whether it has weights that are packed with a bit width.
+    fn has_weights(&self) -> bool {
+        self.linear().is_some()
+    }
+
+    /// Replaces the weights of [`FoldedOperator::linear`] by others of the same shape.
+    fn set_matrix(&mut self, _matrix: WeightMatrix) {}
 
     /// Takes `y → gain · y + shift` per output channel into itself. False if it cannot.
     fn fold_affine(&mut self, _gain: &[f64], _shift: &[f64]) -> bool {
@@ -54,6 +70,36 @@ pub trait FoldedOperator: Send + Sync {
     /// Whether an activation before it gives the same result as one behind it.
     fn commutes_with_activation(&self) -> bool {
         false
+    }
+}
+
+/// The weights of an operator and what they multiply.
+pub struct Linear<'a> {
+    /// One row an output channel.
+    pub matrix: &'a WeightMatrix,
+    /// What a row is multiplied with.
+    pub reads: Reads<'a>,
+}
+
+/// What the rows of a table of weights are multiplied with.
+pub enum Reads<'a> {
+    /// All elements of the input.
+    Elements,
+    /// Windows over all channels, in the order row, column, channel.
+    Windows(&'a Geometry),
+    /// Windows over the channel that has the row's number.
+    ChannelWindows(&'a Geometry),
+}
+
+impl Linear<'_> {
+    /// Pairs of weights that multiply the same window.
+    pub const fn pairs(&self) -> usize {
+        let columns = self.matrix.row_length;
+        let rows = match self.reads {
+            Reads::Elements | Reads::Windows(_) => 1,
+            Reads::ChannelWindows(_) => self.matrix.bias.len(),
+        };
+        rows * columns * (columns + 1) / 2
     }
 }
 
@@ -75,6 +121,10 @@ pub struct Context<'a> {
     pub decides: bool,
     /// The wishes of whoever quantizes.
     pub quantization: &'a Quantization,
+    /// Bits of its weights.
+    pub bit_width: BitWidth,
+    /// Its weights where they are integers already.
+    pub rounded: Option<&'a RoundedMatrix>,
 }
 
 impl Context<'_> {

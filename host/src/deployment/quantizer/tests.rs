@@ -273,12 +273,16 @@ fn score_layer(network: &IntegerNetwork) -> usize {
 
 #[test]
 fn at_eight_bits_scores_are_within_a_few_steps_of_the_real_ones() {
-    for trained in zoo() {
-        let name = trained.network.name.clone();
+    // Descent fits the samples at hand; so few of them tell it little about others.
+    let roundings = [(Rounding::Nearest, 40.0, 6.0), (Rounding::Descent, 100.0, 9.0)];
+    for (trained, (rounding, most, average)) in
+        zoo().into_iter().flat_map(|trained| roundings.map(|rounding| (trained.clone(), rounding)))
+    {
+        let name = format!("{}, {rounding:?}", trained.network.name);
         let shape = trained.network.input;
         let calibration = samples(64, shape, 2);
-        let mut quantized =
-            quantize(&trained, &calibration, &Quantization::new(BitWidth::Eight)).unwrap();
+        let quantization = Quantization::new(BitWidth::Eight).rounded(rounding);
+        let mut quantized = quantize(&trained, &calibration, &quantization).unwrap();
         let scores = score_layer(&quantized);
         quantized.layers.truncate(scores + 1);
         let output = quantized.layers[scores].output;
@@ -295,10 +299,10 @@ fn at_eight_bits_scores_are_within_a_few_steps_of_the_real_ones() {
                 let steps = (output.real(found) - expected).abs() / output.scale;
                 total += steps;
                 count += 1.0;
-                assert!(steps < 40.0, "{name}: {steps} steps");
+                assert!(steps < most, "{name}: {steps} steps");
             }
         }
-        assert!(total / count < 6.0, "{name}: {} steps on average", total / count);
+        assert!(total / count < average, "{name}: {} steps on average", total / count);
     }
 }
 

@@ -16,6 +16,7 @@ pub fn weight_only(
     per_tensor: bool,
 ) -> TrainedNetwork {
     let mut rounded = trained.clone();
+    rounded.grids = Vec::new();
     for parameters in &mut rounded.parameters {
         if let NodeParameters::Layer { weight, shape, .. } = parameters {
             let channels = shape.first().copied().unwrap_or(1);

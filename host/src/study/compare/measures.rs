@@ -13,7 +13,7 @@ use crate::artifact;
 use crate::data::Split;
 use crate::deployment::export::export;
 use crate::deployment::integer::accuracy;
-use crate::deployment::quantizer::{Quantization, quantize, weight_only};
+use crate::deployment::quantizer::{Quantization, Rounding, quantize, weight_only};
 use crate::error::{Error, Result};
 use crate::graph::trained_network::TrainedNetwork;
 use crate::training::curvature::{Precision, Subset, lambda_max};
@@ -41,11 +41,23 @@ pub struct Measures {
     pub bits: Vec<u32>,
     /// Whether the deployed integer networks are measured.
     pub integer: bool,
+    /// How their weights become integers. Results that do not say were rounded to the nearest.
+    #[serde(default = "nearest", skip_serializing_if = "is_nearest")]
+    pub rounding: Rounding,
     /// Training samples on which λmax is measured; 0 for not at all.
     pub curvature_samples: usize,
     /// Only the first so many samples of the part.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub limit: Option<usize>,
+}
+
+const fn nearest() -> Rounding {
+    Rounding::Nearest
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes fields so")]
+const fn is_nearest(rounding: &Rounding) -> bool {
+    matches!(rounding, Rounding::Nearest)
 }
 
 /// What a run came to; the contents of its `result.json`. Accuracies are shares from 0 to 1.
@@ -188,7 +200,7 @@ fn measure(run: &Run, measures: &Measures, result: &mut RunResult) -> Result<()>
         };
         let integer = measures
             .integer
-            .then(|| integer_accuracy(&trained, &calibration, &split, width))
+            .then(|| integer_accuracy(&trained, &calibration, &split, width, measures.rounding))
             .transpose()?;
         let found = BitResult { per_tensor: rounded(true)?, per_channel: rounded(false)?, integer };
         result.bits.insert(bits, found);
@@ -207,8 +219,10 @@ fn integer_accuracy(
     calibration: &Split,
     split: &Split,
     width: BitWidth,
+    rounding: Rounding,
 ) -> Result<f64> {
-    let quantized = quantize(trained, &calibration.samples, &Quantization::new(width))?;
+    let quantization = Quantization::new(width).rounded(rounding);
+    let quantized = quantize(trained, &calibration.samples, &quantization)?;
     let file = export(&quantized)?.bytes;
     let model = Model::load(&file)
         .map_err(|reason| Error::check_failed("model", reason, "please report this"))?;

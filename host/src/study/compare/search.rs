@@ -9,6 +9,7 @@ use super::report::save_csv;
 use super::{
     AtNoise, Entry, Measures, Metric, Part, PlannedRun, RunResult, SEARCH_FOLDER, Sweep, Task,
 };
+use crate::deployment::quantizer::Rounding;
 use crate::error::{Error, Result};
 use crate::random::{self, ChaCha8Rng, Purpose};
 use crate::statistics::Summary;
@@ -110,6 +111,7 @@ impl Search {
             part: Part::Validation,
             bits,
             integer: false,
+            rounding: Rounding::Nearest,
             curvature_samples: 0,
             limit: sweep.limit,
         })

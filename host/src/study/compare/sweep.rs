@@ -8,6 +8,7 @@ use toml::{Table, Value};
 
 use super::{Measures, Part, RUNS_FOLDER, Search, Task};
 use crate::artifact;
+use crate::deployment::quantizer::Rounding;
 use crate::error::{Error, Result};
 use crate::training::{OptimizerKind, TrainingOptions};
 
@@ -33,6 +34,8 @@ pub struct Sweep {
     pub bits: Vec<u32>,
     /// Whether the deployed integer networks are measured, too.
     pub integer: bool,
+    /// How their weights become integers.
+    pub rounding: Rounding,
     /// Training samples on which λmax is measured; 0 for not at all.
     pub curvature_samples: usize,
     /// Only the first so many training samples and test samples.
@@ -96,6 +99,7 @@ impl Default for Sweep {
             first_seed: 0,
             bits: vec![8, 6, 5, 4, 3, 2],
             integer: true,
+            rounding: Rounding::default(),
             curvature_samples: 1_000,
             limit: None,
             baseline: None,
@@ -190,6 +194,7 @@ impl Sweep {
             part: Part::Test,
             bits: self.bits.clone(),
             integer: self.integer,
+            rounding: self.rounding,
             curvature_samples: self.curvature_samples,
             limit: self.limit,
         })

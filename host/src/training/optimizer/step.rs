@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::adamw::{Adamw, AdamwParameters};
 use super::momentum::{Momentum, MomentumParameters};
 use super::step_rule::StepRule;
-use super::{GradientRule, Objective, Progress, global_norm};
+use super::{Gradient, GradientRule, Objective, Parameter, Progress, global_norm};
 use crate::error::{Error, Result};
 
 /// A rule with its options.
@@ -125,7 +125,21 @@ pub fn take_step(
     learning_rate: f64,
     clip: Option<f64>,
 ) -> Result<StepOutcome> {
-    let mut gradient = method.gradient(objective, progress)?;
+    let gradient = method.gradient(objective, progress)?;
+    apply(rule, objective.parameters(), gradient, learning_rate, clip)
+}
+
+/// One step of the parameters by a gradient, scaled down to the norm `clip` where it is larger.
+///
+/// # Errors
+/// The tensor library refuses.
+pub fn apply(
+    rule: &mut dyn StepRule,
+    parameters: &[Parameter],
+    mut gradient: Gradient,
+    learning_rate: f64,
+    clip: Option<f64>,
+) -> Result<StepOutcome> {
     let norm = global_norm(&gradient.values)?;
     if !(gradient.loss.is_finite() && norm.is_finite()) {
         return Ok(StepOutcome::Skipped);
@@ -136,6 +150,6 @@ pub fn take_step(
             *value = value.affine(scale, 0.0)?;
         }
     }
-    rule.step(objective.parameters(), &gradient.values, learning_rate)?;
+    rule.step(parameters, &gradient.values, learning_rate)?;
     Ok(StepOutcome::Taken { loss: gradient.loss })
 }

@@ -65,6 +65,21 @@ pub fn matrix(parameters: &NodeParameters, convolution: bool) -> WeightMatrix {
     WeightMatrix { row_length, values, bias }
 }
 
+/// Weights of that shape, turned back from the order of [`matrix`].
+pub fn unfolded(values: &[f32], shape: &[usize], convolution: bool) -> Vec<f32> {
+    let rows = shape.first().copied().unwrap_or(0);
+    let row_length = values.len() / rows.max(1);
+    let depth = if convolution { shape.get(1).copied().unwrap_or(1) } else { 1 };
+    let taps = row_length / depth.max(1);
+    let mut weights = Vec::with_capacity(values.len());
+    for row in values.chunks_exact(row_length.max(1)) {
+        for channel in 0..depth {
+            weights.extend((0..taps).map(|tap| row[tap * depth + channel]));
+        }
+    }
+    weights
+}
+
 /// A window in the format's numbers.
 pub fn geometry(
     node: &Node,
@@ -97,4 +112,22 @@ pub fn geometry(
         padding_left: byte(window.padding.left)?,
     };
     Ok(Geometry { window, input, output })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn weights_come_back_from_the_order_of_the_matrix() {
+        for (shape, convolution) in [(vec![3, 4, 2, 3], true), (vec![5, 7], false)] {
+            let count: usize = shape.iter().product();
+            let weight: Vec<f32> = (0..count).map(|at| at as f32).collect();
+            let layer =
+                NodeParameters::Layer { weight: weight.clone(), shape: shape.clone(), bias: None };
+            let matrix = matrix(&layer, convolution);
+            let values: Vec<f32> = matrix.values.iter().map(|&value| value as f32).collect();
+            assert_eq!(unfolded(&values, &shape, convolution), weight);
+        }
+    }
 }

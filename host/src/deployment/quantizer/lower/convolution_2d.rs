@@ -2,7 +2,7 @@
 
 use super::super::weights::WeightMatrix;
 use super::windowed::Geometry;
-use super::{Context, FoldedOperator, Lowered, weighted};
+use super::{Context, FoldedOperator, Linear, Lowered, Reads, weighted};
 use crate::error::Result;
 use std::sync::OnceLock;
 use tinyhero_common::operator::{self, Operator};
@@ -60,6 +60,15 @@ impl FoldedOperator for Convolution2d {
             |_, column| column % depth,
             |weights| Operator::Convolution2d(operator::Convolution2d { window, weights }),
         )
+    }
+
+    fn linear(&self) -> Option<Linear<'_>> {
+        Some(Linear { matrix: &self.matrix, reads: Reads::Windows(&self.geometry) })
+    }
+
+    fn set_matrix(&mut self, matrix: WeightMatrix) {
+        self.matrix = matrix;
+        self.transposed = OnceLock::new();
     }
 
     fn fold_affine(&mut self, gain: &[f64], shift: &[f64]) -> bool {

@@ -3,7 +3,7 @@
 use super::super::weights::WeightMatrix;
 use super::convolution_2d::transpose;
 use super::windowed::Geometry;
-use super::{Context, FoldedOperator, Lowered, weighted};
+use super::{Context, FoldedOperator, Linear, Lowered, Reads, weighted};
 use crate::error::Result;
 use std::sync::OnceLock;
 use tinyhero_common::operator::{self, Operator};
@@ -54,6 +54,15 @@ impl FoldedOperator for DepthwiseConvolution2d {
                 })
             },
         )
+    }
+
+    fn linear(&self) -> Option<Linear<'_>> {
+        Some(Linear { matrix: &self.matrix, reads: Reads::ChannelWindows(&self.geometry) })
+    }
+
+    fn set_matrix(&mut self, matrix: WeightMatrix) {
+        self.matrix = matrix;
+        self.transposed = OnceLock::new();
     }
 
     fn fold_affine(&mut self, gain: &[f64], shift: &[f64]) -> bool {

@@ -2,7 +2,7 @@
 
 use super::super::weights::WeightMatrix;
 use super::convolution_2d::transpose;
-use super::{Context, FoldedOperator, Lowered, weighted};
+use super::{Context, FoldedOperator, Linear, Lowered, Reads, weighted};
 use crate::error::Result;
 use std::sync::OnceLock;
 use tinyhero_common::operator::{self, Operator};
@@ -40,6 +40,15 @@ impl FoldedOperator for FullyConnected {
             |_, column| column,
             |weights| Operator::FullyConnected(operator::FullyConnected { weights }),
         )
+    }
+
+    fn linear(&self) -> Option<Linear<'_>> {
+        Some(Linear { matrix: &self.matrix, reads: Reads::Elements })
+    }
+
+    fn set_matrix(&mut self, matrix: WeightMatrix) {
+        self.matrix = matrix;
+        self.transposed = OnceLock::new();
     }
 
     fn fold_affine(&mut self, gain: &[f64], shift: &[f64]) -> bool {

@@ -30,29 +30,13 @@ pub fn lower(
     operator: impl FnOnce(Weights) -> Operator,
 ) -> Result<Lowered> {
     let quantization = context.quantization;
-    let bit_width = quantization.bit_width;
+    let bit_width = context.bit_width;
     let input = context.inputs[0];
     let statistics = context.input_statistics[0];
-    let importance = importance(statistics);
-    let of_row = |row: usize| -> Vec<f64> {
-        (0..matrix.row_length).map(|column| importance[input_of(row, column)]).collect()
-    };
-    let importances: Vec<Vec<f64>> = (0..matrix.rows()).map(of_row).collect();
-    let weighted =
-        |row: usize| WeightedRow { weights: matrix.row(row), importance: &importances[row] };
-    let scale_of = |rows: &[WeightedRow<'_>]| {
-        if quantization.search_weight_scale {
-            search_scale(rows, bit_width)
-        } else {
-            let largest = |row: &WeightedRow<'_>| largest_weight_scale(row.weights, bit_width);
-            rows.iter().map(largest).fold(0.0, f64::max)
-        }
-    };
-    let mut scales: Vec<f64> = if quantization.per_tensor {
-        let rows: Vec<WeightedRow<'_>> = (0..matrix.rows()).map(weighted).collect();
-        vec![scale_of(&rows); matrix.rows()]
-    } else {
-        (0..matrix.rows()).map(|row| scale_of(&[weighted(row)])).collect()
+    let bias = context.rounded.map_or(&matrix.bias, |rounded| &rounded.bias);
+    let mut scales = match context.rounded {
+        Some(rounded) => rounded.scales.clone(),
+        None => scales(matrix, context, &input_of),
     };
 
     let largest = scales.iter().copied().fold(0.0, f64::max);
@@ -60,7 +44,7 @@ pub fn lower(
     let smallest = |bias: &f64| {
         (RATIO_MIN * output.scale / input.scale).max(bias.abs() / (input.scale * BIAS_MAX))
     };
-    let mut floors: Vec<f64> = matrix.bias.iter().map(smallest).collect();
+    let mut floors: Vec<f64> = bias.iter().map(smallest).collect();
     if quantization.per_tensor {
         let floor = floors.iter().copied().fold(0.0, f64::max);
         floors.fill(floor);
@@ -82,12 +66,22 @@ pub fn lower(
     };
     for row in 0..matrix.rows() {
         let scale = weights.scales[row];
-        let mut bias = matrix.bias[row];
+        let mut bias = bias[row];
         let mut sum = 0i64;
+        // Integers that are there stay, unless the format asks for a larger scale.
+        let kept = context.rounded.filter(|rounded| rounded.scales[row] == scale);
+        let wanted = context.rounded.map(|rounded| (rounded.row(row), rounded.scales[row]));
         for (column, &weight) in matrix.row(row).iter().enumerate() {
-            let quantized = quantize_weight(weight, scale, bit_width);
+            let weight = match wanted {
+                Some((integers, scale)) => scale * f64::from(integers[column]),
+                None => weight,
+            };
+            let quantized = match kept {
+                Some(rounded) => rounded.row(row)[column],
+                None => quantize_weight(weight, scale, bit_width),
+            };
             sum += i64::from(quantized);
-            if quantization.correct_bias {
+            if quantization.correct_bias && kept.is_none() {
                 let error = weight - scale * f64::from(quantized);
                 bias += error * statistics.mean[input_of(row, column)];
             }
@@ -120,6 +114,36 @@ pub fn lower(
         output,
         activation,
     })
+}
+
+/// The scale of every row, for rounding each weight to the nearest integer.
+fn scales(
+    matrix: &WeightMatrix,
+    context: &Context<'_>,
+    input_of: &impl Fn(usize, usize) -> usize,
+) -> Vec<f64> {
+    let (quantization, bit_width) = (context.quantization, context.bit_width);
+    let importance = importance(context.input_statistics[0]);
+    let of_row = |row: usize| -> Vec<f64> {
+        (0..matrix.row_length).map(|column| importance[input_of(row, column)]).collect()
+    };
+    let importances: Vec<Vec<f64>> = (0..matrix.rows()).map(of_row).collect();
+    let weighted =
+        |row: usize| WeightedRow { weights: matrix.row(row), importance: &importances[row] };
+    let scale_of = |rows: &[WeightedRow<'_>]| {
+        if quantization.search_weight_scale {
+            search_scale(rows, bit_width)
+        } else {
+            let largest = |row: &WeightedRow<'_>| largest_weight_scale(row.weights, bit_width);
+            rows.iter().map(largest).fold(0.0, f64::max)
+        }
+    };
+    if quantization.per_tensor {
+        let rows: Vec<WeightedRow<'_>> = (0..matrix.rows()).map(weighted).collect();
+        vec![scale_of(&rows); matrix.rows()]
+    } else {
+        (0..matrix.rows()).map(|row| scale_of(&[weighted(row)])).collect()
+    }
 }
 
 /// How much the error of a weight matters: the variance of its input, with a floor. All alike for a constant input.
