@@ -9,6 +9,7 @@ mod demo;
 mod evaluate;
 #[cfg(feature = "probe")]
 mod flash;
+mod import;
 mod inspect;
 mod interrupt;
 mod model_file;
@@ -46,6 +47,7 @@ enum Command {
     Compare(Box<compare::Options>),
     Curvature(curvature::Options),
     Quantize(quantize::Options),
+    Import(import::Options),
     Search(search::Options),
     Inspect(inspect::Options),
     Evaluate(evaluate::Options),
@@ -72,6 +74,7 @@ impl CommandLine {
             Command::Compare(options) => compare::run(options),
             Command::Curvature(options) => curvature::run(options),
             Command::Quantize(options) => quantize::run(options),
+            Command::Import(options) => import::run(options),
             Command::Search(options) => search::run(options),
             Command::Boards(options) => boards::run(options),
             Command::Inspect(options) => inspect::run(options),

@@ -8,6 +8,7 @@ pub mod deployment;
 pub mod device;
 pub mod error;
 pub mod graph;
+pub mod import;
 pub mod leftovers;
 pub mod plain;
 pub mod random;

@@ -10,7 +10,7 @@ use crate::graph::trained_network::TrainedNetwork;
 use crate::graph::weights::named_tensors;
 
 /// The program and its version, as model files name it.
-const TOOL: &str = concat!(env!("CARGO_PKG_NAME"), " ", env!("CARGO_PKG_VERSION"));
+pub const TOOL: &str = concat!(env!("CARGO_PKG_NAME"), " ", env!("CARGO_PKG_VERSION"));
 
 /// The notes of the model file that a network becomes.
 pub fn notes_of(trained: &TrainedNetwork) -> Notes {
@@ -24,7 +24,8 @@ pub fn notes_of(trained: &TrainedNetwork) -> Notes {
     if columns.iter().all(Column::says_nothing) {
         columns.clear();
     }
-    let origin = trained.provenance.as_ref().map(|provenance| DataOrigin {
+    let known = trained.provenance.as_ref().filter(|provenance| !provenance.digest.is_empty());
+    let origin = known.map(|provenance| DataOrigin {
         digest: data::from_hex(&provenance.digest),
         split: provenance.split.name().to_string(),
         split_seed: provenance.split_seed,
@@ -35,7 +36,10 @@ pub fn notes_of(trained: &TrainedNetwork) -> Notes {
             tool: TOOL.to_string(),
             network: trained.provenance.as_ref().map_or_else(Vec::new, |_| digest(trained)),
             data: origin,
-            imported_from: None,
+            imported_from: trained
+                .provenance
+                .as_ref()
+                .and_then(|provenance| provenance.imported_from.clone()),
         },
     }
 }

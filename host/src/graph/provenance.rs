@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::data::{Dataset, SplitRule, located};
+use crate::data::{DEFAULT_SPLIT_SEED, Dataset, SplitRule, located};
 
 /// The data that a network was trained on.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -18,6 +18,9 @@ pub struct Provenance {
     pub split: SplitRule,
     /// The seed of that split.
     pub split_seed: u64,
+    /// The file of another framework that the network was imported from, with its digest.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub imported_from: Option<String>,
 }
 
 impl Provenance {
@@ -29,6 +32,21 @@ impl Provenance {
             digest: dataset.digest.clone(),
             split: dataset.split_rule,
             split_seed,
+            imported_from: None,
         }
+    }
+
+    /// A network of another framework, calibrated on a data set if there is one.
+    pub fn imported(source: &str, dataset: Option<&Dataset>) -> Self {
+        let known = dataset.map(|dataset| Self::of(dataset, DEFAULT_SPLIT_SEED));
+        let unknown = Self {
+            version: env!("CARGO_PKG_VERSION").to_string(),
+            data: String::new(),
+            digest: String::new(),
+            split: SplitRule::Files,
+            split_seed: DEFAULT_SPLIT_SEED,
+            imported_from: None,
+        };
+        Self { imported_from: Some(source.to_string()), ..known.unwrap_or(unknown) }
     }
 }

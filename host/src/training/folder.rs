@@ -17,6 +17,7 @@ use crate::graph::input::InputMeaning;
 use crate::graph::network::Network;
 use crate::graph::provenance::Provenance;
 use crate::graph::trained_network::TrainedNetwork;
+use crate::training::optimizer::{OptimizerKind, StepState};
 
 /// All options; it is written last, so that a folder with it is complete.
 const CONFIGURATION: &str = "configuration.toml";
@@ -69,6 +70,36 @@ impl RunFolder {
         calibration::write(&path.join(CALIBRATION), calibration, network.input)?;
         write_toml(&path.join(CONFIGURATION), &options)?;
         Ok(Self { path: path.to_path_buf(), options, network, input, provenance })
+    }
+
+    /// Writes a network that was trained elsewhere as a run that is finished. `data` is the name of what it was calibrated on.
+    ///
+    /// # Errors
+    /// A file cannot be written.
+    pub fn import(
+        path: &Path,
+        data: &str,
+        trained: &TrainedNetwork,
+        calibration: &Split,
+    ) -> Result<Self> {
+        let mut options = TrainingOptions::new(data, &trained.network.name, OptimizerKind::Sgd);
+        options.epochs = 1;
+        artifact::create_folder(path)?;
+        let checkpoint = Checkpoint {
+            position: Position { epoch: options.epochs, ..Position::default() },
+            parameters: trained.parameters.clone(),
+            step: StepState { buffers: Vec::new(), taken: 0 },
+            grid_steps: Vec::new(),
+        };
+        checkpoint.write(&path.join(CHECKPOINT), &trained.network)?;
+        Self::create(
+            path,
+            options,
+            trained.network.clone(),
+            trained.input.clone(),
+            trained.provenance.clone().unwrap_or_else(|| Provenance::imported("", None)),
+            calibration,
+        )
     }
 
     /// Opens the run in the folder `path`. The data is not needed.

@@ -1,0 +1,179 @@
+//! From layers to a network of real numbers, as training leaves one.
+
+use super::Unsupported;
+use super::layer::{Kind, Layer, Layers, Sliding, Weights};
+use super::operation::Unary;
+use crate::error::Result;
+use crate::graph::function::Function;
+use crate::graph::input::InputMeaning;
+use crate::graph::network::{
+    DEFAULT_EPSILON, Network, Node, NodeInput, Operation, Padding, PaddingAmounts,
+};
+use crate::graph::provenance::Provenance;
+use crate::graph::task::Task;
+use crate::graph::trained_network::TrainedNetwork;
+use crate::graph::weights::NodeParameters;
+
+/// The operation and numbers of a layer; a refusal for what such networks have not.
+type Lowered = std::result::Result<(Operation, NodeParameters), (String, String)>;
+
+/// The network; or what it cannot hold.
+///
+/// # Errors
+/// Shapes that do not belong together, which resolving should have excluded.
+pub fn lower(
+    layers: &Layers,
+    task: Task,
+    input: InputMeaning,
+    provenance: Option<Provenance>,
+) -> Result<std::result::Result<TrainedNetwork, Vec<Unsupported>>> {
+    let mut unsupported = Vec::new();
+    let mut network = Network {
+        name: layers.name.clone(),
+        task,
+        input: layers.input.shape,
+        nodes: Vec::with_capacity(layers.layers.len()),
+    };
+    let mut parameters = Vec::new();
+    // What each tensor has become.
+    let mut nodes = vec![NodeInput::Network];
+    for layer in &layers.layers {
+        let inputs: Vec<NodeInput> = layer.inputs.iter().map(|&tensor| nodes[tensor]).collect();
+        if layer.kind == Kind::Regrid {
+            nodes.push(inputs[0]);
+            continue;
+        }
+        match operation(layer, layers) {
+            Ok((operation, numbers)) => {
+                network.nodes.push(Node { name: layer.name.clone(), inputs, operation });
+                parameters.push(numbers);
+            }
+            Err((why, advice)) => unsupported.push(Unsupported {
+                node: layer.name.clone(),
+                operator: layer.operator.clone(),
+                why,
+                advice,
+            }),
+        }
+        nodes.push(NodeInput::Node(network.nodes.len().saturating_sub(1)));
+    }
+    if !unsupported.is_empty() {
+        return Ok(Err(unsupported));
+    }
+    let trained = TrainedNetwork { network, parameters, grids: Vec::new(), input, provenance };
+    trained.check()?;
+    Ok(Ok(trained))
+}
+
+fn operation(layer: &Layer, layers: &Layers) -> Lowered {
+    let plain = |operation: Operation| Ok((operation, NodeParameters::None));
+    let refuse = |why: &str, advice: &str| Err((why.to_string(), advice.to_string()));
+    match &layer.kind {
+        Kind::Convolution { sliding, weights } => {
+            let channels = layers.shape(layer.inputs[0]).channels;
+            let operation = Operation::Convolution2d {
+                out_channels: weights.rows(),
+                kernel: sliding.kernel,
+                stride: sliding.stride,
+                padding: padding(sliding),
+                bias: true,
+            };
+            Ok((operation, convolution(weights, sliding, channels)))
+        }
+        Kind::Depthwise { sliding, weights } => {
+            let operation = Operation::DepthwiseConvolution2d {
+                kernel: sliding.kernel,
+                stride: sliding.stride,
+                padding: padding(sliding),
+                bias: true,
+            };
+            Ok((operation, convolution(weights, sliding, 1)))
+        }
+        Kind::FullyConnected { weights } => {
+            let operation = Operation::FullyConnected { out_features: weights.rows(), bias: true };
+            let shape = vec![weights.rows(), weights.row_length];
+            Ok((operation, numbers(&weights.reals, shape, weights)))
+        }
+        Kind::Affine { gain, shift } => {
+            // √(variance + ε) is 1.
+            let variance = (1.0 - DEFAULT_EPSILON) as f32;
+            let floats = |values: &[f64]| values.iter().map(|&value| value as f32).collect();
+            let parameters = NodeParameters::BatchNorm {
+                gamma: floats(gain),
+                beta: floats(shift),
+                mean: vec![0.0; gain.len()],
+                variance: vec![variance; gain.len()],
+            };
+            Ok((Operation::BatchNorm { epsilon: DEFAULT_EPSILON }, parameters))
+        }
+        Kind::Relu { six: false } => plain(Operation::Relu),
+        Kind::Relu { six: true } => plain(Operation::Relu6),
+        Kind::Function(unary) => match function(*unary) {
+            Some(function) => plain(Operation::Elementwise(function)),
+            None => refuse(
+                &format!("computes {unary:?}, which is not supported in a model of floats"),
+                "use one of the functions of docs/network-file.md",
+            ),
+        },
+        Kind::AveragePool { sliding, count_border } => {
+            if *count_border && !sliding.is_inside() {
+                return refuse("averages over its border", "set count_include_pad to 0");
+            }
+            plain(Operation::AveragePool2d {
+                kernel: sliding.kernel,
+                stride: sliding.stride,
+                padding: padding(sliding),
+            })
+        }
+        Kind::MaxPool { sliding } => plain(Operation::MaxPool2d {
+            kernel: sliding.kernel,
+            stride: sliding.stride,
+            padding: padding(sliding),
+        }),
+        Kind::GlobalAverage => plain(Operation::GlobalAveragePool),
+        Kind::Add => plain(Operation::Add),
+        Kind::Softmax => plain(Operation::Softmax),
+        Kind::Regrid => refuse("is nothing that real numbers know", "please report this"),
+    }
+}
+
+/// The function by the name that networks here have for it.
+fn function(unary: Unary) -> Option<Function> {
+    Some(match unary {
+        Unary::Sigmoid => Function::Sigmoid,
+        Unary::Tanh => Function::Tanh,
+        Unary::LeakyRelu(slope) => Function::LeakyRelu { slope },
+        Unary::Elu(alpha) => Function::Elu { alpha },
+        Unary::HardSigmoid(slope, 0.5) => Function::HardSigmoid { slope },
+        Unary::HardSwish => Function::HardSwish,
+        Unary::Swish => Function::Swish,
+        Unary::Gelu(_) => Function::Gelu,
+        _ => return None,
+    })
+}
+
+const fn padding(sliding: &Sliding) -> Padding {
+    let [top, bottom, left, right] = sliding.border;
+    Padding::Explicit(PaddingAmounts { top, bottom, left, right })
+}
+
+/// Weights of row, column, channel as those of channel, row, column.
+fn convolution(weights: &Weights, sliding: &Sliding, channels: usize) -> NodeParameters {
+    let [rows, columns] = sliding.kernel;
+    let taps = rows * columns;
+    let mut turned = vec![0.0; weights.reals.len()];
+    for (position, &weight) in weights.reals.iter().enumerate() {
+        let (output, rest) = (position / weights.row_length, position % weights.row_length);
+        let (tap, channel) = (rest / channels, rest % channels);
+        turned[(output * channels + channel) * taps + tap] = weight;
+    }
+    numbers(&turned, vec![weights.rows(), channels, rows, columns], weights)
+}
+
+fn numbers(reals: &[f64], shape: Vec<usize>, weights: &Weights) -> NodeParameters {
+    NodeParameters::Layer {
+        weight: reals.iter().map(|&weight| weight as f32).collect(),
+        shape,
+        bias: Some(weights.bias.iter().map(|&bias| bias as f32).collect()),
+    }
+}

@@ -1,0 +1,241 @@
+//! A model as layers over tensors in memory: what views have been resolved into, and what becomes a
+//! network of real numbers or of integers.
+
+use super::operation::Unary;
+use crate::data::SampleShape;
+
+/// The layers of a model with one input and one output.
+#[derive(Clone, Debug)]
+pub struct Layers {
+    /// Name for reports.
+    pub name: String,
+    /// What goes in.
+    pub input: Input,
+    /// Layers, each behind those that it reads.
+    pub layers: Vec<Layer>,
+    /// What comes out.
+    pub output: Output,
+}
+
+/// The input.
+#[derive(Clone, Debug)]
+pub struct Input {
+    /// Its shape in memory.
+    pub shape: SampleShape,
+    /// The place in memory of every number that the user gives, in the model's order.
+    pub places: Vec<usize>,
+    /// Scale and zero point as int8, where the model has them.
+    pub quantization: Option<Grid>,
+    /// Whether the user gives integers of 8 bits, and whether they are signed.
+    pub integers: Option<bool>,
+}
+
+/// The output.
+#[derive(Clone, Debug)]
+pub struct Output {
+    /// The tensor: 0 is the input, `k` the output of layer `k − 1`.
+    pub tensor: usize,
+    /// The place in memory of every number that the user gets, in the model's order.
+    pub places: Vec<usize>,
+    /// Whether the user gets integers of 8 bits, and whether they are signed.
+    pub integers: Option<bool>,
+    /// Scale and zero point as int8, where the model has them.
+    pub quantization: Option<Grid>,
+    /// Whether the model gives logarithms of probabilities; the last layer then gives scores.
+    pub logarithm: bool,
+}
+
+/// `real = scale · (q − zero_point)` with `q` in −128 ..= 127.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Grid {
+    /// The step.
+    pub scale: f64,
+    /// What stands for 0.
+    pub zero_point: i8,
+}
+
+/// One layer.
+#[derive(Clone, Debug)]
+pub struct Layer {
+    /// Its name, unique.
+    pub name: String,
+    /// The operator of the file that it comes from.
+    pub operator: String,
+    /// What it computes.
+    pub kind: Kind,
+    /// Tensors that it reads: 0 is the input, `k` the output of layer `k − 1`.
+    pub inputs: Vec<usize>,
+    /// Shape of its output.
+    pub shape: SampleShape,
+    /// Scale and zero point of its output, where the model has them.
+    pub grid: Option<Grid>,
+}
+
+/// A window with its border.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Sliding {
+    /// Rows and columns.
+    pub kernel: [usize; 2],
+    /// Vertical and horizontal stride.
+    pub stride: [usize; 2],
+    /// Rows and columns added: top, bottom, left, right.
+    pub border: [usize; 4],
+}
+
+impl Sliding {
+    /// One pixel after the other.
+    pub const PIXEL: Self = Self { kernel: [1, 1], stride: [1, 1], border: [0; 4] };
+
+    /// Whether it adds nothing around the image.
+    pub const fn is_inside(&self) -> bool {
+        matches!(self.border, [0, 0, 0, 0])
+    }
+}
+
+/// Weights, one row an output, each in the order row, column, input channel.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Weights {
+    /// Weights of one output.
+    pub row_length: usize,
+    /// Real numbers, row by row.
+    pub reals: Vec<f64>,
+    /// One for each output.
+    pub bias: Vec<f64>,
+    /// Integers of at most 8 bits with zero point 0, and the step of each row, where the model has
+    /// them.
+    pub integers: Option<(Vec<i8>, Vec<f64>)>,
+}
+
+impl Weights {
+    /// Real weights.
+    pub const fn real(row_length: usize, reals: Vec<f64>, bias: Vec<f64>) -> Self {
+        Self { row_length, reals, bias, integers: None }
+    }
+
+    /// Number of outputs.
+    pub const fn rows(&self) -> usize {
+        self.bias.len()
+    }
+
+    /// Replaces each output `y` by `gain · y + shift`.
+    pub fn scale_rows(&mut self, gain: &[f64], shift: &[f64]) {
+        for (row, &gain) in self.reals.chunks_exact_mut(self.row_length.max(1)).zip(gain) {
+            row.iter_mut().for_each(|weight| *weight *= gain);
+        }
+        for ((bias, gain), shift) in self.bias.iter_mut().zip(gain).zip(shift) {
+            *bias = *bias * gain + shift;
+        }
+        if let Some((integers, scales)) = &mut self.integers {
+            let rows = integers.chunks_exact_mut(self.row_length.max(1));
+            for ((row, scale), &gain) in rows.zip(scales).zip(gain) {
+                if gain < 0.0 {
+                    row.iter_mut().for_each(|weight| *weight = weight.saturating_neg());
+                }
+                // A channel that is switched off.
+                if gain == 0.0 {
+                    row.fill(0);
+                } else {
+                    *scale *= gain.abs();
+                }
+            }
+        }
+    }
+}
+
+/// What a layer computes.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Kind {
+    /// Convolution over all channels.
+    Convolution {
+        /// How it slides.
+        sliding: Sliding,
+        /// Rows of kernel row, kernel column, input channel.
+        weights: Weights,
+    },
+    /// One kernel a channel.
+    Depthwise {
+        /// How it slides.
+        sliding: Sliding,
+        /// Rows of kernel row, kernel column.
+        weights: Weights,
+    },
+    /// All numbers of the input in the order of memory.
+    FullyConnected {
+        /// Rows of numbers in that order.
+        weights: Weights,
+    },
+    /// `gain · x + shift` for each channel.
+    Affine {
+        /// Factors.
+        gain: Vec<f64>,
+        /// Summands.
+        shift: Vec<f64>,
+    },
+    /// max(x, 0), cut at 6 or not.
+    Relu {
+        /// Whether it is cut at 6.
+        six: bool,
+    },
+    /// Another function of one number.
+    Function(Unary),
+    /// Mean over a window.
+    AveragePool {
+        /// How it slides.
+        sliding: Sliding,
+        /// Whether the border counts as zeros.
+        count_border: bool,
+    },
+    /// Maximum over a window; the border never wins.
+    MaxPool {
+        /// How it slides.
+        sliding: Sliding,
+    },
+    /// Mean over the image.
+    GlobalAverage,
+    /// Sum of two tensors of one shape.
+    Add,
+    /// From one grid to another.
+    Regrid,
+    /// Probabilities over the channels of each pixel.
+    Softmax,
+}
+
+impl Layers {
+    /// The shape of a tensor.
+    pub fn shape(&self, tensor: usize) -> SampleShape {
+        tensor.checked_sub(1).map_or(self.input.shape, |layer| self.layers[layer].shape)
+    }
+
+    /// The grid of a tensor.
+    pub fn grid(&self, tensor: usize) -> Option<Grid> {
+        match tensor.checked_sub(1) {
+            None => self.input.quantization,
+            Some(layer) => self.layers[layer].grid,
+        }
+    }
+
+    /// How often each tensor is read; the output once more.
+    pub fn readers(&self) -> Vec<usize> {
+        let mut readers = vec![0; self.layers.len() + 1];
+        for &tensor in self.layers.iter().flat_map(|layer| &layer.inputs) {
+            readers[tensor] += 1;
+        }
+        readers[self.output.tensor] += 1;
+        readers
+    }
+
+    /// Takes a layer out; what read it reads its first input.
+    pub fn remove(&mut self, index: usize) {
+        let layer = self.layers.remove(index);
+        let instead = layer.inputs[0];
+        let renumber = |tensor: &mut usize| {
+            if *tensor == index + 1 {
+                *tensor = instead;
+            } else if *tensor > index + 1 {
+                *tensor -= 1;
+            }
+        };
+        self.layers.iter_mut().flat_map(|layer| &mut layer.inputs).for_each(renumber);
+        renumber(&mut self.output.tensor);
+    }
+}

@@ -1,0 +1,245 @@
+//! From the nodes of an ONNX file to operations.
+
+use super::message::Node;
+use crate::import::operation::{
+    Binary, Border, Convolution, Extent, Operation, Pool, Unary, WeightOrder,
+};
+
+/// What a node with an attribute or operator that is not known becomes.
+pub fn unknown(why: impl Into<String>, advice: impl Into<String>) -> Operation {
+    Operation::Unknown { why: why.into(), advice: advice.into() }
+}
+
+/// Whole numbers of an attribute as sizes; `None` where one is negative or far too large.
+fn sizes(node: &Node<'_>, name: &str, default: &[usize]) -> Option<Vec<usize>> {
+    let Some(values) = node.integers(name) else { return Some(default.to_vec()) };
+    let size = |&value: &i64| u16::try_from(value).ok().map(usize::from);
+    values.iter().map(size).collect()
+}
+
+/// What a standard operator computes, in that version of the operators.
+pub fn operation(node: &Node<'_>, opset: i64) -> Operation {
+    use Operation as O;
+    let axis = |default| node.integer("axis", default);
+    let unary = Operation::Unary;
+    match node.operator.as_str() {
+        "Conv" => window(node).map_or_else(|why| why, O::Convolution),
+        "ConvTranspose" => transposed(node),
+        "Gemm" => gemm(node),
+        "MatMul" => O::FullyConnected { outputs_first: false, alpha: 1.0, beta: 1.0 },
+        "MaxPool" => pool(node, true),
+        "AveragePool" => pool(node, false),
+        "GlobalAveragePool" => O::GlobalAverage,
+        "GlobalMaxPool" => O::GlobalMaximum,
+        "ReduceMean" => {
+            O::Mean { axes: node.integers("axes"), keep: node.integer("keepdims", 1) != 0 }
+        }
+        "BatchNormalization" if node.outputs.iter().skip(1).any(|name| !name.is_empty()) => {
+            unknown("is in training mode", "export the model in evaluation mode (model.eval())")
+        }
+        "BatchNormalization" => O::BatchNorm { epsilon: node.float("epsilon", 1e-5) },
+        "Add" | "Sum" if node.inputs.len() == 2 => O::Binary(Binary::Add),
+        "Sub" => O::Binary(Binary::Subtract),
+        "Mul" => O::Binary(Binary::Multiply),
+        "Div" => O::Binary(Binary::Divide),
+        "Max" if node.inputs.len() == 2 => O::Binary(Binary::Maximum),
+        "Min" if node.inputs.len() == 2 => O::Binary(Binary::Minimum),
+        "Pow" => O::Binary(Binary::Power),
+        "Relu" => unary(Unary::Relu),
+        "Clip" => O::Clip {
+            ends: (opset < 11)
+                .then(|| [node.float("min", f32::NEG_INFINITY), node.float("max", f32::INFINITY)]),
+        },
+        "Sigmoid" => unary(Unary::Sigmoid),
+        "Tanh" => unary(Unary::Tanh),
+        "LeakyRelu" => unary(Unary::LeakyRelu(node.float("alpha", 0.01))),
+        "Elu" => unary(Unary::Elu(node.float("alpha", 1.0))),
+        "HardSigmoid" => {
+            unary(Unary::HardSigmoid(node.float("alpha", 0.2), node.float("beta", 0.5)))
+        }
+        "HardSwish" => unary(Unary::HardSwish),
+        "Gelu" => unary(Unary::Gelu(node.text("approximate") == "tanh")),
+        "Exp" => unary(Unary::Exp),
+        "Log" => unary(Unary::Log),
+        "Sqrt" => unary(Unary::Sqrt),
+        "Erf" => unary(Unary::Erf),
+        "Neg" => unary(Unary::Negate),
+        "Abs" => unary(Unary::Absolute),
+        "Floor" => unary(Unary::Floor),
+        "Softmax" | "LogSoftmax" => O::Softmax {
+            axis: axis(if opset < 13 { 1 } else { -1 }),
+            logarithm: node.operator == "LogSoftmax",
+            rest: opset < 13,
+        },
+        "Reshape" => O::Reshape {
+            shape: node.integers("shape"),
+            zero_is_zero: node.integer("allowzero", 0) != 0,
+        },
+        "Flatten" => O::Flatten { axis: axis(1) },
+        "Squeeze" => O::Squeeze { axes: node.integers("axes") },
+        "Unsqueeze" => O::Unsqueeze { axes: node.integers("axes") },
+        "Transpose" => O::Transpose { order: node.integers("perm") },
+        "Identity" | "Dropout" => O::Identity,
+        "Cast" => O::Cast { to_integer: !matches!(node.integer("to", 1), 1 | 10 | 11 | 16) },
+        "Concat" => O::Concatenate { axis: axis(1) },
+        "Split" => O::Split { axis: axis(0), sizes: node.integers("split") },
+        "Slice" => O::Slice {
+            ranges: node.integers("starts").zip(node.integers("ends")).map(|(starts, ends)| {
+                let all = (0..starts.len() as i64).collect();
+                [starts, ends, node.integers("axes").unwrap_or(all)]
+            }),
+        },
+        "Gather" => O::Gather { axis: axis(0) },
+        "Pad" => match node.text("mode") {
+            "" | "constant" => O::Pad {
+                amounts: node.integers("pads").or_else(|| node.integers("paddings")),
+                paired: false,
+                value: node.float("value", 0.0),
+            },
+            mode => unknown(format!("pads with mode '{mode}'"), "pad with zeros"),
+        },
+        "Shape" => match (node.attribute("start"), node.attribute("end")) {
+            (None, None) => O::Shape,
+            _ => unknown("takes a part of the shape", "export with fixed sizes"),
+        },
+        "Expand" => O::Expand,
+        "Tile" => O::Tile,
+        "Resize" | "Upsample" => resize(node, opset),
+        "QuantizeLinear" if node.integer("block_size", 0) == 0 => O::Quantize { axis: axis(1) },
+        "DequantizeLinear" if node.integer("block_size", 0) == 0 => O::Dequantize { axis: axis(1) },
+        "If" | "Loop" | "Scan" => unknown(
+            "is control flow, which has no fixed work",
+            "export the model with the loop unrolled, or without it",
+        ),
+        "LSTM" | "GRU" | "RNN" => {
+            unknown("is recurrent, which is not supported", "use convolutions over time")
+        }
+        "Attention"
+        | "MultiHeadAttention"
+        | "LayerNormalization"
+        | "InstanceNormalization"
+        | "GroupNormalization"
+        | "RMSNormalization" => unknown(
+            "depends on statistics of the sample, which is not supported",
+            "use batch normalization, whose numbers are fixed after training",
+        ),
+        "DynamicQuantizeLinear" | "MatMulInteger" | "ConvInteger" | "DynamicQuantizeMatMul" => {
+            unknown(
+                "quantizes at run time",
+                "quantize statically (onnxruntime.quantization.quantize_static), or give the float model",
+            )
+        }
+        _ => unknown(
+            "is an operator that is not supported",
+            "replace it by supported ones (docs/your-model.md)",
+        ),
+    }
+}
+
+fn window(node: &Node<'_>) -> Result<Convolution, Operation> {
+    let absurd = || unknown("has a negative or huge size", "export the model again");
+    let spatial = sizes(node, "kernel_shape", &[]).ok_or_else(absurd)?.len();
+    // A kernel's shape may be left out; the strides then say how many axes there are.
+    let list = |name: &str, default: usize| {
+        let all = vec![default; if spatial == 0 { 2 } else { spatial }];
+        sizes(node, name, &all).ok_or_else(absurd)
+    };
+    let groups = usize::try_from(node.integer("group", 1)).ok().filter(|&groups| groups > 0);
+    Ok(Convolution {
+        stride: list("strides", 1)?,
+        dilation: list("dilations", 1)?,
+        border: border(node)?,
+        groups: groups.ok_or_else(absurd)?,
+        weights: WeightOrder::OutputInputRowColumn,
+        channels_last: false,
+    })
+}
+
+fn border(node: &Node<'_>) -> Result<Border, Operation> {
+    match node.text("auto_pad") {
+        "" | "NOTSET" => {
+            let amounts = sizes(node, "pads", &[]);
+            let amounts = amounts
+                .ok_or_else(|| unknown("has a negative or huge padding", "pad by at least 0"))?;
+            Ok(Border::Amounts(amounts))
+        }
+        "VALID" => Ok(Border::Amounts(Vec::new())),
+        "SAME_UPPER" => Ok(Border::Same { larger_before: false }),
+        "SAME_LOWER" => Ok(Border::Same { larger_before: true }),
+        other => Err(unknown(format!("has auto_pad '{other}'"), "give its pads")),
+    }
+}
+
+fn transposed(node: &Node<'_>) -> Operation {
+    let window = match window(node) {
+        Ok(window) => window,
+        Err(why) => return why,
+    };
+    if node.attribute("output_shape").is_some() {
+        return unknown("states its output_shape", "export with pads and output_padding");
+    }
+    match sizes(node, "output_padding", &[0, 0]).as_deref() {
+        Some(&[rows, columns]) => {
+            Operation::TransposedConvolution { window, output_padding: [rows, columns] }
+        }
+        Some(&[columns]) => {
+            Operation::TransposedConvolution { window, output_padding: [0, columns] }
+        }
+        _ => unknown("has an output_padding of another rank", "export the model again"),
+    }
+}
+
+fn gemm(node: &Node<'_>) -> Operation {
+    if node.integer("transA", 0) != 0 {
+        return unknown("transposes its first input", "multiply from the other side");
+    }
+    Operation::FullyConnected {
+        outputs_first: node.integer("transB", 0) != 0,
+        alpha: node.float("alpha", 1.0),
+        beta: node.float("beta", 1.0),
+    }
+}
+
+fn pool(node: &Node<'_>, maximum: bool) -> Operation {
+    let Some(kernel) = sizes(node, "kernel_shape", &[]).filter(|kernel| !kernel.is_empty()) else {
+        return unknown("has no kernel_shape", "export the model again");
+    };
+    let ones = vec![1; kernel.len()];
+    let dilated = sizes(node, "dilations", &ones).is_none_or(|dilations| dilations != ones);
+    let border = match border(node) {
+        Ok(border) => border,
+        Err(why) => return why,
+    };
+    match sizes(node, "strides", &ones) {
+        Some(stride) => Operation::Pool(Pool {
+            maximum,
+            kernel,
+            stride,
+            border,
+            count_border: node.integer("count_include_pad", 0) != 0,
+            round_up: node.integer("ceil_mode", 0) != 0,
+            dilated,
+            channels_last: false,
+        }),
+        None => unknown("has a negative or huge stride", "export the model again"),
+    }
+}
+
+fn resize(node: &Node<'_>, opset: i64) -> Operation {
+    let mode = node.text("mode");
+    if !mode.is_empty() && mode != "nearest" {
+        return unknown(format!("resizes with mode '{mode}'"), "use nearest");
+    }
+    let coordinates = node.text("coordinate_transformation_mode");
+    if !matches!(coordinates, "" | "asymmetric" | "half_pixel" | "pytorch_half_pixel") {
+        return unknown(
+            format!("resizes with coordinates '{coordinates}'"),
+            "use asymmetric or half_pixel",
+        );
+    }
+    let extent = match (node.operator.as_str(), opset < 11) {
+        ("Upsample", _) | (_, true) => Extent::Inputs { factors: 1, sizes: usize::MAX },
+        _ => Extent::Inputs { factors: 2, sizes: 3 },
+    };
+    Operation::Resize { extent, channels_last: false }
+}

@@ -1,0 +1,247 @@
+//! Nodes that compute number by number, and softmax.
+
+use super::{Resolver, Step, refuse};
+use crate::import::graph::{Node, ValueId};
+use crate::import::layer::Kind;
+use crate::import::operation::{Binary, Unary};
+use crate::import::passes::constants::{advance, axis};
+use crate::import::view::{View, merged};
+
+impl Resolver<'_> {
+    /// A layer that keeps the shape of what it reads, and its output under the same view.
+    fn alike(&mut self, node: &Node, view: View, kind: Kind) -> Step<()> {
+        let shape = self.layers.shape(view.tensor);
+        let tensor = self.push(node, kind, vec![view.tensor], shape)?;
+        self.give(node, View { tensor, ..view });
+        Ok(())
+    }
+
+    pub(super) fn unary(&mut self, node: &Node, unary: Unary) -> Step<()> {
+        let view = self.view(node, 0)?;
+        let kind = match unary {
+            Unary::Relu => Kind::Relu { six: false },
+            Unary::Relu6 => Kind::Relu { six: true },
+            Unary::Negate => {
+                let channels = self.layers.shape(view.tensor).channels;
+                Kind::Affine { gain: vec![-1.0; channels], shift: vec![0.0; channels] }
+            }
+            other => Kind::Function(other),
+        };
+        self.alike(node, view, kind)
+    }
+
+    pub(super) fn clip(&mut self, node: &Node, ends: Option<[f64; 2]>) -> Step<()> {
+        let view = self.view(node, 0)?;
+        let end = |position: usize, default: f64| match node.input(position) {
+            None => Some(default),
+            Some(input) => self.graph.reals(Some(input))?.first().copied(),
+        };
+        let ends = match ends {
+            Some([low, high]) => (Some(low), Some(high)),
+            None => (end(1, f64::NEG_INFINITY), end(2, f64::INFINITY)),
+        };
+        // Exporters write the largest float where there is no end.
+        let kind = match ends {
+            (Some(low), Some(high)) if low <= -1e30 && high >= 1e30 => {
+                return self.give_same(node, node.outputs[0], view);
+            }
+            (Some(0.0), Some(6.0)) => Kind::Relu { six: true },
+            (Some(0.0), Some(high)) if high >= 1e30 => Kind::Relu { six: false },
+            (Some(low), Some(high)) => {
+                return refuse(
+                    format!("cuts off at {low} and {high}"),
+                    "use ReLU (0) or ReLU6 (0 and 6)",
+                );
+            }
+            _ => return refuse("has ends that are not constant", "use constant ends"),
+        };
+        self.count("clip as activation");
+        self.alike(node, view, kind)
+    }
+
+    pub(super) fn batch_norm(&mut self, node: &Node, epsilon: f64) -> Step<()> {
+        let view = self.view(node, 0)?;
+        let list = |position: usize| match self.graph.reals(node.input(position)) {
+            Some(values) => Ok(values),
+            None => refuse("has numbers that are not constant", "export in evaluation mode"),
+        };
+        let [scale, shift, mean, variance] = [list(1)?, list(2)?, list(3)?, list(4)?];
+        let channels = view.shape().get(1).copied().unwrap_or(1);
+        let lengths = [&scale, &shift, &mean, &variance];
+        if lengths.iter().any(|list| list.len() != channels) {
+            return refuse(
+                "has another number of channels than its input",
+                "export the model again",
+            );
+        }
+        let deviation = |channel: usize| (variance[channel] + epsilon).sqrt();
+        let gain: Vec<f64> =
+            (0..channels).map(|channel| scale[channel] / deviation(channel)).collect();
+        let shift: Vec<f64> =
+            (0..channels).map(|channel| shift[channel] - mean[channel] * gain[channel]).collect();
+        let by_axis = |values: Vec<f64>| {
+            let mut shape = vec![1; view.axes.len()];
+            shape[1] = channels;
+            (shape, values)
+        };
+        self.affine(node, view.clone(), by_axis(gain), by_axis(shift))
+    }
+
+    /// `gain · x + shift` with constants that are repeated along axes of size 1.
+    fn affine(
+        &mut self,
+        node: &Node,
+        view: View,
+        gain: (Vec<usize>, Vec<f64>),
+        shift: (Vec<usize>, Vec<f64>),
+    ) -> Step<()> {
+        let channels = self.layers.shape(view.tensor).channels;
+        let mut numbers = vec![None; channels];
+        let shape = view.shape();
+        let mut index = vec![0; shape.len()];
+        for place in view.places() {
+            let found = [at(&gain, &index), at(&shift, &index)];
+            let known = &mut numbers[place % channels];
+            if known.is_some_and(|known| known != found) {
+                return refuse(
+                    "multiplies or adds constants that differ from pixel to pixel",
+                    "use one for each channel",
+                );
+            }
+            *known = Some(found);
+            advance(&mut index, &shape);
+        }
+        let numbers = numbers.iter().map(|numbers| numbers.unwrap_or([1.0, 0.0]));
+        let (gain, shift): (Vec<f64>, Vec<f64>) =
+            numbers.map(|[gain, shift]| (gain, shift)).unzip();
+        if !gain.iter().chain(&shift).all(|number| number.is_finite()) {
+            return refuse("multiplies or adds numbers that are not finite", "train it again");
+        }
+        self.alike(node, view, Kind::Affine { gain, shift })
+    }
+
+    pub(super) fn binary(&mut self, node: &Node, binary: Binary) -> Step<()> {
+        let constant = |position: usize| {
+            let id = node.input(position)?;
+            self.graph.values[id].constant.as_ref()?;
+            Some((self.graph.shape(Some(id))?.to_vec(), self.graph.reals(Some(id))?))
+        };
+        let one = (vec![], vec![1.0]);
+        let zero = (vec![], vec![0.0]);
+        let negative = |(shape, values): (Vec<usize>, Vec<f64>)| {
+            (shape, values.iter().map(|value| -value).collect())
+        };
+        let inverse = |(shape, values): (Vec<usize>, Vec<f64>)| {
+            (shape, values.iter().map(|value| 1.0 / value).collect())
+        };
+        let (gain, shift, position) = match (constant(0), constant(1)) {
+            (None, None) => return self.two(node, binary),
+            (Some(_), Some(_)) => return refuse("has constants only", "export the model again"),
+            (None, Some(constant)) => match binary {
+                Binary::Add => (one, constant, 0),
+                Binary::Subtract => (one, negative(constant), 0),
+                Binary::Multiply => (constant, zero, 0),
+                Binary::Divide => (inverse(constant), zero, 0),
+                Binary::Maximum if constant.1 == [0.0] => return self.unary(node, Unary::Relu),
+                _ => return refuse("has a constant operand", "use addition or multiplication"),
+            },
+            (Some(constant), None) => match binary {
+                Binary::Add => (one, constant, 1),
+                Binary::Multiply => (constant, zero, 1),
+                Binary::Subtract => (negative(one), constant, 1),
+                _ => return refuse("has a constant operand", "use addition or multiplication"),
+            },
+        };
+        let view = self.view(node, position)?;
+        if self.shape_of(Some(node.outputs[0]))?.iter().product::<usize>()
+            != view.shape().iter().product::<usize>()
+        {
+            return refuse("repeats numbers of its input", "give the constant the smaller shape");
+        }
+        // Axes that only the constant has.
+        let rank = self.shape_of(Some(node.outputs[0]))?.to_vec();
+        let view = match view.axes.len() == rank.len() {
+            true => view,
+            false => match view.reshaped(&rank) {
+                Some(view) => view,
+                None => return refuse("changes the number of axes", "reshape before"),
+            },
+        };
+        self.affine(node, view, gain, shift)
+    }
+
+    /// Two values that both vary.
+    fn two(&mut self, node: &Node, binary: Binary) -> Step<()> {
+        if binary != Binary::Add {
+            return refuse(
+                "combines two values that vary in another way than by addition",
+                "add them, or multiply by constants",
+            );
+        }
+        let (first, second) = (self.view(node, 0)?, self.view(node, 1)?);
+        let shapes = [first.tensor, second.tensor].map(|tensor| self.layers.shape(tensor));
+        let alike =
+            |view: &View| -> Vec<Vec<_>> { view.axes.iter().map(|axis| merged(axis)).collect() };
+        if shapes[0] != shapes[1]
+            || alike(&first) != alike(&second)
+            || first.offset != second.offset
+            || first.shape() != second.shape()
+        {
+            return refuse(
+                "adds two values of different shape, or whose channels lie in different orders",
+                "add values of one shape",
+            );
+        }
+        let inputs = vec![first.tensor, second.tensor];
+        let tensor = self.push(node, Kind::Add, inputs, shapes[0])?;
+        self.give(node, View { tensor, ..first });
+        Ok(())
+    }
+
+    pub(super) fn softmax(
+        &mut self,
+        node: &Node,
+        along: i64,
+        logarithm: bool,
+        rest: bool,
+    ) -> Step<()> {
+        let view = self.view(node, 0)?;
+        let Some(along) = axis(along, view.axes.len()) else {
+            return refuse("has an axis that is not there", "export the model again");
+        };
+        let shape = self.layers.shape(view.tensor);
+        let mut steps = view.axes[along].clone();
+        if rest {
+            steps = view.axes[along..].concat();
+        }
+        let covered: usize = steps.iter().map(|steps| steps.size).product();
+        let within = steps.iter().all(|steps| steps.stride < shape.channels as isize);
+        if covered != shape.channels || !within {
+            return refuse("does not go over all channels", "take softmax over the channels");
+        }
+        if logarithm {
+            let output: Option<&ValueId> = self.graph.outputs.first();
+            if output != Some(&node.outputs[0]) {
+                return refuse("is not the last node", "leave the logarithm to the end");
+            }
+            // Scores have the same order, and the same probabilities.
+            self.layers.output.logarithm = true;
+            self.count("log-softmax as softmax");
+        }
+        let grid = self.grid(node.outputs[0])?;
+        let operator = node.operator.clone();
+        let tensor =
+            self.push_as(&node.name, &operator, Kind::Softmax, vec![view.tensor], shape, grid);
+        self.give(node, View { tensor, ..view });
+        Ok(())
+    }
+}
+
+/// The number of a constant that is repeated along axes of size 1 and in front.
+fn at((shape, values): &(Vec<usize>, Vec<f64>), index: &[usize]) -> f64 {
+    let skipped = index.len().saturating_sub(shape.len());
+    let pairs = index[skipped..].iter().zip(shape);
+    let place =
+        pairs.fold(0, |place, (&index, &size)| place * size + if size == 1 { 0 } else { index });
+    values.get(place).copied().unwrap_or(0.0)
+}

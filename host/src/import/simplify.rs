@@ -1,0 +1,190 @@
+//! Rewrites of layers that compute the same with less.
+
+use std::collections::BTreeMap;
+
+use super::layer::{Kind, Layers};
+
+/// Changes something, or says that there is nothing to change.
+type Rewrite = fn(&mut Layers) -> bool;
+
+/// Runs all of them until nothing changes; counts each by name.
+pub fn run(layers: &mut Layers, passes: &mut BTreeMap<&'static str, usize>) {
+    let all: [(&'static str, Rewrite); 3] = [
+        ("affine behind a mean", affine_behind_mean),
+        ("affine into the next layer", affine_forward),
+        ("repeated activation", repeated_activation),
+    ];
+    while let Some((name, _)) = all.iter().find(|(_, rewrite)| rewrite(layers)) {
+        *passes.entry(name).or_insert(0) += 1;
+    }
+}
+
+/// The only layer that reads the output of layer `index`, if there is one.
+fn only_reader(layers: &Layers, index: usize) -> Option<usize> {
+    if layers.readers()[index + 1] != 1 || layers.output.tensor == index + 1 {
+        return None;
+    }
+    layers.layers.iter().position(|layer| layer.inputs.contains(&(index + 1)))
+}
+
+/// `gain · x + shift` before a mean is the same behind it, where it meets a fully connected layer.
+fn affine_behind_mean(layers: &mut Layers) -> bool {
+    for index in 0..layers.layers.len() {
+        if !matches!(layers.layers[index].kind, Kind::Affine { .. }) {
+            continue;
+        }
+        let Some(reader) = only_reader(layers, index) else { continue };
+        if layers.layers[reader].kind != Kind::GlobalAverage || layers.layers[index].grid.is_some()
+        {
+            continue;
+        }
+        let inputs = layers.layers[index].inputs.clone();
+        let affine = layers.layers[index].kind.clone();
+        let shape = layers.layers[reader].shape;
+        layers.layers[index].kind = Kind::GlobalAverage;
+        layers.layers[index].shape = shape;
+        layers.layers[reader].kind = affine;
+        layers.layers[index].inputs = inputs;
+        return true;
+    }
+    false
+}
+
+/// `gain · x + shift` goes into the weights of what reads it, where that adds no border.
+fn affine_forward(layers: &mut Layers) -> bool {
+    for index in 0..layers.layers.len() {
+        let Kind::Affine { gain, shift } = layers.layers[index].kind.clone() else { continue };
+        if layers.layers[index].grid.is_some() || follows_weights(layers, index) {
+            continue;
+        }
+        let Some(reader) = only_reader(layers, index) else { continue };
+        let channels = gain.len();
+        let still = shift.iter().all(|&shift| shift == 0.0);
+        let (weights, by_row) = match &mut layers.layers[reader].kind {
+            Kind::Convolution { sliding, weights } if sliding.is_inside() || still => {
+                (weights, false)
+            }
+            Kind::Depthwise { sliding, weights } if sliding.is_inside() || still => (weights, true),
+            Kind::FullyConnected { weights } => (weights, false),
+            _ => continue,
+        };
+        let row_length = weights.row_length;
+        for row in 0..weights.rows() {
+            for column in 0..row_length {
+                let channel = if by_row { row } else { column % channels };
+                let weight = &mut weights.reals[row * row_length + column];
+                weights.bias[row] += *weight * shift[channel];
+                *weight *= gain[channel];
+            }
+        }
+        weights.integers = None;
+        layers.remove(index);
+        return true;
+    }
+    false
+}
+
+/// Whether a layer reads weights' outputs alone, into which it can go itself.
+fn follows_weights(layers: &Layers, index: usize) -> bool {
+    let source = layers.layers[index].inputs[0];
+    let Some(before) = source.checked_sub(1).map(|before| &layers.layers[before]) else {
+        return false;
+    };
+    let weighted = matches!(
+        before.kind,
+        Kind::Convolution { .. } | Kind::Depthwise { .. } | Kind::FullyConnected { .. }
+    );
+    weighted && layers.readers()[source] == 1 && before.grid.is_none()
+}
+
+/// ReLU behind ReLU of the same kind.
+fn repeated_activation(layers: &mut Layers) -> bool {
+    for index in 0..layers.layers.len() {
+        let Kind::Relu { six } = layers.layers[index].kind else { continue };
+        let Some(before) = layers.layers[index].inputs[0].checked_sub(1) else { continue };
+        if layers.layers[before].kind == (Kind::Relu { six }) && layers.layers[index].grid.is_none()
+        {
+            layers.remove(index);
+            return true;
+        }
+    }
+    false
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::data::SampleShape;
+    use crate::import::layer::{Input, Layer, Output, Sliding, Weights};
+
+    fn layers(kinds: Vec<(Kind, SampleShape)>) -> Layers {
+        let shape = SampleShape::new(2, 2, 2);
+        let layer = |(index, (kind, shape)): (usize, (Kind, SampleShape))| Layer {
+            name: format!("layer {index}"),
+            operator: String::new(),
+            kind,
+            inputs: vec![index],
+            shape,
+            grid: None,
+        };
+        let layers: Vec<Layer> = kinds.into_iter().enumerate().map(layer).collect();
+        Layers {
+            name: String::new(),
+            input: Input { shape, places: (0..8).collect(), quantization: None, integers: None },
+            output: Output {
+                tensor: layers.len(),
+                places: vec![0],
+                integers: None,
+                quantization: None,
+                logarithm: false,
+            },
+            layers,
+        }
+    }
+
+    fn affine() -> Kind {
+        Kind::Affine { gain: vec![2.0, -1.0], shift: vec![0.5, 3.0] }
+    }
+
+    #[test]
+    fn an_affine_map_goes_through_a_mean_into_the_weights_behind_it() {
+        let (image, vector) = (SampleShape::new(2, 2, 2), SampleShape::new(1, 1, 2));
+        let weights = Weights::real(2, vec![1.0, 10.0], vec![0.25]);
+        let mut layers = layers(vec![
+            (affine(), image),
+            (Kind::GlobalAverage, vector),
+            (Kind::FullyConnected { weights }, SampleShape::new(1, 1, 1)),
+        ]);
+        let mut passes = BTreeMap::new();
+        run(&mut layers, &mut passes);
+        assert_eq!(passes["affine behind a mean"], 1);
+        assert_eq!(passes["affine into the next layer"], 1);
+        assert_eq!(layers.layers.len(), 2);
+        assert_eq!(layers.output.tensor, 2);
+        let Kind::FullyConnected { weights } = &layers.layers[1].kind else { panic!() };
+        // 2·x + 10·(−y) + 0.25 + 0.5 + 30
+        assert_eq!((&weights.reals[..], weights.bias[0]), (&[2.0, -10.0][..], 30.75));
+    }
+
+    #[test]
+    fn an_affine_map_with_a_shift_stays_before_a_border() {
+        let image = SampleShape::new(2, 2, 2);
+        for (border, expected) in [([0; 4], 1), ([1, 1, 1, 1], 2)] {
+            let sliding = Sliding { kernel: [3, 3], stride: [1, 1], border };
+            let weights = Weights::real(18, vec![1.0; 36], vec![0.0; 2]);
+            let mut layers =
+                layers(vec![(affine(), image), (Kind::Convolution { sliding, weights }, image)]);
+            run(&mut layers, &mut BTreeMap::new());
+            assert_eq!(layers.layers.len(), expected);
+        }
+    }
+
+    #[test]
+    fn a_second_cut_of_the_same_kind_goes() {
+        let image = SampleShape::new(2, 2, 2);
+        let cut = |six| (Kind::Relu { six }, image);
+        let mut layers = layers(vec![cut(false), cut(false), cut(true)]);
+        run(&mut layers, &mut BTreeMap::new());
+        assert_eq!(layers.layers.len(), 2);
+    }
+}

@@ -1,0 +1,145 @@
+//! Models of other frameworks: small ones that come in, ones that are refused, and damaged ones.
+
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use assert_cmd::Command;
+use serde_json::Value;
+use tinyhero::import;
+
+fn model(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/models").join(name)
+}
+
+fn tinyhero() -> Command {
+    Command::new(env!("CARGO_BIN_EXE_tinyhero"))
+}
+
+/// Imports a model, compares it with its golden file, and gives the report.
+fn checked(name: &str, out: &Path, more: &[&str]) -> Value {
+    let golden = model(name).with_extension("npz");
+    let mut command = tinyhero();
+    command.arg("import").arg(model(name)).arg("--out").arg(out);
+    command.arg("--check").arg(golden).args(["--json", "-"]).args(more);
+    let output = command.output().unwrap();
+    let errors = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(output.status.success(), "{name}: {errors}");
+    serde_json::from_slice(&output.stdout).unwrap()
+}
+
+#[test]
+fn float_models_keep_their_answers_at_8_bits() {
+    let folder = tempfile::tempdir().unwrap();
+    for name in [
+        "digits_mlp_old.onnx",
+        "kws_dscnn_old.onnx",
+        "har_cnn_old.onnx",
+        "keras_har_conv1d_float.tflite",
+    ] {
+        let report = checked(name, &folder.path().join("model.hero"), &[]);
+        assert_eq!(report["integers_kept"], false, "{name}");
+        assert!(report["label_agreement"].as_f64().unwrap() >= 0.99, "{name}: {report}");
+        let (found, reference) = (&report["accuracy"], &report["reference_accuracy"]);
+        let lost = reference.as_f64().unwrap() - found.as_f64().unwrap();
+        assert!(lost <= 0.005, "{name}: {report}");
+    }
+}
+
+#[test]
+fn quantized_models_keep_their_integers() {
+    let folder = tempfile::tempdir().unwrap();
+    for name in [
+        "digits_mlp_qdq.onnx",
+        "kws_dscnn_qoperator.onnx",
+        "keras_kws_dscnn_int8_uint8_ends.tflite",
+    ] {
+        let report = checked(name, &folder.path().join("model.hero"), &[]);
+        assert_eq!(report["integers_kept"], true, "{name}");
+        assert!(report["label_agreement"].as_f64().unwrap() >= 0.99, "{name}: {report}");
+        assert!(report["mean_difference"].as_f64().unwrap() < 1.0, "{name}: {report}");
+    }
+}
+
+#[test]
+fn a_folder_is_a_run_that_is_quantized_to_fewer_bits() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = folder.path().join("run");
+    checked("kws_dscnn_old.onnx", &run, &["--bits", "4", "--agree", "80"]);
+    let file = folder.path().join("model.hero");
+    let mut quantize = tinyhero();
+    quantize.arg("quantize").arg(&run).args(["--bits", "4", "--out"]).arg(&file);
+    quantize.assert().success();
+    assert!(file.is_file());
+}
+
+#[test]
+fn everything_that_is_not_supported_is_named_in_one_run() {
+    let folder = tempfile::tempdir().unwrap();
+    for (name, words) in [
+        ("keras_har_lstm_float.tflite", &["WHILE", "control flow"][..]),
+        ("har_lstm_old.onnx", &["LSTM", "recurrent"]),
+    ] {
+        let out = folder.path().join("model.hero");
+        let output =
+            tinyhero().arg("import").arg(model(name)).arg("--out").arg(&out).output().unwrap();
+        assert_eq!(output.status.code(), Some(2), "{name}");
+        let said = [output.stdout, output.stderr].concat();
+        let said = String::from_utf8_lossy(&said);
+        assert!(words.iter().all(|word| said.contains(word)), "{name}: {said}");
+        assert!(!out.exists());
+    }
+}
+
+/// How many damaged files are tried; `TINYHERO_MUTATIONS` asks for more.
+fn mutations() -> usize {
+    std::env::var("TINYHERO_MUTATIONS").ok().and_then(|text| text.parse().ok()).unwrap_or(2_000)
+}
+
+#[test]
+fn damaged_files_are_refused_or_read_but_never_end_the_program() {
+    let names = [
+        "digits_mlp_qdq.onnx",
+        "kws_dscnn_qoperator.onnx",
+        "har_cnn_old.onnx",
+        "har_lstm_old.onnx",
+        "keras_kws_dscnn_int8_uint8_ends.tflite",
+        "keras_har_lstm_float.tflite",
+    ];
+    let files: Vec<Vec<u8>> =
+        names.iter().map(|name| std::fs::read(model(name)).unwrap()).collect();
+    let mut state = 0x9E37_79B9_7F4A_7C15u64;
+    let mut next = |below: usize| {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        (state >> 11) as usize % below
+    };
+    let mut slowest = Duration::ZERO;
+    for index in 0..mutations() {
+        let mut bytes = files[index % files.len()].clone();
+        // Most of a file is weights; its structure lies at both ends.
+        for _ in 0..1 + next(4) {
+            let length = bytes.len();
+            let at = match next(3) {
+                0 => next(length),
+                1 => next(length.min(3_000)),
+                _ => length - 1 - next(length.min(3_000)),
+            };
+            match next(5) {
+                0 => bytes[at] ^= 1 << next(8),
+                1 => bytes[at] = next(256) as u8,
+                2 => bytes[at] = [0, 0x7F, 0x80, 0xFF][next(4)],
+                3 => drop(bytes.remove(at)),
+                _ => bytes.truncate(length - next(length / 4)),
+            }
+            if bytes.is_empty() {
+                break;
+            }
+        }
+        let start = Instant::now();
+        // Whether it is refused does not matter here.
+        drop(import::read(&bytes, "damaged", Path::new("/nonexistent")));
+        slowest = slowest.max(start.elapsed());
+    }
+    assert!(slowest < Duration::from_secs(10), "{slowest:?}");
+}
