@@ -7,22 +7,30 @@ mod column;
 mod digest;
 mod digits;
 mod folder;
+mod foreign;
 mod format;
 mod formats;
+mod naming;
 mod normalization;
 pub mod npy;
+mod options;
 mod source;
 mod splits;
+mod table;
 
 pub use column::{Column, Convention};
 pub use digest::{from_hex, to_hex};
 pub use folder::located;
 pub use format::{Entry, Format};
+pub use formats::csv::sample as sample_of_text;
 pub use formats::{FORMATS, listed as listed_formats};
 pub use normalization::{Normalization, Scaling};
+pub use options::{DataOptions, Missing, Separator, SplitChoice, Window};
 pub use splits::SplitRule;
 
 use crate::error::{Error, Result};
+use std::cell::RefCell;
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 /// The seed that decides splits when none is given.
 pub const DEFAULT_SPLIT_SEED: u64 = 0;
@@ -90,12 +98,14 @@ impl std::fmt::Display for SampleShape {
 }
 
 /// One part (training, validation or test) of a data set.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Split {
     /// All samples one after the other, each in height, width, channel order. u8 samples lie in 0..=255.
     pub samples: Vec<i16>,
-    /// Class of each sample, 0-based.
+    /// Class of each sample, 0-based; 0 where there are no classes.
     pub labels: Vec<u16>,
+    /// The values to predict, sample by sample; empty where there are none.
+    pub values: Vec<f32>,
 }
 
 impl Split {
@@ -119,9 +129,11 @@ impl Split {
     pub fn limited(&self, limit: usize) -> Self {
         let count = limit.min(self.len());
         let elements = self.samples.len().checked_div(self.len()).unwrap_or(0);
+        let outputs = self.values.len().checked_div(self.len()).unwrap_or(0);
         Self {
             samples: self.samples[..count * elements].to_vec(),
             labels: self.labels[..count].to_vec(),
+            values: self.values[..count * outputs].to_vec(),
         }
     }
 
@@ -134,12 +146,14 @@ impl Split {
     /// The samples at `indexes`, in that order. Indexes must be below [`Split::len`].
     pub fn selected(&self, indexes: &[usize]) -> Self {
         let elements = self.samples.len().checked_div(self.len()).unwrap_or(0);
+        let outputs = self.values.len().checked_div(self.len()).unwrap_or(0);
         let mut selected = Self::default();
         for &index in indexes {
             selected
                 .samples
                 .extend_from_slice(&self.samples[index * elements..(index + 1) * elements]);
             selected.labels.push(self.labels[index]);
+            selected.values.extend_from_slice(&self.values[index * outputs..(index + 1) * outputs]);
         }
         selected
     }
@@ -158,8 +172,14 @@ pub struct Dataset {
     pub class_names: Vec<String>,
     /// The integer type that a deployed model receives.
     pub sample_type: SampleType,
-    /// What the raw values mean, one column per value of a sample; empty where they are all there is (images).
+    /// What the raw values mean, one column per value of a sample or one per channel; empty where they are all there is (images).
     pub columns: Vec<Column>,
+    /// Names and units of the values to predict; none for classes.
+    pub outputs: Vec<Column>,
+    /// What the user said of the data, with every guess made explicit.
+    pub options: DataOptions,
+    /// Rows a second of the recordings, if known.
+    pub rate: Option<f64>,
     /// SHA-256 of the files' contents in hex, by which the data is known again.
     pub digest: String,
     /// How the samples came into the parts below.
@@ -178,26 +198,48 @@ impl Dataset {
         Self::open_with_seed(name, DEFAULT_SPLIT_SEED)
     }
 
+    /// Opens `name` as [`Dataset::open_with`] does, with nothing said about it.
+    ///
+    /// # Errors
+    /// See there.
+    pub fn open_with_seed(name: &str, seed: u64) -> Result<Self> {
+        Self::open_with(name, seed, &DataOptions::default(), &mut Vec::new())
+    }
+
     /// Opens a bundled data set (`digits`, `digits-1797`) or the files at a path.
     ///
     /// * `digits`: 3,823 training rows, 1,797 test rows by other writers. The seed changes nothing.
     /// * `digits-1797`: the test rows alone, split 1077/360/360 (training/validation/test) by `seed`.
     /// * A folder or file of one of the [`FORMATS`], gz or not, recognised by content. Names holding `train` or `data_batch` are
-    ///   training data, `test` or `t10k` test data. One file alone is split 80/20 by `seed`. `PATH:HxWxC` gives the rows of a
-    ///   CSV a shape; without it they are 1x1xN. At most 512 MiB are read, unpacked, of at most 1,000 files.
+    ///   training data, `test` or `t10k` test data. Other files are joined and split 80/20. `PATH:HxWxC` gives the rows of a
+    ///   CSV a shape; without it they are 1x1xN. At most 512 MiB are read, unpacked.
+    ///
+    /// `notes` gets a line for each thing that was guessed or is doubtful, also where an error follows.
     ///
     /// # Errors
     /// One line that names the file and, where there is one, the row.
-    pub fn open_with_seed(name: &str, seed: u64) -> Result<Self> {
-        Self::read(name, seed, None)
+    pub fn open_with(
+        name: &str,
+        seed: u64,
+        options: &DataOptions,
+        notes: &mut Vec<String>,
+    ) -> Result<Self> {
+        Self::read(name, seed, None, options, notes)
     }
 
     /// Opens data for a network that exists: its samples are converted as that network's training data was.
     ///
     /// # Errors
     /// As [`Dataset::open_with_seed`]; samples of another shape or type, and classes that the network does not have.
-    pub fn open_by(name: &str, seed: u64, convention: &Convention) -> Result<Self> {
-        let dataset = Self::read(name, seed, Some(convention))?;
+    pub fn open_by(
+        name: &str,
+        seed: u64,
+        convention: &Convention,
+        options: &DataOptions,
+        notes: &mut Vec<String>,
+    ) -> Result<Self> {
+        let options = options.or(&convention.options);
+        let dataset = Self::read(name, seed, Some(convention), &options, notes)?;
         let advice = "use data like that which the network was trained on";
         if dataset.shape != convention.shape {
             let (found, wanted) = (dataset.shape, convention.shape);
@@ -212,13 +254,35 @@ impl Dataset {
         Ok(dataset)
     }
 
-    fn read(name: &str, seed: u64, convention: Option<&Convention>) -> Result<Self> {
+    fn read(
+        name: &str,
+        seed: u64,
+        convention: Option<&Convention>,
+        options: &DataOptions,
+        notes: &mut Vec<String>,
+    ) -> Result<Self> {
         let dataset = match digits::open(name, seed)? {
-            Some(bundled) => bundled,
-            None => folder::open(name, seed, convention)?,
+            Some(bundled) if options.is_for_any_data() => bundled,
+            Some(_) => {
+                let problem = "is bundled data, whose columns and split are fixed";
+                return Err(Error::bad_input(name, problem, "leave the options of data out"));
+            }
+            None => {
+                let told = RefCell::new(std::mem::take(notes));
+                let opened = folder::open(name, seed, convention, options, &told);
+                *notes = told.into_inner();
+                opened?
+            }
         };
         dataset.check()?;
         Ok(dataset)
+    }
+
+    /// The number of test samples that stand among the training samples too, value for value.
+    pub fn leaked(&self) -> usize {
+        let elements = self.shape.elements().max(1);
+        let known: HashSet<&[i16]> = self.train.samples.chunks_exact(elements).collect();
+        self.test.samples.chunks_exact(elements).filter(|sample| known.contains(sample)).count()
     }
 
     /// A data set without samples. Its digest, its columns and its parts are for the format to fill in.
@@ -236,6 +300,9 @@ impl Dataset {
             class_names,
             sample_type,
             columns: Vec::new(),
+            outputs: Vec::new(),
+            options: DataOptions::default(),
+            rate: None,
             digest: String::new(),
             split_rule: SplitRule::Files,
             train: Split::default(),
@@ -255,6 +322,22 @@ impl Dataset {
         format!("{bundled}, or a folder or file ({}; gz or not)", formats::listed())
     }
 
+    /// The values to predict, each with the mean of the training samples for offset and their standard deviation for step: what a
+    /// network learns to predict has mean 0 and standard deviation 1.
+    pub fn normalized_outputs(&self) -> Vec<Column> {
+        let count = self.outputs.len();
+        let measured = self.outputs.iter().enumerate().map(|(place, column)| {
+            let values = || self.train.values.iter().skip(place).step_by(count.max(1));
+            let number = values().count().max(1) as f64;
+            let mean = values().map(|&value| f64::from(value)).sum::<f64>() / number;
+            let square = |value: &f32| (f64::from(*value) - mean).powi(2);
+            let deviation = (values().map(square).sum::<f64>() / number).sqrt();
+            let step = if deviation > 0.0 { deviation } else { 1.0 };
+            Column { offset: mean, step, ..column.clone() }
+        });
+        measured.collect()
+    }
+
     /// Number of classes.
     pub fn classes(&self) -> usize {
         self.class_names.len()
@@ -272,7 +355,7 @@ impl Dataset {
                 return Err(Error::bad_input(
                     &self.name,
                     format_args!("holds no {part} sample"),
-                    "add one; file names with 'train' or 'data_batch' are training data, 'test' or 't10k' test data",
+                    "add one; names with 'train' or 'data_batch' are training data, 'test' or 't10k' test data",
                 ));
             }
             if split.samples.len() != split.len() * self.shape.elements() {
@@ -287,9 +370,8 @@ impl Dataset {
                     "give one label for each sample",
                 ));
             }
-            if let Some(row) =
-                split.labels.iter().position(|&label| usize::from(label) >= self.classes())
-            {
+            let beyond = |&label: &u16| usize::from(label) >= self.classes().max(1);
+            if let Some(row) = split.labels.iter().position(beyond) {
                 return Err(Error::bad_input(
                     &self.name,
                     format_args!(
@@ -310,9 +392,22 @@ fn numbered_classes(count: usize) -> Vec<String> {
     (0..count).map(|class| class.to_string()).collect()
 }
 
-/// One more than the largest label.
-fn count_classes(labels: &[u16]) -> usize {
-    labels.iter().max().map_or(0, |&largest| usize::from(largest) + 1)
+/// Names classes by the numbers that occur in training, and counts them from 0 without gaps.
+fn name_classes(train: &mut Split, test: &mut Split, place: &str) -> Result<Vec<String>> {
+    let numbers: BTreeSet<u16> = train.labels.iter().copied().collect();
+    let places: HashMap<u16, u16> = numbers.iter().copied().zip(0..).collect();
+    for (part, split) in [("training", train), ("test", test)] {
+        for (row, label) in split.labels.iter_mut().enumerate() {
+            *label = *places.get(label).ok_or_else(|| {
+                let problem = format_args!(
+                    "{part} sample {row} has label {label}, which none of the {} classes of the training data has",
+                    places.len()
+                );
+                Error::bad_input(place, problem, "correct the label")
+            })?;
+        }
+    }
+    Ok(numbers.iter().map(u16::to_string).collect())
 }
 
 #[cfg(test)]

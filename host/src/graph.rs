@@ -5,6 +5,5 @@ pub mod grid;
 pub mod input;
 pub mod network;
 pub mod provenance;
-pub mod task;
 pub mod trained_network;
 pub mod weights;

@@ -15,6 +15,7 @@ pub mod random;
 pub mod report;
 pub mod statistics;
 pub mod study;
+pub mod task;
 pub mod training;
 
 pub use error::{Error, Result};

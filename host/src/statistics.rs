@@ -41,7 +41,7 @@ pub struct PairedDifference {
     pub mean: f64,
     /// Standard error of that mean.
     pub standard_error: f64,
-    /// Two-sided p of a paired t-test; `None` where it is not defined: with one pair, or if no pair differs.
+    /// Two-sided p of a paired t-test; `None` where it is not defined: with one pair, or if all pairs differ by the same.
     pub p: Option<f64>,
 }
 
@@ -51,10 +51,40 @@ impl PairedDifference {
         let differences: Vec<f64> = pairs.iter().map(|(first, second)| first - second).collect();
         let summary = Summary::of(&differences)?;
         let standard_error = summary.standard_error();
-        let p = (summary.count > 1 && (standard_error > 0.0 || summary.mean != 0.0))
+        // Without spread t would be infinite and p 0, whatever chance could do.
+        let p = (summary.count > 1 && standard_error > 0.0)
             .then(|| two_sided_p(summary.mean / standard_error, summary.count - 1));
         Some(Self { count: summary.count, mean: summary.mean, standard_error, p })
     }
+}
+
+/// Coefficient of determination: 1 for a perfect prediction, 0 for that of the mean; 0 where the values never vary.
+pub fn r2(predicted: &[f64], values: &[f64]) -> f64 {
+    let mean = values.iter().sum::<f64>() / values.len().max(1) as f64;
+    let spread: f64 = values.iter().map(|value| (value - mean).powi(2)).sum();
+    let errors = predicted.iter().zip(values).map(|(predicted, value)| (predicted - value).powi(2));
+    if spread > 0.0 { 1.0 - errors.sum::<f64>() / spread } else { 0.0 }
+}
+
+/// Area under the curve of hits against false alarms: the probability that a score of `positives` is larger than one of `negatives`,
+/// an equal one counting half. `None` without any of either.
+pub fn area_under_curve(positives: &[f64], negatives: &[f64]) -> Option<f64> {
+    if positives.is_empty() || negatives.is_empty() {
+        return None;
+    }
+    let mut all: Vec<(f64, bool)> = positives.iter().map(|&score| (score, true)).collect();
+    all.extend(negatives.iter().map(|&score| (score, false)));
+    all.sort_by(|a, b| a.0.total_cmp(&b.0));
+    let (mut ranks, mut place) = (0.0, 0);
+    while place < all.len() {
+        let equal = all[place..].iter().take_while(|(score, _)| *score == all[place].0).count();
+        // Equal scores share the mean of their ranks.
+        let rank = place as f64 + (equal + 1) as f64 / 2.0;
+        ranks += rank * all[place..place + equal].iter().filter(|(_, hit)| *hit).count() as f64;
+        place += equal;
+    }
+    let (hits, others) = (positives.len() as f64, negatives.len() as f64);
+    Some((ranks - hits * (hits + 1.0) / 2.0) / (hits * others))
 }
 
 /// Probability that |T| ≥ |t| for Student's T with `degrees` of freedom (at least 1).

@@ -22,7 +22,7 @@ pub use in_loop::QuantizerOptions;
 pub use log::EpochRecord;
 pub use optimizer::OptimizerKind;
 pub use options::{Keep, TrainingOptions};
-pub use run::{Observer, Outcome, Run};
+pub use run::{DRAW_SEED, Observer, Outcome, Run};
 
 #[cfg(test)]
 mod tests;

@@ -114,11 +114,11 @@ fn large_files_are_refused_by_their_length() {
 fn rows_columns_and_classes_are_counted_while_they_are_read() {
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();
-    let names: String = (0..1_000_000).fold(String::new(), |mut text, row| {
+    let names: String = (0..1_000_000).fold("value,label\n".to_string(), |mut text, row| {
         let _ = writeln!(text, "1,name{row}");
         text
     });
-    show(&write(folder, "names.csv", names), &["line 1001", "more than 1000 classes"]);
+    show(&write(folder, "names.csv", names), &["line 1002", "more than 1000 classes"]);
     let long = packed(folder, "line.csv.gz", "1,", 400 << 20);
     show(&long, &["line 1", "longer than 1048576 bytes"]);
     let wide = write(folder, "wide.csv", "1,".repeat(70_000) + "0\n");
@@ -129,7 +129,7 @@ fn rows_columns_and_classes_are_counted_while_they_are_read() {
     show(&name, &["line 1", "class name of 5000 bytes"]);
     let field = write(folder, "field.csv", format!("1,0\n{},0\n", "x".repeat(5000)));
     show(&field, &["line 2", "'xxxx", "…'"]);
-    let rows = packed(folder, "rows.csv.gz", "1,0\n", 70 << 20);
+    let rows = packed(folder, "rows.csv.gz", "1,0\n1,1\n", 70 << 20);
     show(&rows, &["line 16777217", "16777216 rows"]);
 }
 
@@ -168,10 +168,10 @@ fn what_is_no_file_is_refused_and_waited_for_by_nobody() {
     assert_refused(&["inspect".as_ref(), odd.as_ref()], &["odd\u{FFFD}\u{FFFD}[2Jname"]);
     let many = folder.join("many");
     std::fs::create_dir(&many).unwrap();
-    for number in 0..1500 {
-        write(&many, &number.to_string(), b"1,2\n");
+    for number in 0..20_001 {
+        write(&many, &number.to_string(), b"");
     }
-    show(&many, &["more than 1000 files"]);
+    show(&many, &["more than 20000 files"]);
 }
 
 /// A network of one value, and `layers`.

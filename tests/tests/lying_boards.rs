@@ -78,7 +78,7 @@ impl Scene {
     fn new() -> Self {
         let files = files();
         let raw: Vec<u8> = SelfTestInput::new(5).take(INPUTS * INPUT_BYTES).collect();
-        let test = Split { samples: samples(&raw), labels: vec![0; INPUTS] };
+        let test = Split { samples: samples(&raw), labels: vec![0; INPUTS], ..Split::default() };
         let host = files.each_ref().map(|file| {
             integer::evaluate(&Model::load(file).unwrap(), &test.samples, &test.labels).unwrap()
         });

@@ -9,9 +9,10 @@ use toml::Value;
 
 use super::interrupt;
 use super::output::{self, Output};
+use super::samples::telling;
 use crate::artifact;
-use crate::data::Dataset;
 use crate::deployment::quantizer::Rounding;
+use crate::data::{DataOptions, Dataset};
 use crate::error::{Error, Result};
 use crate::graph::network::Network;
 use crate::report::json;
@@ -79,7 +80,7 @@ pub struct Options {
     /// A file with all of these; options on the command line win
     #[arg(long, value_name = "FILE")]
     settings: Option<PathBuf>,
-    /// Only the first N training samples and the first N test samples
+    /// Only N training samples and N test samples, drawn from all classes by a fixed seed
     #[arg(long, value_name = "N", value_parser = super::positive)]
     limit: Option<usize>,
     /// Training samples on which λmax is measured, 0 for not at all [default: 1000]
@@ -128,6 +129,8 @@ pub struct Options {
     #[arg(long, value_name = "DIR", conflicts_with_all = ["data", "network", "settings", "optimizers", "set", "search"])]
     resume: Option<PathBuf>,
     #[command(flatten)]
+    data_options: DataOptions,
+    #[command(flatten)]
     output: Output,
 }
 
@@ -148,7 +151,7 @@ pub fn run(options: &Options) -> Result<()> {
         }
         (None, Some(folder)) => {
             let sweep = options.sweep()?;
-            check_inputs(&sweep)?;
+            check_inputs(&sweep, output)?;
             check_earlier(&sweep, folder)?;
             artifact::write_atomically(&folder.join(SWEEP_FILE), sweep.to_toml()?.as_bytes())?;
             (sweep, folder)
@@ -196,6 +199,7 @@ impl Options {
         };
         replace(&mut sweep.data, &self.data);
         replace(&mut sweep.network, &self.network);
+        sweep.data_options = self.data_options.or(&sweep.data_options);
         replace(&mut sweep.seeds, &self.seeds);
         replace(&mut sweep.first_seed, &self.first_seed);
         replace(&mut sweep.curvature_samples, &self.curvature_samples);
@@ -373,8 +377,9 @@ impl Stages<'_> {
 }
 
 /// Refuses data and networks that cannot be compared, before anything is written.
-fn check_inputs(sweep: &Sweep) -> Result<()> {
-    let dataset = Dataset::open_with_seed(&sweep.data, sweep.first_seed)?;
+fn check_inputs(sweep: &Sweep, output: &Output) -> Result<()> {
+    let (data, seed, said) = (&sweep.data, sweep.first_seed, &sweep.data_options);
+    let dataset = telling(output, |told| Dataset::open_with(data, seed, said, told))?;
     let network = Network::open(&sweep.network, dataset.shape, dataset.classes())?;
     if network.reconstructs() {
         let problem = "gives no labels, so there is no accuracy to compare";

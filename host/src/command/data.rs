@@ -3,8 +3,9 @@
 use serde::Serialize;
 
 use super::output::Output;
-use crate::data::{Column, Dataset, Split, listed_formats};
-use crate::error::{Error, Result};
+use super::samples::telling;
+use crate::data::{Column, DEFAULT_SPLIT_SEED, DataOptions, Dataset, Split, listed_formats};
+use crate::error::Result;
 use crate::report::table::{Table, grouped};
 
 /// Show the bundled data sets, or what a data set holds
@@ -26,6 +27,11 @@ enum Action {
     Show {
         #[arg(help = Dataset::help())]
         data: String,
+        #[command(flatten)]
+        options: Box<DataOptions>,
+        /// Decides a split that is drawn
+        #[arg(long, default_value_t = DEFAULT_SPLIT_SEED)]
+        seed: u64,
     },
 }
 
@@ -36,6 +42,9 @@ struct Summary {
     shape: [usize; 3],
     classes: Vec<String>,
     columns: Vec<Column>,
+    outputs: Vec<Column>,
+    split: &'static str,
+    leaked: usize,
     digest: String,
     train: Counts,
     validation: Counts,
@@ -52,7 +61,9 @@ impl Counts {
     fn of(split: &Split, classes: usize) -> Self {
         let mut per_class = vec![0; classes];
         for &label in &split.labels {
-            per_class[usize::from(label)] += 1;
+            if let Some(count) = per_class.get_mut(usize::from(label)) {
+                *count += 1;
+            }
         }
         Self { samples: split.len(), per_class }
     }
@@ -67,6 +78,9 @@ impl Summary {
             shape: dataset.shape.into(),
             classes: dataset.class_names.clone(),
             columns: dataset.columns.clone(),
+            outputs: dataset.outputs.clone(),
+            split: dataset.split_rule.name(),
+            leaked: dataset.leaked(),
             digest: dataset.digest.clone(),
             train: Counts::of(&dataset.train, classes),
             validation: Counts::of(&dataset.validation, classes),
@@ -78,7 +92,9 @@ impl Summary {
 pub fn run(options: &Options) -> Result<()> {
     match &options.action {
         None | Some(Action::List) => list(&options.output),
-        Some(Action::Show { data }) => show(data, &options.output),
+        Some(Action::Show { data, options: said, seed }) => {
+            show(data, said, *seed, &options.output)
+        }
     }
 }
 
@@ -104,19 +120,21 @@ fn list(output: &Output) -> Result<()> {
     output.json(&opened.iter().map(Summary::of).collect::<Vec<_>>())
 }
 
-fn show(data: &str, output: &Output) -> Result<()> {
-    let dataset = Dataset::open(data)?;
+fn show(data: &str, options: &DataOptions, seed: u64, output: &Output) -> Result<()> {
+    let dataset = telling(output, |told| Dataset::open_with(data, seed, options, told))?;
     let summary = Summary::of(&dataset);
-    if summary.classes.is_empty() {
-        return Err(Error::bad_input(data, "has no classes", "add a label column"));
-    }
+    let answers = match (dataset.outputs.as_slice(), dataset.classes()) {
+        ([], 0) => "no labels".to_string(),
+        ([], count) => format!("{count} classes"),
+        (outputs, _) => format!("{} values to predict", outputs.len()),
+    };
     output.line(format_args!(
-        "{}: {}, samples of {} ({:?}), {} classes",
+        "{}: {}, samples of {} ({:?}), {answers}, split by {}",
         dataset.name,
         dataset.format,
         dataset.shape,
         dataset.sample_type,
-        dataset.classes()
+        dataset.split_rule.name()
     ));
     if dataset.columns.iter().any(|column| column.name.is_some() || !column.is_identity()) {
         output.table(&columns(&dataset.columns));
@@ -139,6 +157,13 @@ fn show(data: &str, output: &Output) -> Result<()> {
         all(&summary.test),
     ]);
     output.table(&table);
+    if summary.leaked > 0 {
+        output.line(format_args!(
+            "doubt: {} of {} test samples are among the training samples too, value for value",
+            summary.leaked,
+            dataset.test.len()
+        ));
+    }
     output.json(&summary)
 }
 

@@ -137,7 +137,8 @@ pub fn run(options: &Options) -> Result<()> {
     let host = evaluate(&model, &test.samples, &test.labels)?;
     let laid_out = lay_out(&work.path().join(hero.kind.name()), &session)?;
     let file = |board: &Board| laid_out.get(&board.core).unwrap_or(&hero.model).as_slice();
-    let boards = on_boards(&session, &file, &model, &test, &host, output)?;
+    let boards = on_boards(&session, &file, &model, &test, &host, output);
+    let boards = boards.into_iter().collect::<Result<Vec<_>>>()?;
     let verification = table(&boards);
     output.table(&verification);
 

@@ -12,8 +12,10 @@ use super::output::Output;
 use super::samples;
 use super::session;
 use crate::artifact;
+use crate::data::{DataOptions, sample_of_text};
 use crate::deployment::integer::{raw_bytes, run_all};
 use crate::deployment::integer_network::decode_scale;
+use crate::deployment::meaning::{convention, notes_in};
 use crate::device::board::Board;
 use crate::device::client::BatchResult;
 use crate::device::verify;
@@ -30,12 +32,15 @@ pub struct Options {
     /// The board; see `tinyhero boards`
     #[arg(long, value_name = "BOARD")]
     on: String,
-    /// A PNG of the model's size, a file of raw samples as the board reads them, or DATA:INDEX for a test sample
+    /// A PNG of the model's size, a row of the user's data as text (a window's rows; header and label may be left out), a file of raw
+    /// samples as the board reads them, or DATA:INDEX for a test sample
     #[arg(long)]
     input: String,
     #[cfg(feature = "probe")]
     #[command(flatten)]
     probe: super::flash::ProbeOptions,
+    #[command(flatten)]
+    data_options: DataOptions,
     #[command(flatten)]
     output: Output,
 }
@@ -57,7 +62,7 @@ pub fn run(options: &Options) -> Result<()> {
     let output = &options.output;
     let file = model_file::read(&options.model)?;
     let model = model_file::load(&options.model, &file)?;
-    let (sample, expected_label) = read_input(&options.input, &model, output)?;
+    let (sample, expected_label) = read_input(options, &model, output)?;
     let host = run_all(&model, &sample)?;
     let raw = raw_bytes(model.input().quantization.sample_type, &sample);
     let tensor = model.output();
@@ -129,12 +134,26 @@ fn infer(
 }
 
 /// The raw values of one sample, and its label where the data has one.
-fn read_input(input: &str, model: &Model<'_>, output: &Output) -> Result<(Vec<i16>, Option<u16>)> {
+fn read_input(
+    options: &Options,
+    model: &Model<'_>,
+    output: &Output,
+) -> Result<(Vec<i16>, Option<u16>)> {
+    let input = options.input.as_str();
     let path = Path::new(input);
     if path.is_file() {
         let values = match path.extension().and_then(|extension| extension.to_str()) {
             Some("png") => read_png(path, model)?,
-            _ => read_raw(path, model)?,
+            _ => match read_text(path)? {
+                Some(bytes) => {
+                    output.line(format_args!(
+                        "{}: read as text, in the data's own units",
+                        path.display()
+                    ));
+                    sample_of_text(input, bytes, &convention(model, &notes_in(model)))?
+                }
+                None => read_raw(path, model)?,
+            },
         };
         return Ok((values, None));
     }
@@ -152,7 +171,7 @@ fn read_input(input: &str, model: &Model<'_>, output: &Output) -> Result<(Vec<i1
             "give for example digits:7",
         )
     })?;
-    let test = samples::open(data, None, model, output)?;
+    let test = samples::open(data, None, &options.data_options, model, output)?;
     match (test.sample(index), test.labels.get(index)) {
         (Some(sample), Some(&label)) => Ok((sample.to_vec(), Some(label))),
         _ => Err(Error::bad_input(
@@ -161,6 +180,21 @@ fn read_input(input: &str, model: &Model<'_>, output: &Output) -> Result<(Vec<i1
             "give a smaller number",
         )),
     }
+}
+
+/// Most bytes of a sample as text.
+const MOST_TEXT_BYTES: u64 = 1 << 24;
+
+/// The bytes of a file that is text; `None` for one that is not.
+fn read_text(path: &Path) -> Result<Option<Vec<u8>>> {
+    let length = std::fs::metadata(path).map_err(|reason| Error::reading(path, &reason))?.len();
+    if length == 0 || length > MOST_TEXT_BYTES {
+        return Ok(None);
+    }
+    let bytes = artifact::read_at_most(path, MOST_TEXT_BYTES)?;
+    let is_text = |&byte: &u8| byte >= 0x20 && byte != 0x7F || b"\t\r\n".contains(&byte);
+    let text = bytes.iter().all(is_text) && bytes.iter().any(u8::is_ascii_digit);
+    Ok((text && std::str::from_utf8(&bytes).is_ok()).then_some(bytes))
 }
 
 fn read_raw(path: &Path, model: &Model<'_>) -> Result<Vec<i16>> {

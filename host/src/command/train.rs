@@ -1,20 +1,26 @@
 //! `train`: a training run.
 
+use std::cell::RefCell;
 use std::io::IsTerminal;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 
 use indicatif::ProgressBar;
 use serde::Serialize;
+use tinyhero_common::bit_width::BitWidth;
+use tinyhero_common::model::Model;
 use toml::Value;
 
 use super::interrupt;
 use super::output::Output;
 use super::precision::Precision;
-use crate::data::{Dataset, Scaling};
+use crate::data::{DataOptions, Dataset, Scaling, Split};
+use crate::deployment::export::export_for;
+use crate::deployment::quantizer::{Quantization, quantize};
 use crate::error::{Error, Result};
+use crate::graph::trained_network::TrainedNetwork;
 use crate::graph::weights::Initialization;
-use crate::report::table::percent;
+use crate::report::table::{grouped, percent};
 use crate::training::engine::StatisticsPasses;
 use crate::training::optimizer::{Direction, Method, Reduction, Schedule, Step, StepKind};
 use crate::training::{
@@ -124,7 +130,7 @@ pub struct Options {
     /// Passes of a step that batch normalization's running statistics follow
     #[arg(long, value_enum, default_value = "first")]
     statistics: StatisticsPasses,
-    /// Only the first N training samples
+    /// Only N training samples, drawn from all classes by a fixed seed
     #[arg(long, value_name = "N")]
     limit: Option<usize>,
     /// Share of the training samples to keep for validation, drawn by the seed [default: 0]
@@ -139,6 +145,8 @@ pub struct Options {
     /// Go on with this run instead, with the options that it was begun with
     #[arg(long, value_name = "RUN", conflicts_with_all = ["data", "network"])]
     resume: Option<PathBuf>,
+    #[command(flatten)]
+    data_options: DataOptions,
     #[command(flatten)]
     output: Output,
 }
@@ -233,6 +241,7 @@ impl Options {
             limit: self.limit.or(start.limit),
             validation: self.validation.unwrap_or(start.validation),
             keep: self.keep,
+            data_options: self.data_options.or(&start.data_options),
             ..start
         };
         let name = |value: Option<&'static str>| value.map(|name| Value::String(name.to_string()));
@@ -265,7 +274,7 @@ pub fn run(options: &Options) -> Result<()> {
             (Run::create_from(folder, options.training_from(&other)?, &other)?, folder)
         }
         (None, Some(folder), Some(data), Some(network)) => {
-            (Run::create(folder, options.training(data, network)?)?, folder)
+            (create(folder, options.training(data, network)?, output)?, folder)
         }
         _ => {
             let advice = "give --data, --network and --out, or --from and --out, or --resume";
@@ -303,6 +312,60 @@ pub fn run(options: &Options) -> Result<()> {
         test_accuracy: accuracy,
         records,
     })
+}
+
+/// Begins a run, tells what is doubtful about its data, and shows at once what the network will take.
+fn create(folder: &Path, options: TrainingOptions, output: &Output) -> Result<Run> {
+    let mut notes = Vec::new();
+    let limit = options.limit;
+    let size = RefCell::new(None);
+    let accepts = |trained: &TrainedNetwork, calibration: &Split| {
+        *size.borrow_mut() = Some(size_of(trained, calibration)?);
+        Ok(())
+    };
+    let run = Run::create_checked(folder, options, &mut notes, &accepts);
+    for note in notes {
+        output.line(note);
+    }
+    let run = run?;
+    if let Some(limit) = limit.filter(|limit| *limit < run.dataset().train.len()) {
+        output.line(format_args!(
+            "{limit} of {} training samples, drawn from all classes by a fixed seed (--limit)",
+            run.dataset().train.len()
+        ));
+    }
+    let leaked = run.dataset().leaked();
+    if leaked > 0 {
+        output.line(format_args!(
+            "doubt: {leaked} of {} test samples are among the training samples too, value for value",
+            run.dataset().test.len()
+        ));
+    }
+    if let Some((bytes, arena)) = size.into_inner() {
+        output.line(format_args!(
+            "deployed at 8 bits it will take {} bytes of flash and an arena of {} bytes",
+            grouped(bytes as u64),
+            grouped(arena as u64)
+        ));
+    }
+    Ok(run)
+}
+
+/// Samples that a network with initial weights is lowered with, which ask for no good ranges.
+const DRY_SAMPLES: usize = 4;
+
+/// Bytes of the model file and of the arena that a network with initial weights takes at 8 bits.
+///
+/// # Errors
+/// What the integer format cannot express, before anything is trained.
+fn size_of(trained: &TrainedNetwork, calibration: &Split) -> Result<(usize, usize)> {
+    let samples = calibration.limited(DRY_SAMPLES).samples;
+    let network = quantize(trained, &samples, &Quantization::new(BitWidth::Eight))?;
+    let exported = export_for(&network, None)?;
+    let model = Model::load(&exported.bytes).map_err(|reason| {
+        Error::check_failed(&trained.network.name, reason, "please report this")
+    })?;
+    Ok((exported.bytes.len(), model.description().arena_bytes as usize))
 }
 
 /// Trains with a bar on a terminal and a line per epoch elsewhere.

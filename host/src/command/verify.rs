@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use indicatif::MultiProgress;
 use rayon::prelude::*;
+use serde::Serialize;
 
 use super::model_file;
 use super::output::Output;
@@ -54,14 +55,37 @@ pub fn run(options: &Options) -> Result<()> {
         true => plant_wrong_bit(&file, &model, &test, &host)?,
         false => file.clone(),
     };
-    let reports = run_on(options, &board_file, &model, &test, &host)?;
-    output.table(&table(&reports));
+    let mut failures = Vec::new();
+    let mut entries = Vec::new();
+    let mut reports = Vec::new();
+    for (board, outcome) in run_on(options, &board_file, &model, &test, &host)? {
+        match outcome {
+            Ok(report) => {
+                entries.push(Entry::Report(report.clone()));
+                reports.push(report);
+            }
+            Err(error) => {
+                entries.push(Entry::Failure { board, error: error.to_string() });
+                failures.push(error);
+            }
+        }
+    }
+    if !reports.is_empty() {
+        output.table(&table(&reports));
+    }
     for report in &reports {
         if let Some(line) = difference(report) {
             output.line(line);
         }
     }
-    output.json(&reports)?;
+    output.json(&entries)?;
+    // The last line says why the command fails; boards before it say it here.
+    if let Some(last) = failures.pop() {
+        for error in failures {
+            output.line(error);
+        }
+        return Err(last);
+    }
     match reports.iter().find(|report| !report.agrees()) {
         None if options.negative_control => Err(Error::check_failed(
             options.on.join(","),
@@ -89,7 +113,7 @@ fn run_on(
     model: &Model<'_>,
     test: &Split,
     host: &Evaluation,
-) -> Result<Vec<BoardReport>> {
+) -> Result<Vec<(String, Result<BoardReport>)>> {
     let output = &options.output;
     #[cfg(feature = "probe")]
     if options.probe.probe.is_some() {
@@ -100,14 +124,15 @@ fn run_on(
         let counts = Counts::Cycles;
         let report = compare(&mut client, &board, counts, model, test, host, &mut progress);
         bar.finish_and_clear();
-        return Ok(vec![report?]);
+        return Ok(vec![(board.name.clone(), report)]);
     }
     let session = session::prepare(&options.on, output)?;
-    on_boards(&session, &|_| board_file, model, test, host, output)
+    let reports = on_boards(&session, &|_| board_file, model, test, host, output);
+    Ok(session.boards.iter().map(|(board, _)| board.name.clone()).zip(reports).collect())
 }
 
 /// Verifies on all boards, each with its own file of the model, as many at a time as the machine has cores; reports in the order of the
-/// boards.
+/// boards. One that fails does not keep the others from it.
 pub fn on_boards<'f>(
     session: &Session,
     board_file: &(dyn Fn(&Board) -> &'f [u8] + Sync),
@@ -115,7 +140,7 @@ pub fn on_boards<'f>(
     test: &Split,
     host: &Evaluation,
     output: &Output,
-) -> Result<Vec<BoardReport>> {
+) -> Vec<Result<BoardReport>> {
     let bars = MultiProgress::with_draw_target(output.draw_target());
     session
         .boards
@@ -130,6 +155,14 @@ pub fn on_boards<'f>(
             report
         })
         .collect()
+}
+
+/// What there is to say of a board.
+#[derive(Serialize)]
+#[serde(untagged)]
+enum Entry {
+    Report(BoardReport),
+    Failure { board: String, error: String },
 }
 
 /// The reports for a person.

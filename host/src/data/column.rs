@@ -2,7 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{SampleShape, SampleType};
+use super::{DataOptions, SampleShape, SampleType};
+use crate::task::Task;
 
 /// One column of a table: `value = offset + step * raw`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -18,6 +19,9 @@ pub struct Column {
     pub offset: f64,
     /// Value of one raw step, positive.
     pub step: f64,
+    /// The value that stands for one that is missing, where training data lacked some.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fill: Option<f64>,
 }
 
 impl Column {
@@ -28,7 +32,7 @@ impl Column {
             Some((name, unit)) => (Some(name.to_string()), unit.map(String::from)),
             None => (None, None),
         };
-        Self { name, unit, offset: 0.0, step: 1.0 }
+        Self { name, unit, offset: 0.0, step: 1.0, fill: None }
     }
 
     /// Whether raw values are the values themselves.
@@ -38,7 +42,7 @@ impl Column {
 }
 
 /// The name and the unit of `acc_x (m/s^2)` or `acc_x [m/s^2]`.
-fn split_unit(field: &str) -> (&str, Option<&str>) {
+pub(super) fn split_unit(field: &str) -> (&str, Option<&str>) {
     for (open, close) in [('(', ')'), ('[', ']')] {
         let inside = field.strip_suffix(close).and_then(|start| start.rsplit_once(open));
         if let Some((name, unit)) = inside
@@ -59,10 +63,14 @@ pub struct Convention {
     pub shape: SampleShape,
     /// Type of its raw values.
     pub sample_type: SampleType,
-    /// One per value of a sample, in height, width, channel order; empty where raw values are all there is.
+    /// One per value of a sample, in height, width, channel order, or one per channel; empty where raw values are all there is.
     pub columns: Vec<Column>,
-    /// Name of each class.
+    /// Name of each class; none where the network does not classify.
     pub class_names: Vec<String>,
+    /// What the network is trained for.
+    pub task: Task,
+    /// What was said of the training data, and what was guessed.
+    pub options: DataOptions,
 }
 
 #[cfg(test)]

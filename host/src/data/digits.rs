@@ -1,10 +1,9 @@
 //! The bundled UCI digits: 8×8 images with values 0..=16 (E. Alpaydin and C. Kaynak 1998, CC BY 4.0).
 
 use super::format::Part;
-use super::formats::csv;
 use super::source::Source;
 use super::{Dataset, SampleShape, SampleType, Split, SplitRule, digest, numbered_classes, splits};
-use crate::error::Result;
+use crate::error::{Error, Result};
 
 /// Its format's name in reports.
 const FORMAT: &str = "bundled";
@@ -56,7 +55,23 @@ fn seeded(seed: u64) -> Result<Dataset> {
 
 fn parse(name: &str, compressed: &'static [u8]) -> Result<(Split, Source)> {
     let source = Source::bundled(name, compressed)?;
-    Ok((csv::parse_integers(&source, SHAPE.elements())?, source))
+    let mut rows = Split::default();
+    for line in source.bytes.split(|&byte| byte == b'\n').filter(|line| !line.is_empty()) {
+        let numbers: Option<Vec<i16>> = line.split(|&byte| byte == b',').map(number).collect();
+        match numbers.as_deref() {
+            Some([pixels @ .., label]) if pixels.len() == SHAPE.elements() => {
+                rows.samples.extend_from_slice(pixels);
+                rows.labels.push(label.unsigned_abs());
+            }
+            _ => return Err(Error::check_failed(name, "is damaged", "install the program again")),
+        }
+    }
+    Ok((rows, source))
+}
+
+/// A whole number in decimal digits.
+fn number(field: &[u8]) -> Option<i16> {
+    std::str::from_utf8(field).ok()?.trim().parse().ok()
 }
 
 fn dataset(name: &str, sources: &[(Part, Source)]) -> Dataset {

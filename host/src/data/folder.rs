@@ -2,20 +2,32 @@
 
 use super::format::{Candidate, Entry, File, Part, Recognition, Request};
 use super::formats::{FORMATS, listed};
+use super::naming::part_of;
 use super::source::{Budget, MOST_BYTES, Opened, Source};
-use super::{Convention, Dataset, SampleShape, digest, digits};
+use super::{Convention, DataOptions, Dataset, SampleShape, digest, digits, foreign};
 use crate::error::{Error, Result};
+use std::cell::RefCell;
 use std::path::{Path, PathBuf};
 
-/// Most visible files of a folder.
-const MOST_FILES: usize = 1_000;
+/// Most visible files of a folder and the folders in it.
+const MOST_FILES: usize = 20_000;
+/// Folders in folders that are entered.
+const DEEPEST: usize = 6;
+/// Files that are named when they are passed over.
+const MOST_NAMED: usize = 5;
 
 fn advice() -> String {
     format!("give {} files, gz or not", listed())
 }
 
-/// Opens a folder or file; `seed` splits a lone file.
-pub fn open(name: &str, seed: u64, convention: Option<&Convention>) -> Result<Dataset> {
+/// Opens a folder or file; `seed` splits what file names do not split.
+pub fn open(
+    name: &str,
+    seed: u64,
+    convention: Option<&Convention>,
+    options: &DataOptions,
+    notes: &RefCell<Vec<String>>,
+) -> Result<Dataset> {
     let (path, shape) = split_shape(name);
     let path = Path::new(path);
     let metadata = std::fs::metadata(path).map_err(|reason| match reason.kind() {
@@ -26,26 +38,35 @@ pub fn open(name: &str, seed: u64, convention: Option<&Convention>) -> Result<Da
         ),
         _ => Error::reading(path, &reason),
     })?;
-    let paths = if metadata.is_dir() { list(path)? } else { vec![path.to_path_buf()] };
-    let mut found: Vec<Found> = Vec::new();
+    let in_folder = metadata.is_dir();
+    let paths = if in_folder { list(path)? } else { vec![path.to_path_buf()] };
+    let mut found = Sorted::default();
     let mut budget = Budget::whole();
-    for path in &paths {
-        add(&mut found, Opened::open(path)?, metadata.is_dir(), &mut budget)?;
+    for file in &paths {
+        let below = if in_folder { path } else { path.parent().unwrap_or(path) };
+        let place = file.strip_prefix(below).unwrap_or(file).display().to_string();
+        found.add(Opened::open(file)?, place, in_folder, &mut budget)?;
     }
-    let mut with_data = found.iter().filter(|found| !found.files.is_empty());
-    let (Some(found), others) = (with_data.next(), with_data.count()) else {
-        return Err(Error::bad_input(path.display(), "holds no data set", advice()));
+    found.settle(&mut budget)?;
+    let request = Request { name, path, seed, shape, convention, options, notes };
+    let mut with_data = found.found.iter().filter(|found| !found.files.is_empty());
+    let (Some(first), second) = (with_data.next(), with_data.next()) else {
+        return Err(found.nothing(path));
     };
-    if others > 0 {
-        return Err(Error::bad_input(
-            path.display(),
-            "mixes data formats",
-            "keep each data set in a folder of its own",
-        ));
+    if let Some(second) = second {
+        let name =
+            |found: &Found| found.files.first().map_or("", |file| file.place.as_str()).to_string();
+        let (one, other) = (name(first), name(second));
+        let problem = format_args!(
+            "mixes data formats: {} ({one}) and {} ({other})",
+            first.format.help, second.format.help
+        );
+        let advice = "keep each data set in a folder of its own";
+        return Err(Error::bad_input(path.display(), problem, advice));
     }
-    let request = Request { name, path, seed, shape, convention };
-    let dataset = (found.format.read)(&request, &found.files, &found.beside)?;
-    let sources = found.files.iter().chain(&found.beside);
+    found.tell_passed_over(&request);
+    let dataset = (first.format.read)(&request, &first.files, &first.beside)?;
+    let sources = first.files.iter().chain(&first.beside);
     let digest = digest::of(sources.map(|file| (file.part, file.source.bytes.as_slice())));
     Ok(Dataset { digest, ..dataset })
 }
@@ -84,22 +105,31 @@ pub fn located(name: &str) -> String {
         .map_or_else(|_| name.to_string(), |path| format!("{}{shape}", path.display()))
 }
 
-/// The visible files of a folder, by name.
+/// The visible files of a folder and of the folders in it, by name.
 fn list(folder: &Path) -> Result<Vec<PathBuf>> {
-    let entries = std::fs::read_dir(folder).map_err(|reason| Error::reading(folder, &reason))?;
     let mut paths = Vec::new();
-    for entry in entries {
-        let path = entry.map_err(|reason| Error::reading(folder, &reason))?.path();
-        let hidden = path.file_name().is_none_or(|name| name.to_string_lossy().starts_with('.'));
-        if path.is_file() && !hidden {
-            paths.push(path);
-        }
-        if paths.len() > MOST_FILES {
-            return Err(Error::bad_input(
-                folder.display(),
-                format_args!("holds more than {MOST_FILES} files"),
-                "keep each data set in a folder of its own",
-            ));
+    let mut folders = vec![(folder.to_path_buf(), 0)];
+    while let Some((inside, depth)) = folders.pop() {
+        let entries =
+            std::fs::read_dir(&inside).map_err(|reason| Error::reading(&inside, &reason))?;
+        for entry in entries {
+            let path = entry.map_err(|reason| Error::reading(&inside, &reason))?.path();
+            let name = path.file_name().map(|name| name.to_string_lossy().into_owned());
+            if name.is_none_or(|name| name.starts_with('.') || name == "__MACOSX") {
+                continue;
+            }
+            if path.is_file() {
+                paths.push(path);
+            } else if path.is_dir() && !path.is_symlink() && depth < DEEPEST {
+                folders.push((path, depth + 1));
+            }
+            if paths.len() + folders.len() > MOST_FILES {
+                return Err(Error::bad_input(
+                    folder.display(),
+                    format_args!("holds more than {MOST_FILES} files"),
+                    "keep each data set in a folder of its own",
+                ));
+            }
         }
     }
     paths.sort_unstable();
@@ -113,60 +143,151 @@ struct Found {
     beside: Vec<File>,
 }
 
-/// The place of a format's files.
-fn place<'f>(found: &'f mut Vec<Found>, format: &'static Entry) -> &'f mut Found {
-    let known = found.iter().position(|found| found.format.name == format.name);
-    let index = known.unwrap_or(found.len());
-    if known.is_none() {
-        found.push(Found { format, files: Vec::new(), beside: Vec::new() });
-    }
-    &mut found[index]
+/// Files by what their content says.
+#[derive(Default)]
+struct Sorted {
+    found: Vec<Found>,
+    /// What is of a format only if nothing else is of any.
+    others: Vec<(&'static Entry, Opened, String)>,
+    /// Files that no data is read from, with what they are.
+    passed_over: Vec<(String, Option<(&'static str, &'static str)>)>,
 }
 
-/// Puts one file where its content says. In a folder, other files (notes, licences) are passed over.
-fn add(found: &mut Vec<Found>, opened: Opened, in_folder: bool, budget: &mut Budget) -> Result<()> {
-    let base_name = opened.base_name();
-    let part = Part::of(&base_name);
-    let (start, length) = (opened.start.clone(), opened.length);
-    let mut candidate = Candidate { base_name, start, length, part, in_folder };
-    let mut answers = FORMATS.iter().map(|format| (format, (format.recognise)(&candidate)));
-    match answers.find(|(_, answer)| *answer != Recognition::No) {
-        Some((format, Recognition::Beside(most))) => {
-            let source = read_at_most(opened, most, budget)?;
-            place(found, format).beside.push(File { part, source });
-            return Ok(());
+impl Sorted {
+    /// The place of a format's files.
+    fn place(&mut self, format: &'static Entry) -> &mut Found {
+        let known = self.found.iter().position(|found| found.format.name == format.name);
+        let index = known.unwrap_or(self.found.len());
+        if known.is_none() {
+            self.found.push(Found { format, files: Vec::new(), beside: Vec::new() });
         }
-        _ if candidate.start.is_empty() => {
-            return Err(Error::bad_input(&opened.name, "is empty", advice()));
-        }
-        Some((format, Recognition::Yes)) => {
-            place(found, format).files.push(File { part, source: opened.read(budget)? });
-            return Ok(());
-        }
-        Some((_, Recognition::NeedsLength)) => {}
-        Some((_, Recognition::No)) | None => {
-            let may_be_another = part == Part::Unknown || candidate.is_text();
-            if !in_folder && opened.length.is_some_and(|length| length > MOST_BYTES) {
-                // Says that it is too long, whatever it is.
-                opened.read(budget)?;
+        &mut self.found[index]
+    }
+
+    /// Puts one file where its content says. In a folder, other files (notes, licences) are passed over.
+    fn add(
+        &mut self,
+        opened: Opened,
+        place: String,
+        in_folder: bool,
+        budget: &mut Budget,
+    ) -> Result<()> {
+        let base_name = opened.base_name();
+        let part = part_of(&place);
+        let (start, length) = (opened.start.clone(), opened.length);
+        let mut candidate = Candidate { base_name, start, length, part, in_folder };
+        let mut answers = FORMATS.iter().map(|format| (format, (format.recognise)(&candidate)));
+        match answers.find(|(_, answer)| *answer != Recognition::No) {
+            Some((format, Recognition::Beside(most))) => {
+                let source = read_at_most(opened, most, budget)?;
+                self.place(format).beside.push(File { part, source, place });
                 return Ok(());
             }
-            return if in_folder && may_be_another { Ok(()) } else { Err(unknown(&opened.name)) };
+            _ if candidate.start.is_empty() && in_folder && part == Part::Unknown => {
+                self.passed_over.push((place, Some(("empty", ""))));
+                return Ok(());
+            }
+            _ if candidate.start.is_empty() => {
+                return Err(Error::bad_input(&opened.name, "is empty", advice()));
+            }
+            Some((format, Recognition::Yes)) => {
+                let source = opened.read(budget)?;
+                self.place(format).files.push(File { part, source, place });
+                return Ok(());
+            }
+            Some((format, Recognition::IfNoOther)) => {
+                self.others.push((format, opened, place));
+                return Ok(());
+            }
+            Some((_, Recognition::NeedsLength)) => {}
+            Some((_, Recognition::No)) | None => {
+                let kind = foreign::name(&candidate.start);
+                let may_be_another = part == Part::Unknown || candidate.is_text() || kind.is_some();
+                if in_folder && may_be_another {
+                    self.passed_over.push((place, kind));
+                    return Ok(());
+                }
+                if !in_folder && opened.length.is_some_and(|length| length > MOST_BYTES) {
+                    // Says that it is too long, whatever it is.
+                    opened.read(budget)?;
+                    return Ok(());
+                }
+                return Err(unknown(&opened.name, kind));
+            }
+        }
+        let source = opened.read(budget)?;
+        candidate.length = Some(source.bytes.len() as u64);
+        let mut formats = FORMATS.iter();
+        let kind = foreign::name(&candidate.start);
+        match formats.find(|format| (format.recognise)(&candidate) == Recognition::Yes) {
+            Some(format) => self.place(format).files.push(File { part, source, place }),
+            None if in_folder && (part == Part::Unknown || kind.is_some()) => {
+                self.passed_over.push((place, kind));
+            }
+            None => return Err(unknown(&source.name, kind)),
+        }
+        Ok(())
+    }
+
+    /// Reads what may be data if nothing else is, else passes it over.
+    fn settle(&mut self, budget: &mut Budget) -> Result<()> {
+        let alone = self.found.iter().all(|found| found.files.is_empty());
+        for (format, opened, place) in std::mem::take(&mut self.others) {
+            if alone {
+                let (part, source) = (part_of(&place), opened.read(budget)?);
+                self.place(format).files.push(File { part, source, place });
+            } else {
+                self.passed_over.push((place, None));
+            }
+        }
+        Ok(())
+    }
+
+    /// Tells which files were not read.
+    fn tell_passed_over(&self, request: &Request<'_>) {
+        if self.passed_over.is_empty() {
+            return;
+        }
+        let mut names: Vec<String> = self
+            .passed_over
+            .iter()
+            .take(MOST_NAMED)
+            .map(|(name, kind)| match kind {
+                Some((kind, _)) => format!("{name} ({kind})"),
+                None => name.clone(),
+            })
+            .collect();
+        if self.passed_over.len() > MOST_NAMED {
+            names.push(format!("… ({} in all)", self.passed_over.len()));
+        }
+        request.note(format!("passed over: {}", names.join(", ")));
+    }
+
+    /// The error for a folder without data: names what is in it instead.
+    fn nothing(&self, path: &Path) -> Error {
+        let foreign = self.passed_over.iter().find_map(|(name, kind)| Some((name, (*kind)?)));
+        match foreign.filter(|(_, (_, advice))| !advice.is_empty()) {
+            Some((name, (kind, advice))) => {
+                let count = self.passed_over.len();
+                let problem = format_args!(
+                    "holds no data set among {count} files: {name} is {kind}, which is not read here"
+                );
+                Error::bad_input(path.display(), problem, advice)
+            }
+            None => Error::bad_input(path.display(), "holds no data set", advice()),
         }
     }
-    let source = opened.read(budget)?;
-    candidate.length = Some(source.bytes.len() as u64);
-    let mut formats = FORMATS.iter();
-    match formats.find(|format| (format.recognise)(&candidate) == Recognition::Yes) {
-        Some(format) => place(found, format).files.push(File { part, source }),
-        None if in_folder && part == Part::Unknown => {}
-        None => return Err(unknown(&source.name)),
-    }
-    Ok(())
 }
 
-fn unknown(name: &str) -> Error {
-    Error::bad_input(name, "has no known format (a damaged or cut file?)", advice())
+fn unknown(name: &str, kind: Option<(&str, &str)>) -> Error {
+    match kind {
+        Some((kind, advice)) => Error::bad_input(
+            name,
+            format_args!("is {kind}, which no data set is read from"),
+            advice,
+        ),
+        None => Error::bad_input(name, "has no known format (a damaged or cut file?)", advice()),
+    }
 }
 
 /// A file that goes with others, which has only so many bytes.

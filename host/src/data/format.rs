@@ -1,8 +1,11 @@
 //! What a format of data files is: how its files are recognised, and how they become a data set.
 
+use super::options::DataOptions;
 use super::source::Source;
 use super::{Convention, Dataset, SampleShape};
 use crate::error::Result;
+use crate::task::Task;
+use std::cell::RefCell;
 use std::path::Path;
 
 /// One format of data files. [`FORMATS`](super::FORMATS) has them all.
@@ -79,6 +82,8 @@ pub enum Recognition {
     Beside(u64),
     /// Only its length can tell: ask again when it has been unpacked.
     NeedsLength,
+    /// It is of this format if nothing else in the folder is of any.
+    IfNoOther,
 }
 
 /// The part of a data set that a file name announces.
@@ -112,6 +117,8 @@ pub struct File {
     pub source: Source,
     /// The part that its name announces.
     pub part: Part,
+    /// Its path below the folder of the data, as far as that is known.
+    pub place: String,
 }
 
 /// What is asked of a format besides its files.
@@ -127,4 +134,24 @@ pub struct Request<'a> {
     pub shape: Option<SampleShape>,
     /// What samples have to be like for a network that exists; `None` to measure it.
     pub convention: Option<&'a Convention>,
+    /// What the user says of the data.
+    pub options: &'a DataOptions,
+    /// What the user is told about it: guesses and doubts, a line each.
+    pub notes: &'a RefCell<Vec<String>>,
+}
+
+impl Request<'_> {
+    /// Tells the user something, once.
+    pub fn note(&self, text: String) {
+        let mut notes = self.notes.borrow_mut();
+        if !notes.contains(&text) {
+            notes.push(text);
+        }
+    }
+
+    /// What the data is for: as the network has it, as the user says, else classes.
+    pub fn task(&self) -> Task {
+        let by_network = self.convention.map(|network| network.task);
+        by_network.or(self.options.task).unwrap_or_default()
+    }
 }

@@ -104,19 +104,19 @@ impl Opened {
 }
 
 impl Source {
-    /// The error for one of several files whose name does not say to which part it belongs.
-    pub fn of_unknown_part(&self) -> Error {
-        Error::bad_input(
-            &self.name,
-            "the name does not say whether this is training or test data",
-            "put 'train' or 'test' into the file names, one file each",
-        )
-    }
-
     /// The file `bytes` that is part of the program.
     pub fn bundled(name: &str, bytes: &'static [u8]) -> Result<Self> {
         Opened::new(name.to_string(), bytes, bytes.len() as u64)?.read(&mut Budget::whole())
     }
+}
+
+/// The error for one of several files whose name does not say to which part it belongs.
+pub fn of_unknown_part(name: &str) -> Error {
+    Error::bad_input(
+        name,
+        "the name does not say whether this is training or test data, where others do",
+        "put 'train' or 'test' into the file names, or into those of the folders that they are in",
+    )
 }
 
 fn unreadable(name: &str, reason: &std::io::Error) -> Error {

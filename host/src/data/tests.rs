@@ -38,6 +38,11 @@ fn open(path: &Path) -> Result<Dataset> {
     Dataset::open(path.to_str().unwrap())
 }
 
+fn open_by(path: &Path, convention: &Convention) -> Result<Dataset> {
+    let none = DataOptions::default();
+    Dataset::open_by(path.to_str().unwrap(), 0, convention, &none, &mut Vec::new())
+}
+
 /// Opens the files and returns the error, which must be one line and hold `words`.
 fn refusal(files: &[(&str, Vec<u8>)], words: &[&str]) {
     let folder = folder_of(files);
@@ -86,7 +91,7 @@ fn normalization_gives_mean_zero_and_variance_one() {
 fn min_max_scaling_brings_each_channel_to_zero_to_one() {
     // Two channels, the second of which never varies.
     let samples = vec![-3, 7, 5, 7, 1, 7];
-    let split = Split { samples, labels: vec![0; 3] };
+    let split = Split { samples, labels: vec![0; 3], ..Split::default() };
     let normalization = Normalization::measure(&split, 2, Scaling::MinMax);
     let reals = [-3, 5, 1].map(|raw| normalization.real(raw, 0));
     assert_eq!(reals, [0.0, 1.0, 0.5]);
@@ -199,8 +204,9 @@ fn every_bad_input_gets_its_one_line() {
     refusal(&table("1,2,0\n1,2,3,0\n"), &["train.csv, line 2", "4 columns instead of 3"]);
     refusal(&table("1,2,0\n1,x,0\n"), &["train.csv, line 2", "column 2", "'x'"]);
     refusal(&table("1,2,3,0\n"), &["test.csv", "2 feature columns"]);
-    refusal(&table("1,2,-1\n"), &["train.csv, line 1", "'-1'"]);
-    refusal(&table("1,2,0.5\n"), &["train.csv, line 1", "'0.5'"]);
+    refusal(&table("1,2,0.5\n"), &["train.csv", "0.5", "regression"]);
+    refusal(&table("1,2,0\n1,2,0.5\n"), &["train.csv", "0.5", "regression"]);
+    refusal(&table("1,2,\n1,2,0\n1,3,1\n"), &["train.csv, line 1", "no label"]);
     refusal(
         &[("train.csv", b"1,0\n".to_vec()), ("test.csv", b"1,0\n1,3\n".to_vec())],
         &["test.csv, line 2", "label 3"],
@@ -229,12 +235,12 @@ fn data_for_a_network_is_converted_as_its_training_data_was() {
         sample_type: trained.sample_type,
         columns: trained.columns.clone(),
         class_names: trained.class_names.clone(),
+        task: crate::task::Task::Classification,
+        options: trained.options.clone(),
     };
     // Another range and one class only: measured anew, all of these would become other integers.
     let other = folder_of(&rows("0.5,1,b\n0.25,1,b\n"));
-    let by = |folder: &tempfile::TempDir| {
-        Dataset::open_by(folder.path().to_str().unwrap(), 0, &convention)
-    };
+    let by = |folder: &tempfile::TempDir| open_by(folder.path(), &convention);
     let read = by(&other).unwrap();
     assert_eq!(read.test, trained.test);
     assert_eq!(read.class_names, ["a", "b"]);
@@ -261,10 +267,12 @@ fn values_that_a_network_cannot_read_are_named() {
         sample_type: SampleType::U8,
         columns: vec![Column::named(None); 2],
         class_names: vec!["0".to_string(), "1".to_string()],
+        task: crate::task::Task::Classification,
+        options: DataOptions::default(),
     };
     for (row, words) in [("1,256,1\n", "column 2 holds 256"), ("0.5,3,0\n", "column 1 holds 0.5")] {
         let folder = files(row);
-        let error = Dataset::open_by(folder.path().to_str().unwrap(), 0, &convention).unwrap_err();
+        let error = open_by(folder.path(), &convention).unwrap_err();
         assert!(error.to_string().contains(words), "{error}");
     }
 }
@@ -280,7 +288,9 @@ fn help_texts_and_documents_name_every_format() {
     let sources = concat!(env!("CARGO_MANIFEST_DIR"), "/src/data/formats");
     let files: Vec<String> = std::fs::read_dir(sources)
         .unwrap()
-        .map(|file| file.unwrap().path().file_stem().unwrap().to_str().unwrap().to_string())
+        .map(|file| file.unwrap().path())
+        .filter(|path| path.is_file())
+        .map(|path| path.file_stem().unwrap().to_str().unwrap().to_string())
         .collect();
     assert_eq!(files.len(), FORMATS.len(), "a format without its line in the list: {files:?}");
     for format in FORMATS {
@@ -297,7 +307,7 @@ fn a_draw_takes_from_every_class_what_its_share_is() {
         .into_iter()
         .flat_map(|(label, count)| std::iter::repeat_n(label, count))
         .collect();
-    let split = Split { samples: (0..1000).collect(), labels };
+    let split = Split { samples: (0..1000).collect(), labels, ..Split::default() };
     let drawn = split.drawn(50, 7);
     let count = |label| drawn.labels.iter().filter(|&&found| found == label).count();
     assert_eq!([0, 1, 2, 3].map(count), [29, 15, 5, 1]);

@@ -1,13 +1,15 @@
 //! Between a trained network's meaning and the notes of a model file: what raw samples stand for, and which data was trained on.
 
 use sha2::{Digest, Sha256};
-use tinyhero_common::model::Model;
+use tinyhero_common::model::{self, Model};
 use tinyhero_common::tensor;
 
 use super::notes::{Column, DataOrigin, InputNotes, Notes, Provenance};
-use crate::data::{self, Convention, Dataset, SampleShape, SampleType, SplitRule};
+use crate::data::{self, Convention, DataOptions, Dataset, SampleShape, SampleType};
+use crate::graph::input::InputMeaning;
 use crate::graph::trained_network::TrainedNetwork;
 use crate::graph::weights::named_tensors;
+use crate::task::Task;
 
 /// The program and its version, as model files name it.
 pub const TOOL: &str = concat!(env!("CARGO_PKG_NAME"), " ", env!("CARGO_PKG_VERSION"));
@@ -30,8 +32,13 @@ pub fn notes_of(trained: &TrainedNetwork) -> Notes {
         split: provenance.split.name().to_string(),
         split_seed: provenance.split_seed,
     });
+    let input = InputNotes {
+        columns,
+        sample_rate: trained.input.rate,
+        preprocessing: preprocessing(&trained.input),
+    };
     Notes {
-        inputs: vec![InputNotes { columns, ..InputNotes::default() }],
+        inputs: vec![input],
         provenance: Provenance {
             tool: TOOL.to_string(),
             network: trained.provenance.as_ref().map_or_else(Vec::new, |_| digest(trained)),
@@ -42,6 +49,20 @@ pub fn notes_of(trained: &TrainedNetwork) -> Notes {
                 .and_then(|provenance| provenance.imported_from.clone()),
         },
     }
+}
+
+/// Begins the note of a value that stands for a missing one.
+const FILL: &str = "fill ";
+
+/// How samples are made of rows, in the words of the command line, and what stands for missing values.
+fn preprocessing(input: &InputMeaning) -> Vec<String> {
+    let mut words = input.options.words();
+    for (place, column) in input.columns.iter().enumerate() {
+        if let Some(value) = column.fill {
+            words.push(format!("{FILL}{} {value}", place + 1));
+        }
+    }
+    words
 }
 
 /// SHA-256 of the layers and of all weights with their names.
@@ -71,11 +92,17 @@ pub fn convention(model: &Model<'_>, notes: &Notes) -> Convention {
     let shape = input.tensor.shape;
     let [height, width, channels] = [shape.height, shape.width, shape.channels].map(usize::from);
     let text = |text: &String| (!text.is_empty()).then(|| text.clone());
-    let column = |column: &Column| data::Column {
+    let words = notes.inputs.first().map_or(&[][..], |input| input.preprocessing.as_slice());
+    let fill = |place: usize| {
+        let start = format!("{FILL}{} ", place + 1);
+        words.iter().find_map(|word| word.strip_prefix(&start)?.parse().ok())
+    };
+    let column = |(place, column): (usize, &Column)| data::Column {
         name: text(&column.name),
         unit: text(&column.unit),
         offset: column.offset,
         step: column.step,
+        fill: fill(place),
     };
     Convention {
         shape: SampleShape::new(height, width, channels),
@@ -86,8 +113,19 @@ pub fn convention(model: &Model<'_>, notes: &Notes) -> Convention {
         columns: notes
             .inputs
             .first()
-            .map_or_else(Vec::new, |input| input.columns.iter().map(column).collect()),
+            .map_or_else(Vec::new, |input| input.columns.iter().enumerate().map(column).collect()),
         class_names: model.labels().map(|label| label.to_string()).collect(),
+        task: task_of(model),
+        options: DataOptions::from_words(words),
+    }
+}
+
+/// What a model is for.
+pub fn task_of(model: &Model<'_>) -> Task {
+    match model.description().task {
+        model::Task::Classification { .. } => Task::Classification,
+        model::Task::Regression { .. } => Task::Regression,
+        model::Task::Reconstruction { .. } => Task::Reconstruction,
     }
 }
 
@@ -102,7 +140,15 @@ pub fn doubt(dataset: &Dataset, seed: u64, origin: Option<&DataOrigin>) -> Optio
              its samples are converted as that data was"
         ));
     }
-    (dataset.split_rule == SplitRule::Shuffle && seed != origin.split_seed).then(|| {
+    if dataset.split_rule.name() != origin.split {
+        return Some(format!(
+            "note: {name} is split by the rule '{}', the model was trained on a split by '{}': training samples may be among the \
+             test samples",
+            dataset.split_rule.name(),
+            origin.split
+        ));
+    }
+    (dataset.split_rule.follows_seed() && seed != origin.split_seed).then(|| {
         format!(
             "note: {name} is split by seed {seed}, the model was trained on the split of seed {}: \
              training samples are among the test samples",

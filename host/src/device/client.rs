@@ -393,7 +393,8 @@ impl<L: Link> Client<L> {
         }
     }
 
-    fn refused(&self, refusal: Refusal) -> Error {
+    /// The error for what the board refuses, with what to do.
+    pub fn refused(&self, refusal: Refusal) -> Error {
         let advice = match refusal {
             Refusal::ArenaTooSmall { .. } | Refusal::TooLarge => {
                 "use a smaller network or another board"
@@ -413,7 +414,14 @@ impl<L: Link> Client<L> {
             Refusal::NoUpdate => "see whether another program updates the board, then try again",
             Refusal::SelfTest => "see what differs with `tinyhero verify`",
         };
-        Error::bad_input(self.exchange.link.place(), refusal, advice)
+        let problem = match refusal {
+            Refusal::ArenaTooSmall { needed } => format!(
+                "the model needs an arena of {needed} bytes, and the board has one of {} bytes",
+                self.information.arena_bytes
+            ),
+            other => other.to_string(),
+        };
+        Error::bad_input(self.exchange.link.place(), problem, advice)
     }
 
     fn failed(&self, problem: impl std::fmt::Display) -> Error {

@@ -93,11 +93,7 @@ pub fn flash(
                 ));
             }
             Err(refusal) => {
-                return Err(Error::check_failed(
-                    &board.name,
-                    refusal,
-                    "use fewer bits, a smaller network or another board",
-                ));
+                return Err(client.refused(refusal));
             }
         }
     }

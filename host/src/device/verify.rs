@@ -194,11 +194,7 @@ pub fn start(board: &Board, image: &Path, file: &[u8]) -> Result<Client<Emulator
             format_args!("the board has found another model, {digest:08x}"),
             "try again; if it stays so, please report it",
         )),
-        Err(refusal) => Err(Error::bad_input(
-            &board.name,
-            refusal,
-            "use fewer bits, a smaller network or another board",
-        )),
+        Err(refusal) => Err(client.refused(refusal)),
     }
 }
 

@@ -2,7 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::data::{Column, Convention, Dataset, Normalization, SampleShape, SampleType};
+use crate::data::{
+    Column, Convention, DataOptions, Dataset, Normalization, SampleShape, SampleType,
+};
+use crate::task::Task;
 
 /// From raw integer samples to what the first node reads, and what the answers are called. Measured once, on the training data.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -14,9 +17,19 @@ pub struct InputMeaning {
     pub class_names: Vec<String>,
     /// `real = (raw - offset[c]) * inverse_scale[c]` for each channel.
     pub normalization: Normalization,
-    /// What raw values stand for, one column per value of a sample in height, width, channel order; empty where they are all there is.
+    /// Rows a second of the recordings, if known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rate: Option<f64>,
+    /// What was said of the training data, and what was guessed.
+    #[serde(default, rename = "data", skip_serializing_if = "DataOptions::is_empty")]
+    pub options: DataOptions,
+    /// What raw values stand for, one column per value of a sample in height, width, channel order or one per channel; empty where
+    /// they are all there is.
     #[serde(default, rename = "column", skip_serializing_if = "Vec::is_empty")]
     pub columns: Vec<Column>,
+    /// The values that a regression predicts: `value = offset + step * output`; empty for other tasks.
+    #[serde(default, rename = "output", skip_serializing_if = "Vec::is_empty")]
+    pub outputs: Vec<Column>,
 }
 
 impl InputMeaning {
@@ -26,17 +39,22 @@ impl InputMeaning {
             sample_type: dataset.sample_type,
             class_names: dataset.class_names.clone(),
             normalization,
+            rate: dataset.rate,
+            options: dataset.options.clone(),
             columns: dataset.columns.clone(),
+            outputs: dataset.normalized_outputs(),
         }
     }
 
     /// How other data is converted for a network that reads samples of `shape`.
-    pub fn convention(&self, shape: SampleShape) -> Convention {
+    pub fn convention(&self, shape: SampleShape, task: Task) -> Convention {
         Convention {
             shape,
             sample_type: self.sample_type,
             columns: self.columns.clone(),
             class_names: self.class_names.clone(),
+            task,
+            options: self.options.clone(),
         }
     }
 }

@@ -14,7 +14,7 @@ pub use zoo::{DEFAULT_EPSILON, NAMES};
 use crate::data::SampleShape;
 use crate::error::Result;
 use crate::graph::function::Function;
-use crate::graph::task::Task;
+use crate::task::Task;
 
 /// A feed-forward network, possibly with branches that meet in [`Operation::Add`].
 #[derive(Clone, Debug, PartialEq)]
@@ -225,6 +225,18 @@ impl Network {
         };
         network.summaries()?;
         Ok(network)
+    }
+
+    /// The task that a network of this name or file says itself: by its key, or by a last layer with as many outputs as the sample has
+    /// values. `None` where it leaves that to the data.
+    ///
+    /// # Errors
+    /// A file that cannot be read.
+    pub fn task_of(name: &str) -> Result<Option<Task>> {
+        match zoo::task(name) {
+            Some(task) => Ok(Some(task).filter(|task| !task.is_default())),
+            None => file::task(name),
+        }
     }
 
     /// The sample shape and number of classes that `bench` uses for a network of the zoo when no data is given.

@@ -5,7 +5,7 @@ use super::input::InputMeaning;
 use super::network::{Network, Node, NodeInput, Operation};
 use super::provenance::Provenance;
 use super::weights::{Initialization, NodeParameters};
-use crate::data::{Normalization, SampleType};
+use crate::data::{DataOptions, Normalization, SampleType};
 use crate::error::{Error, Result};
 
 /// A network with the numbers that training found. All numbers are f32, as trained.
@@ -42,11 +42,49 @@ impl TrainedNetwork {
                     offset: vec![127.5; channels],
                     inverse_scale: vec![1.0 / 73.9; channels],
                 },
+                rate: None,
+                options: DataOptions::default(),
                 columns: Vec::new(),
+                outputs: Vec::new(),
             },
             provenance: None,
             network,
         })
+    }
+
+    /// The network whose outputs are in the units of the values that it predicts, instead of standing around 0. The last layer's
+    /// weights and biases take that over, so that a deployed output is `scale * (q - zero point)` in those units.
+    ///
+    /// # Errors
+    /// The last layer has no biases that could.
+    pub fn in_units(&self) -> Result<Self> {
+        let mut trained = self.clone();
+        let outputs = std::mem::take(&mut trained.input.outputs);
+        if outputs.is_empty() {
+            return Ok(trained);
+        }
+        match trained.parameters.last_mut() {
+            Some(NodeParameters::Layer { weight, bias: Some(bias), .. })
+                if bias.len() == outputs.len() =>
+            {
+                let row = weight.len() / bias.len().max(1);
+                let rows = weight.chunks_exact_mut(row.max(1)).zip(bias).zip(&outputs);
+                for ((weights, bias), output) in rows {
+                    weights.iter_mut().for_each(|weight| {
+                        *weight = (f64::from(*weight) * output.step) as f32;
+                    });
+                    *bias = (f64::from(*bias) * output.step + output.offset) as f32;
+                }
+            }
+            _ => {
+                let problem =
+                    "does not end with a layer with biases, one for each value to predict";
+                let place = format_args!("network '{}'", self.network.name).to_string();
+                return Err(Error::bad_input(place, problem, "end it with fully-connected"));
+            }
+        }
+        trained.input.outputs = outputs;
+        Ok(trained)
     }
 
     /// Checks that every node has numbers of the right kind and count, all finite.

@@ -56,6 +56,17 @@ pub(super) fn take_validation(split: &mut Split, share: f64, seed: u64) -> Split
     validation
 }
 
+/// So many samples left over at the end of an epoch make a minibatch of their own; fewer go into the last one. A step of very few
+/// samples is far too large, and batch normalization has next to no statistics for it.
+const FEWEST_LEFT: usize = 10;
+
+/// Number of minibatches of `samples` samples.
+pub(super) const fn count(samples: usize, batch: usize) -> usize {
+    let whole = samples / batch;
+    let left = samples % batch;
+    if left == 0 || (whole > 0 && left < FEWEST_LEFT) { whole } else { whole + 1 }
+}
+
 /// The minibatches of one epoch, in an order that seed and epoch decide.
 pub(super) struct Batches<'a> {
     pub split: &'a Split,
@@ -87,16 +98,20 @@ impl<'a> Batches<'a> {
 
     /// Number of minibatches of the epoch.
     pub fn count(&self) -> usize {
-        self.order.len().div_ceil(self.batch)
+        count(self.order.len(), self.batch)
     }
 
     /// The next minibatch, normalised, and its labels. `None` at the end of the epoch.
-    pub fn next(&mut self) -> Option<(Vec<f32>, Vec<u16>)> {
-        let end = (self.next + self.batch).min(self.order.len());
+    pub fn next(&mut self) -> Option<Minibatch> {
+        let rest = self.order.len() - self.next;
+        let end =
+            if count(rest, self.batch) > 1 { self.next + self.batch } else { self.order.len() };
         let indexes = self.order.get(self.next..end).filter(|indexes| !indexes.is_empty())?;
         self.next = end;
         let mut samples = Vec::with_capacity(indexes.len() * self.shape.elements());
         let mut labels = Vec::with_capacity(indexes.len());
+        let mut values = Vec::new();
+        let outputs = self.split.values.len().checked_div(self.split.len()).unwrap_or(0);
         for &index in indexes {
             let sample = self.split.sample(index)?;
             let moved;
@@ -109,9 +124,20 @@ impl<'a> Batches<'a> {
             };
             normalize(sample, self.normalization, &mut samples);
             labels.push(self.split.labels[index]);
+            values.extend_from_slice(&self.split.values[index * outputs..(index + 1) * outputs]);
         }
-        Some((samples, labels))
+        Some(Minibatch { samples, labels, values })
     }
+}
+
+/// Samples that a step is made of.
+pub(super) struct Minibatch {
+    /// Normalised values.
+    pub samples: Vec<f32>,
+    /// Classes.
+    pub labels: Vec<u16>,
+    /// Values to predict, in their units; empty where there are none.
+    pub values: Vec<f32>,
 }
 
 /// Appends the real values of raw ones.
@@ -167,6 +193,28 @@ mod tests {
         all.sort();
         all.dedup();
         all
+    }
+
+    #[test]
+    fn few_samples_left_over_go_into_the_last_minibatch() {
+        for (samples, expected) in [
+            (128, vec![64, 64]),
+            (129, vec![64, 65]),
+            (137, vec![64, 73]),
+            (138, vec![64, 64, 10]),
+            (3, vec![3]),
+            (66, vec![66]),
+        ] {
+            let count = samples as usize;
+            let split = Split { samples: vec![0; count], labels: vec![0; count], ..<_>::default() };
+            let normalization = Normalization { offset: vec![0.0], inverse_scale: vec![1.0] };
+            let shape = SampleShape::new(1, 1, 1);
+            let none = Augmentation::None;
+            let mut batches = Batches::new(&split, shape, &normalization, none, 64, 0, 0);
+            assert_eq!(batches.count(), expected.len());
+            let sizes = std::iter::from_fn(|| batches.next().map(|batch| batch.labels.len()));
+            assert_eq!(sizes.collect::<Vec<_>>(), expected, "{samples}");
+        }
     }
 
     #[test]

@@ -68,6 +68,7 @@ pub(super) fn read(path: &Path, shape: SampleShape) -> Result<Split> {
     Ok(Split {
         samples: samples.iter().map(|bytes| i16::from_le_bytes(*bytes)).collect(),
         labels: labels.iter().map(|bytes| u16::from_le_bytes(*bytes)).collect(),
+        values: Vec::new(),
     })
 }
 
@@ -79,7 +80,8 @@ mod tests {
     fn samples_come_back_as_they_were_and_only_for_their_shape() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("calibration");
-        let split = Split { samples: vec![-32768, 32767, 0, -1, 5, 6], labels: vec![0, 999, 3] };
+        let samples = vec![-32768, 32767, 0, -1, 5, 6];
+        let split = Split { samples, labels: vec![0, 999, 3], values: Vec::new() };
         write(&path, &split, SampleShape::new(1, 2, 1)).unwrap();
         assert_eq!(read(&path, SampleShape::new(1, 2, 1)).unwrap(), split);
         let text = read(&path, SampleShape::new(2, 1, 1)).unwrap_err().to_string();

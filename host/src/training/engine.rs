@@ -17,6 +17,7 @@ use serde::{Deserialize, Serialize};
 use crate::error::{Error, Result};
 use crate::graph::network::{Network, NodeInput, NodeSummary, Operation};
 use crate::graph::weights::NodeParameters;
+use crate::task::Task;
 use crate::training::optimizer::{
     Objective, Parameter, ParameterKind, Pass, SecondOrder, library_gradient, library_second_order,
 };
@@ -144,7 +145,7 @@ impl TrainingGraph {
     /// The tensor library refuses.
     pub fn set_batch(&mut self, samples: &[f32], labels: &[u16]) -> Result<()> {
         let input = self.input(samples)?;
-        let target = if self.network.reconstructs() {
+        let target = if self.network.task != Task::Classification {
             input.clone()
         } else {
             let labels: Vec<u32> = labels.iter().map(|&label| u32::from(label)).collect();
@@ -155,9 +156,26 @@ impl TrainingGraph {
             )?
         };
         self.batch = Some((input, target));
-        let labels = (!self.network.reconstructs()).then_some(labels);
+        let labels = (self.network.task == Task::Classification).then_some(labels);
         if let Some(direct) = self.direct() {
             direct.set_batch(samples, labels);
+        }
+        Ok(())
+    }
+
+    /// Sets the minibatch of a regression: normalised samples, and the values that the network's outputs are compared with, sample
+    /// by sample.
+    ///
+    /// # Errors
+    /// The tensor library refuses.
+    pub fn set_values(&mut self, samples: &[f32], values: &[f32]) -> Result<()> {
+        let input = self.input(samples)?;
+        let count = samples.len() / self.network.input.elements().max(1);
+        let shape = (count, values.len().checked_div(count).unwrap_or(0));
+        let target = Tensor::from_slice(values, shape, &self.device)?.to_dtype(self.dtype)?;
+        self.batch = Some((input, target));
+        if let Some(direct) = self.direct() {
+            direct.set_values(samples, values);
         }
         Ok(())
     }
@@ -323,7 +341,9 @@ impl Objective for TrainingGraph {
         let mode = if self.frozen_statistics { Mode::Evaluation } else { Mode::Training };
         let output = self.forward(&input, mode, &mut statistics)?;
         self.follow_pass(pass, &statistics)?;
-        if self.network.reconstructs() {
+        if self.network.task != Task::Classification {
+            let output =
+                if output.dims() == target.dims() { output } else { output.flatten_from(1)? };
             return Ok(output.sub(&target)?.sqr()?.mean_all()?);
         }
         forward::cross_entropy(&output.flatten_from(1)?, &target)

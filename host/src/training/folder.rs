@@ -125,7 +125,7 @@ impl RunFolder {
         let elements = network.input.elements();
         if input.normalization.offset.len() != network.input.channels
             || input.normalization.inverse_scale.len() != network.input.channels
-            || ![0, elements].contains(&input.columns.len())
+            || ![0, elements, network.input.channels].contains(&input.columns.len())
         {
             return Err(Error::bad_input(
                 path.join(INPUT).display(),
@@ -179,7 +179,7 @@ impl RunFolder {
 
     /// How other data is converted for this network.
     pub fn convention(&self) -> Convention {
-        self.input.convention(self.network.input)
+        self.input.convention(self.network.input, self.network.task)
     }
 
     /// The training samples that the quantizer learns ranges from: at most [`CALIBRATION_SAMPLES`](calibration::CALIBRATION_SAMPLES),

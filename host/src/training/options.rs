@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Augmentation;
 use super::in_loop::QuantizerOptions;
-use crate::data::Scaling;
+use crate::data::{DataOptions, Scaling};
 use crate::error::{Error, Result};
 use crate::graph::weights::Initialization;
 use crate::training::engine::StatisticsPasses;
@@ -40,7 +40,7 @@ pub struct TrainingOptions {
     pub clip: Option<f64>,
     /// Passes over the training data.
     pub epochs: usize,
-    /// Samples in a minibatch; a smaller last one is kept.
+    /// Samples in a minibatch; of what is left at the end, fewer than ten go into the last one.
     pub batch: usize,
     /// Decides everything random.
     pub seed: u64,
@@ -56,7 +56,7 @@ pub struct TrainingOptions {
     pub initialization: Initialization,
     /// Passes of a step that batch normalization's running statistics follow.
     pub statistics: StatisticsPasses,
-    /// Only the first so many training samples.
+    /// Only so many training samples, drawn from all classes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub limit: Option<usize>,
     /// Share of these that is kept for validation instead, drawn by the seed. Their labels get no noise.
@@ -65,6 +65,9 @@ pub struct TrainingOptions {
     /// Which epoch's network the run gives.
     #[serde(default)]
     pub keep: Keep,
+    /// What the user says of the data.
+    #[serde(default, skip_serializing_if = "DataOptions::is_empty")]
+    pub data_options: DataOptions,
     /// How a gradient is made of a minibatch.
     pub method: Method,
     /// How a step is made of a gradient.
@@ -98,6 +101,7 @@ impl TrainingOptions {
             limit: None,
             validation: 0.0,
             keep: Keep::Last,
+            data_options: DataOptions::default(),
             method: Method::new(optimizer),
             step,
             from: None,

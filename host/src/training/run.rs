@@ -6,20 +6,21 @@ use std::time::{Duration, Instant};
 
 use candle_core::DType;
 
-use super::batch::{Batches, add_label_noise, normalize, take_validation};
+use super::batch::{self, Batches, add_label_noise, normalize, take_validation};
 use super::calibration;
 use super::folder::{RunFolder, best_epoch};
 use super::log::{self, EpochRecord};
 use super::options::{Keep, TrainingOptions};
-use crate::data::{Dataset, Normalization, Split};
 use crate::deployment::quantizer::on_grid;
+use crate::data::{DataOptions, Dataset, Normalization, Split};
 use crate::error::{Error, Result};
 use crate::graph::input::InputMeaning;
 use crate::graph::network::Network;
 use crate::graph::provenance::Provenance;
-use crate::graph::task::Task;
 use crate::graph::trained_network::TrainedNetwork;
 use crate::graph::weights::NodeParameters;
+use crate::statistics::r2;
+use crate::task::Task;
 use crate::training::checkpoint::{Checkpoint, Position};
 use crate::training::engine::TrainingGraph;
 use crate::training::in_loop::{self, InLoop};
@@ -27,10 +28,17 @@ use crate::training::optimizer::{
     Gradient, Progress, StepOutcome, StepRule, StepState, apply, check_second_order, take_step,
 };
 
+/// So many times the loss of knowing nothing at the end is a run that has diverged.
+const DIVERGED: f64 = 100.0;
+/// And so many times it at any epoch is one that will not come back.
+const HOPELESS: f64 = 1e6;
+/// Decides which samples a limit leaves, whatever the seed of the training.
+pub const DRAW_SEED: u64 = 0;
+
 /// Longest time without a checkpoint.
 const CHECKPOINT_INTERVAL: Duration = Duration::from_secs(60);
 
-/// Test samples that an epoch's accuracy is measured on where there is no validation split.
+/// Test samples, drawn from all classes, that an epoch's accuracy is measured on where there is no validation split.
 const MONITORED_SAMPLES: usize = 2_000;
 /// Samples that go through the network at once when it is only evaluated.
 const EVALUATION_BATCH: usize = 256;
@@ -71,20 +79,65 @@ impl Run {
     /// # Errors
     /// Options out of range, data or network that cannot be opened, a folder in use.
     pub fn create(folder: &Path, options: TrainingOptions) -> Result<Self> {
+        Self::create_checked(folder, options, &mut Vec::new(), &|_, _| Ok(()))
+    }
+
+    /// Begins a run if `accepts` has nothing against its network with initial weights, of which calibration samples are given. What
+    /// is guessed or doubtful about the data is told in `notes`, also where an error follows.
+    ///
+    /// # Errors
+    /// As [`Run::create`], and those of `accepts`; then there is no folder yet.
+    pub fn create_checked(
+        folder: &Path,
+        options: TrainingOptions,
+        notes: &mut Vec<String>,
+        accepts: &dyn Fn(&TrainedNetwork, &Split) -> Result<()>,
+    ) -> Result<Self> {
         options.check()?;
         refuse_used(folder)?;
-        let mut dataset = Dataset::open_with_seed(&options.data, options.seed)?;
+        let own = Network::task_of(&options.network)?;
+        let task = options.data_options.task.or(own).unwrap_or_default();
+        if let Some(own) = own.filter(|own| *own != task) {
+            let place = format!("--task {}", task.option());
+            let problem = format!("{} has the task '{}'", options.network, own.name());
+            return Err(Error::bad_input(
+                place,
+                problem,
+                "leave it out, or change the network file",
+            ));
+        }
+        let asked = DataOptions { task: Some(task), ..options.data_options.clone() };
+        let mut dataset = Dataset::open_with(&options.data, options.seed, &asked, notes)?;
         let provenance = Provenance::of(&dataset, options.seed);
         let mut train = training_part(&mut dataset, &options)?;
         let channels = dataset.shape.channels;
         let normalization = Normalization::measure(&train, channels, options.scaling);
         let calibration = calibration::draw(&train);
         add_label_noise(&mut train, dataset.classes(), options.label_noise, options.seed);
-        let network = Network::open(&options.network, dataset.shape, dataset.classes())?;
-        check_output(&network, &dataset, &options.network)?;
+        let answers = match task {
+            Task::Classification => dataset.classes(),
+            Task::Regression => dataset.outputs.len(),
+            Task::Reconstruction => dataset.shape.elements(),
+        };
+        if answers == 0 {
+            let problem = format_args!("has nothing that the task '{}' could learn", task.option());
+            return Err(Error::bad_input(&options.data, problem, "name it with --label"));
+        }
+        let network = Network { task, ..Network::open(&options.network, dataset.shape, answers)? };
+        check_output(&network, answers, &dataset, &options.network)?;
         let input = InputMeaning::of(&dataset, normalization);
         let in_loop = options.quantizer.is_some();
         let (initialization, seed) = (options.initialization, options.seed);
+        let parameters = NodeParameters::initial(&network, options.initialization, options.seed)?;
+        let (start, from) = (network.clone(), Some(provenance.clone()));
+        let initial = TrainedNetwork {
+            network: start,
+            parameters,
+            grids: Vec::new(),
+            input: input.clone(),
+            provenance: from,
+        };
+        accepts(&initial, &calibration)?;
         let folder = RunFolder::create(folder, options, network, input, provenance, &calibration)?;
         let run = Self { folder, dataset, train };
         if in_loop {
@@ -107,13 +160,20 @@ impl Run {
             true => other.provenance().split_seed,
             false => options.seed,
         };
-        let mut dataset = Dataset::open_by(&options.data, seed, &other.convention())?;
+        let (said, convention) = (&options.data_options, other.convention());
+        let mut dataset =
+            Dataset::open_by(&options.data, seed, &convention, said, &mut Vec::new())?;
         let provenance = Provenance::of(&dataset, seed);
         let mut train = training_part(&mut dataset, &options)?;
         let calibration = calibration::draw(&train);
         add_label_noise(&mut train, dataset.classes(), options.label_noise, options.seed);
         let (network, input) = (other.network().clone(), other.input().clone());
-        check_output(&network, &dataset, &options.network)?;
+        let answers = match network.task {
+            Task::Classification => dataset.classes(),
+            Task::Regression => dataset.outputs.len(),
+            Task::Reconstruction => dataset.shape.elements(),
+        };
+        check_output(&network, answers, &dataset, &options.network)?;
         let start = other.trained()?.parameters;
         let folder = RunFolder::create(folder, options, network, input, provenance, &calibration)?;
         let run = Self { folder, dataset, train };
@@ -150,7 +210,9 @@ impl Run {
         let folder = RunFolder::open(folder)?;
         let (options, provenance) = (folder.options(), folder.provenance());
         let seed = provenance.split_seed;
-        let mut dataset = Dataset::open_by(&provenance.data, seed, &folder.convention())?;
+        let (convention, none) = (folder.convention(), DataOptions::default());
+        let mut dataset =
+            Dataset::open_by(&provenance.data, seed, &convention, &none, &mut Vec::new())?;
         if dataset.digest != provenance.digest {
             return Err(Error::bad_input(
                 &provenance.data,
@@ -185,7 +247,7 @@ impl Run {
 
     /// Steps of one epoch.
     pub fn steps_per_epoch(&self) -> usize {
-        self.train.len().div_ceil(self.options().batch)
+        batch::count(self.train.len(), self.options().batch)
     }
 
     /// Trains until all epochs are done or `interrupted` is set, from the last checkpoint if there is one.
@@ -245,7 +307,7 @@ impl Run {
                 self.options().learning_rate * factor
             };
             let mut index = 0;
-            while let Some((samples, labels)) = batches.next() {
+            while let Some(minibatch) = batches.next() {
                 index += 1;
                 // Drawing the batches that are already done leaves the generators where they were.
                 if index <= position.step {
@@ -256,7 +318,12 @@ impl Run {
                     self.plot(&records)?;
                     return Ok(Outcome::Interrupted);
                 }
-                graph.set_batch(&samples, &labels)?;
+                if self.network().task == Task::Regression {
+                    let values = self.normalized(&minibatch.values);
+                    graph.set_values(&minibatch.samples, &values)?;
+                } else {
+                    graph.set_batch(&minibatch.samples, &minibatch.labels)?;
+                }
                 let progress = Progress { epoch };
                 let (clip, rule) = (self.options().clip, rule.as_mut());
                 let outcome = match in_loop.as_mut().zip(self.options().quantizer.as_ref()) {
@@ -310,10 +377,12 @@ impl Run {
                     saved = Instant::now();
                 }
             }
-            let taken = (steps - position.skipped.min(steps)).max(1);
+            let taken = steps - position.skipped.min(steps);
+            let mean = f64::from_bits(position.loss_bits) / taken as f64;
+            self.check_convergence(epoch, taken, mean)?;
             let record = EpochRecord {
                 epoch: epoch + 1,
-                loss: f64::from_bits(position.loss_bits) / taken as f64,
+                loss: mean,
                 accuracy: self.monitor(&graph)?,
                 learning_rate: rate(0),
                 skipped: position.skipped,
@@ -334,6 +403,40 @@ impl Run {
         }
         self.plot(&records)?;
         Ok(Outcome::Finished)
+    }
+
+    /// Ends a run that has diverged: no step of an epoch could be taken, or the loss is far beyond that of knowing nothing.
+    fn check_convergence(&self, epoch: usize, taken: usize, mean: f64) -> Result<()> {
+        let classes = self.dataset.classes().max(1) as f64;
+        let of_knowing_nothing = match self.network().task {
+            Task::Classification => classes.ln().max(1.0),
+            // Of what has mean 0 and standard deviation 1.
+            Task::Regression | Task::Reconstruction => 1.0,
+        };
+        let is_last = epoch + 1 == self.options().epochs;
+        let most = of_knowing_nothing * if is_last { DIVERGED } else { HOPELESS };
+        let epoch = epoch + 1;
+        let problem = match () {
+            () if taken == 0 => {
+                format!(
+                    "the loss was not finite in any step of epoch {epoch}: training has diverged"
+                )
+            }
+            () if mean > most || mean.is_nan() => format!(
+                "the loss of epoch {epoch} is {mean:.3e}, where knowing nothing gives about \
+                 {of_knowing_nothing:.1}: training has diverged"
+            ),
+            () => return Ok(()),
+        };
+        let advice = "lower --lr or --rho, or add --clip 1, and train again";
+        Err(Error::check_failed(self.folder.path().display(), problem, advice))
+    }
+
+    /// Values to predict as the network learns them, with mean 0 and standard deviation 1.
+    fn normalized(&self, values: &[f32]) -> Vec<f32> {
+        let outputs = self.folder.input().outputs.iter().cycle();
+        let pairs = values.iter().zip(outputs);
+        pairs.map(|(&value, by)| ((f64::from(value) - by.offset) / by.step) as f32).collect()
     }
 
     const fn network(&self) -> &Network {
@@ -365,24 +468,27 @@ impl Run {
 
     fn monitor(&self, graph: &TrainingGraph) -> Result<f64> {
         if self.dataset.validation.is_empty() {
-            self.score(graph, &self.dataset.test.limited(MONITORED_SAMPLES))
+            self.score(graph, &self.dataset.test.drawn(MONITORED_SAMPLES, DRAW_SEED))
         } else {
             self.score(graph, &self.dataset.validation)
         }
     }
 
-    /// Share of right labels, or the negated mean squared error of an autoencoder.
+    /// Share of right labels, R² of a regression (mean over its outputs), or the negated mean squared error of a reconstruction.
     fn score(&self, graph: &TrainingGraph, split: &Split) -> Result<f64> {
         let elements = self.dataset.shape.elements();
         let outputs = self.network().output()?.elements();
         let mut right = 0usize;
         let mut squared_error = 0.0;
+        let mut all = Vec::new();
         let batches = split.samples.chunks(EVALUATION_BATCH * elements);
         for (raw, labels) in batches.zip(split.labels.chunks(EVALUATION_BATCH)) {
             let mut samples = Vec::with_capacity(raw.len());
             normalize(raw, &self.folder.input().normalization, &mut samples);
             let predicted = graph.predict(&samples)?;
-            if self.network().reconstructs() {
+            if self.network().task == Task::Regression {
+                all.extend_from_slice(&predicted);
+            } else if self.network().reconstructs() {
                 let errors = predicted.iter().zip(&samples).map(|(a, b)| f64::from(a - b).powi(2));
                 squared_error += errors.sum::<f64>();
             } else {
@@ -391,6 +497,9 @@ impl Run {
                     .filter(|(scores, label)| largest(scores) == usize::from(**label))
                     .count();
             }
+        }
+        if self.network().task == Task::Regression {
+            return Ok(mean_r2(&all, &self.normalized(&split.values), outputs));
         }
         if self.network().reconstructs() {
             return Ok(-squared_error / split.samples.len().max(1) as f64);
@@ -410,7 +519,7 @@ impl Run {
 
 /// The samples that a run trains on, taken from its data; the validation split that the options ask for goes into the data set.
 fn training_part(dataset: &mut Dataset, options: &TrainingOptions) -> Result<Split> {
-    let mut train = dataset.train.limited(options.limit.unwrap_or(usize::MAX));
+    let mut train = dataset.train.drawn(options.limit.unwrap_or(usize::MAX), DRAW_SEED);
     if options.validation > 0.0 {
         if !dataset.validation.is_empty() {
             let problem = "has a validation split of its own";
@@ -442,15 +551,7 @@ fn refuse_used(folder: &Path) -> Result<()> {
 }
 
 /// Refuses a network whose output is not what its task compares with the data.
-fn check_output(network: &Network, dataset: &Dataset, name: &str) -> Result<()> {
-    let expected = match network.task {
-        Task::Classification => dataset.classes(),
-        Task::Reconstruction => dataset.shape.elements(),
-        Task::Regression => {
-            let problem = "has the task 'regress', but the data has classes for labels";
-            return Err(Error::bad_input(name, problem, "use the task 'classify'"));
-        }
-    };
+fn check_output(network: &Network, expected: usize, dataset: &Dataset, name: &str) -> Result<()> {
     let found = network.output()?.elements();
     if found == expected {
         return Ok(());
@@ -463,6 +564,17 @@ fn check_output(network: &Network, dataset: &Dataset, name: &str) -> Result<()> 
     };
     let problem = format_args!("gives {found} values where the data needs {expected}");
     Err(Error::bad_input(name, problem, advice))
+}
+
+/// The coefficient of determination of each of `outputs` predicted values, and its mean.
+fn mean_r2(predicted: &[f32], values: &[f32], outputs: usize) -> f64 {
+    let of = |place: usize| {
+        let pick = |all: &[f32]| -> Vec<f64> {
+            all.iter().skip(place).step_by(outputs).map(|&value| f64::from(value)).collect()
+        };
+        r2(&pick(predicted), &pick(values))
+    };
+    (0..outputs).map(of).sum::<f64>() / outputs.max(1) as f64
 }
 
 /// Index of the largest score; the lowest of several.

@@ -5,7 +5,8 @@ use crate::data::Split;
 
 #[test]
 fn a_validation_split_takes_its_share_of_the_samples_and_leaves_the_others_in_order() {
-    let whole = Split { samples: (0..200).collect(), labels: (0..100).collect() };
+    let whole =
+        Split { samples: (0..200).collect(), labels: (0..100).collect(), values: Vec::new() };
     let mut train = whole.clone();
     let validation = take_validation(&mut train, 0.25, 3);
     assert_eq!((train.len(), validation.len()), (75, 25));

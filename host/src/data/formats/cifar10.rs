@@ -1,7 +1,7 @@
 //! CIFAR-10 binary batches: records of one label byte and three 32×32 planes (red, green, blue).
 
 use crate::data::format::{Candidate, File, Format, Part, Recognition, Request};
-use crate::data::source::Source;
+use crate::data::source::{Source, of_unknown_part};
 use crate::data::{Dataset, SampleShape, SampleType, Split, SplitRule, splits};
 use crate::error::{Error, Result};
 
@@ -53,7 +53,7 @@ impl Format for Cifar10 {
                 match file.part {
                     Part::Train => append(&file.source, &mut train)?,
                     Part::Test => append(&file.source, &mut test)?,
-                    Part::Unknown => return Err(file.source.of_unknown_part()),
+                    Part::Unknown => return Err(of_unknown_part(&file.source.name)),
                 }
             }
         }

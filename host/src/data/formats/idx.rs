@@ -4,9 +4,7 @@
 
 use crate::data::format::{Candidate, File, Format, Part, Recognition, Request};
 use crate::data::source::Source;
-use crate::data::{
-    Dataset, SampleShape, SampleType, Split, SplitRule, count_classes, numbered_classes,
-};
+use crate::data::{Dataset, SampleShape, SampleType, Split, SplitRule, name_classes};
 use crate::error::{Error, Result};
 
 /// MNIST's format.
@@ -58,8 +56,8 @@ impl Format for Idx {
             let images = pick(part, Contents::Images, words[0])?;
             parse(images, pick(part, Contents::Labels, words[1])?)
         };
-        let (shape, train) = load(Part::Train, ["training images", "training labels"])?;
-        let (test_shape, test) = load(Part::Test, ["test images", "test labels"])?;
+        let (shape, mut train) = load(Part::Train, ["training images", "training labels"])?;
+        let (test_shape, mut test) = load(Part::Test, ["test images", "test labels"])?;
         if shape != test_shape {
             return Err(Error::bad_input(
                 name,
@@ -67,7 +65,7 @@ impl Format for Idx {
                 "give images of one size",
             ));
         }
-        let class_names = numbered_classes(count_classes(&train.labels));
+        let class_names = name_classes(&mut train, &mut test, name)?;
         let dataset = Dataset::new(name, Self::NAME, shape, SampleType::U8, class_names);
         Ok(Dataset { split_rule: SplitRule::Files, train, test, ..dataset })
     }
@@ -95,6 +93,7 @@ fn parse(images: &Source, labels: &Source) -> Result<(SampleShape, Split)> {
     let split = Split {
         samples: pixels.iter().map(|&value| i16::from(value)).collect(),
         labels: label_bytes.iter().map(|&label| u16::from(label)).collect(),
+        ..Split::default()
     };
     Ok((shape, split))
 }

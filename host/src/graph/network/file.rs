@@ -5,12 +5,29 @@ use crate::artifact;
 use crate::data::SampleShape;
 use crate::error::{Error, Result};
 use crate::graph::function::Function;
-use crate::graph::task::Task;
+use crate::task::Task;
 use serde::{Deserialize, Serialize};
 use std::path::Path;
 
 /// The name under which a layer reads the sample.
 const INPUT: &str = "input";
+/// An operation that files of other programs have, and that is left out: it is none when a network is only evaluated.
+const DROPOUT: &str = "dropout";
+/// What a layer may compute.
+const OPERATIONS: [&str; 12] = [
+    "convolution-2d",
+    "depthwise-convolution-2d",
+    "fully-connected",
+    "average-pool-2d",
+    "max-pool-2d",
+    "global-average-pool",
+    "batch-norm",
+    "relu",
+    "relu6",
+    "add",
+    "flatten",
+    "softmax",
+];
 
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
@@ -18,8 +35,8 @@ struct NetworkFile {
     name: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     input: Option<SampleShape>,
-    #[serde(default, skip_serializing_if = "Task::is_default")]
-    task: Task,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    task: Option<Task>,
     layer: Vec<LayerRow>,
 }
 
@@ -49,6 +66,9 @@ struct LayerRow {
     slope: Option<f64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     alpha: Option<f64>,
+    /// Of a dropout, which is left out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    rate: Option<f64>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -82,6 +102,24 @@ pub fn open(path: &str, input: SampleShape, classes: usize) -> Result<Network> {
         ));
     }
     parse(&artifact::read_toml(Path::new(path))?, path, input, classes)
+}
+
+/// The task that the file at `path` says; `None` for one that leaves it to the data, or for no file.
+pub fn task(path: &str) -> Result<Option<Task>> {
+    match Path::new(path).exists() {
+        true => Ok(parse_file(&artifact::read_toml(Path::new(path))?, path)?.task()),
+        false => Ok(None),
+    }
+}
+
+impl NetworkFile {
+    /// The task of its key; without one, a network that ends with as many values as its sample has gives back the sample.
+    fn task(&self) -> Option<Task> {
+        let mut last = self.layer.iter().rev().filter(|row| row.operation != DROPOUT);
+        let inputs = last.next().and_then(|row| row.out_features.as_ref());
+        let gives_inputs = matches!(inputs, Some(Features::Word(word)) if word == "inputs");
+        self.task.or(gives_inputs.then_some(Task::Reconstruction))
+    }
 }
 
 /// Reads TOML text; shapes are checked by the caller.
@@ -122,7 +160,10 @@ fn parse_file(text: &str, place: &str) -> Result<NetworkFile> {
 }
 
 fn network(file: NetworkFile, place: &str, input: SampleShape, classes: usize) -> Result<Network> {
+    let task = file.task().unwrap_or_default();
     let mut nodes: Vec<Node> = Vec::with_capacity(file.layer.len());
+    let mut left_out: Vec<(String, NodeInput)> = Vec::new();
+    let mut previous = NodeInput::Network;
     for (index, row) in file.layer.into_iter().enumerate() {
         let name = row.name.clone().unwrap_or_else(|| format!("{}-{index}", row.operation));
         let error = |problem: String| {
@@ -135,21 +176,37 @@ fn network(file: NetworkFile, place: &str, input: SampleShape, classes: usize) -
         if name == INPUT {
             return Err(error("is called 'input', which is the sample's name".to_string()));
         }
+        let find = |wanted: &String| {
+            let node = nodes.iter().position(|node| &node.name == wanted).map(NodeInput::Node);
+            let passed = || left_out.iter().find(|(name, _)| name == wanted).map(|(_, from)| *from);
+            node.or_else(passed).or((wanted == INPUT).then_some(NodeInput::Network))
+        };
         let inputs = match &row.inputs {
-            None => vec![index.checked_sub(1).map_or(NodeInput::Network, NodeInput::Node)],
+            None => vec![previous],
             Some(names) => names
                 .iter()
-                .map(|wanted| match nodes.iter().position(|node| &node.name == wanted) {
-                    Some(position) => Ok(NodeInput::Node(position)),
-                    None if wanted == INPUT => Ok(NodeInput::Network),
-                    None => Err(error(format!("reads '{wanted}', which is no earlier layer"))),
+                .map(|wanted| {
+                    find(wanted).ok_or_else(|| {
+                        error(format!("reads '{wanted}', which is no earlier layer"))
+                    })
                 })
                 .collect::<Result<_>>()?,
         };
+        if row.operation == DROPOUT {
+            // It changes nothing in a network that is deployed, and these are trained without it.
+            if let Some(key) = row.unused_key().filter(|key| *key != "rate") {
+                return Err(error(format!("has the key '{key}', which {DROPOUT} does not use")));
+            }
+            let from = inputs.first().copied().unwrap_or(NodeInput::Network);
+            left_out.push((name, from));
+            previous = from;
+            continue;
+        }
         let operation = operation(row, input, classes).map_err(error)?;
+        previous = NodeInput::Node(nodes.len());
         nodes.push(Node { name, inputs, operation });
     }
-    Ok(Network { name: file.name, task: file.task, input, nodes })
+    Ok(Network { name: file.name, task, input, nodes })
 }
 
 /// The operation of a row. Every key that is given must belong to it.
@@ -211,7 +268,12 @@ fn operation(
                 row.alpha.take_if(|_| function.alpha().is_some());
                 Operation::Elementwise(function)
             }
-            None => return Err(format!("has the unknown operation '{other}'")),
+            None => {
+                return Err(format!(
+                    "has the unknown operation '{other}'; there are {}",
+                    OPERATIONS.join(", ")
+                ));
+            }
         },
     };
     match row.unused_key() {
@@ -255,6 +317,7 @@ impl LayerRow {
             ("epsilon", self.epsilon.is_some()),
             ("slope", self.slope.is_some()),
             ("alpha", self.alpha.is_some()),
+            ("rate", self.rate.is_some()),
         ]
         .into_iter()
         .find_map(|(key, given)| given.then_some(key))
@@ -318,7 +381,9 @@ pub fn write(network: &Network) -> String {
             row
         })
         .collect();
-    let (name, task) = (network.name.clone(), network.task);
+    // A task that the layers alone would not say is always written.
+    let task = (!network.task.is_default()).then_some(network.task);
+    let name = network.name.clone();
     let file = NetworkFile { name, input: Some(network.input), task, layer };
     // Only maps with non-string keys or out-of-range numbers fail here, and there are none.
     toml::to_string(&file).unwrap_or_default()

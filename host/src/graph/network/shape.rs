@@ -169,10 +169,9 @@ fn place(network: &Network) -> String {
 
 fn summarize_node(node: &Node, shapes: &[SampleShape]) -> std::result::Result<NodeSummary, String> {
     let input = shapes[0];
-    let window = |kernel: [usize; 2], stride, padding| {
-        Window::over([input.height, input.width], kernel, stride, padding).ok_or_else(|| {
-            format!("kernel {}x{} does not fit its input {input}", kernel[0], kernel[1])
-        })
+    let window = |kernel: [usize; 2], stride: [usize; 2], padding| {
+        Window::over([input.height, input.width], kernel, stride, padding)
+            .ok_or_else(|| misfit(input, kernel, stride, padding))
     };
     let (output, macs_per_output, weights, others) = match node.operation {
         Operation::Convolution2d { out_channels, kernel, stride, padding, bias } => {
@@ -243,6 +242,29 @@ fn summarize_node(node: &Node, shapes: &[SampleShape]) -> std::result::Result<No
         weights,
         parameters: weights + others,
     })
+}
+
+/// Why a window does not fit its input.
+fn misfit(input: SampleShape, kernel: [usize; 2], stride: [usize; 2], padding: Padding) -> String {
+    let [rows, columns] = kernel;
+    if kernel.contains(&0) || stride.contains(&0) {
+        return "has a kernel or a stride of 0".to_string();
+    }
+    let PaddingAmounts { top, bottom, left, right } = match padding {
+        Padding::Explicit(amounts) => amounts,
+        Padding::Same | Padding::Valid => PaddingAmounts::default(),
+    };
+    if top.max(bottom) >= rows || left.max(right) >= columns {
+        return format!(
+            "padding [{top}, {bottom}, {left}, {right}] does not fit its kernel {rows}x{columns}, \
+             which would see nothing but padding at the edge: each must be smaller than the kernel"
+        );
+    }
+    let padded = match padding {
+        Padding::Explicit(_) => " with its padding",
+        Padding::Same | Padding::Valid => "",
+    };
+    format!("kernel {rows}x{columns} does not fit its input {input}{padded}")
 }
 
 /// Product of sizes, refused beyond [`ELEMENT_LIMIT`].

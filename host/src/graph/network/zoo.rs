@@ -3,7 +3,7 @@
 
 use super::{Network, Node, NodeInput, Operation, Padding};
 use crate::data::SampleShape;
-use crate::graph::task::Task;
+use crate::task::Task;
 
 /// Names that [`Network::open`] knows.
 pub const NAMES: [&str; 8] =
@@ -27,11 +27,16 @@ pub fn build(name: &str, input: SampleShape, classes: usize) -> Option<Network> 
         AUTOENCODER => builder.autoencoder(input.elements()),
         _ => return None,
     }
-    let task = match name {
+    let task = task(name)?;
+    Some(Network { name: name.to_string(), task, input, nodes: builder.nodes })
+}
+
+/// What a network of the zoo is for.
+pub fn task(name: &str) -> Option<Task> {
+    NAMES.contains(&name).then(|| match name {
         AUTOENCODER => Task::Reconstruction,
         _ => Task::Classification,
-    };
-    Some(Network { name: name.to_string(), task, input, nodes: builder.nodes })
+    })
 }
 
 /// Sample shape and classes where no data is given.

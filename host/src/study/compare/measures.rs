@@ -17,7 +17,7 @@ use crate::deployment::quantizer::{Quantization, Rounding, quantize, weight_only
 use crate::error::{Error, Result};
 use crate::graph::trained_network::TrainedNetwork;
 use crate::training::curvature::{Precision, Subset, lambda_max};
-use crate::training::{Outcome, Run, RunFolder, TrainingOptions};
+use crate::training::{DRAW_SEED, Outcome, Run, RunFolder, TrainingOptions};
 
 const RESULT: &str = "result.json";
 
@@ -190,7 +190,7 @@ fn measure(run: &Run, measures: &Measures, result: &mut RunResult) -> Result<()>
         let advice = "use data that has one, such as digits-1797";
         return Err(Error::bad_input(&run.options().data, "has no validation split", advice));
     }
-    let split = split.limited(measures.limit.unwrap_or(usize::MAX));
+    let split = split.drawn(measures.limit.unwrap_or(usize::MAX), DRAW_SEED);
     result.float = Some(run.float_accuracy(&trained, &split)?);
     let calibration = run.folder().calibration()?;
     for &bits in &measures.bits {

@@ -9,12 +9,13 @@ use toml::{Table, Value};
 use super::{Measures, Part, RUNS_FOLDER, Search, Task};
 use crate::artifact;
 use crate::deployment::quantizer::Rounding;
+use crate::data::DataOptions;
 use crate::error::{Error, Result};
 use crate::training::{OptimizerKind, TrainingOptions};
 
 /// Settings that a sweep decides itself.
-const RESERVED: [&str; 7] =
-    ["data", "network", "optimizer", "method", "seed", "label-noise", "limit"];
+const RESERVED: [&str; 8] =
+    ["data", "data-options", "network", "optimizer", "method", "seed", "label-noise", "limit"];
 
 /// All runs of a comparison; the contents of a settings file.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -38,7 +39,7 @@ pub struct Sweep {
     pub rounding: Rounding,
     /// Training samples on which λmax is measured; 0 for not at all.
     pub curvature_samples: usize,
-    /// Only the first so many training samples and test samples.
+    /// Only so many training samples and test samples, drawn from all classes.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub limit: Option<usize>,
     /// Name of the optimizer that the others are compared with; the first by default.
@@ -47,6 +48,9 @@ pub struct Sweep {
     /// Search the best settings first.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub search: Option<Search>,
+    /// What the user says of the data.
+    #[serde(skip_serializing_if = "DataOptions::is_empty")]
+    pub data_options: DataOptions,
     /// Training settings of all optimizers, with the names of a run's `configuration.toml`.
     pub common: Table,
     /// The optimizers.
@@ -104,6 +108,7 @@ impl Default for Sweep {
             limit: None,
             baseline: None,
             search: None,
+            data_options: DataOptions::default(),
             common: Table::new(),
             entries: Vec::new(),
         }
@@ -258,6 +263,7 @@ impl Sweep {
         options.seed = seed;
         options.label_noise = label_noise;
         options.limit = self.limit;
+        options.data_options = self.data_options.clone();
         options.check()?;
         Ok(PlannedRun { name: entry.name.clone(), options })
     }

@@ -41,6 +41,9 @@ pub(super) trait Computation: std::fmt::Debug + Send {
     /// Sets the minibatch; without labels the target is the input.
     fn set_batch(&mut self, samples: &[f32], labels: Option<&[u16]>);
 
+    /// Sets the minibatch with the values that outputs are compared with.
+    fn set_values(&mut self, samples: &[f32], values: &[f32]);
+
     /// Loss and gradient.
     fn gradient(&mut self, parameters: &[Parameter]) -> Result<Gradients>;
 
@@ -147,6 +150,12 @@ impl<T: Element + WithDType> Computation for Direct<T> {
             Some(labels) => Target::Classes(labels.to_vec()),
             None => Target::Values(self.values[0].clone()),
         };
+    }
+
+    fn set_values(&mut self, samples: &[f32], values: &[f32]) {
+        self.set_input(samples);
+        let values = values.iter().map(|&value| <T as Element>::from_f64(f64::from(value)));
+        self.target = Target::Values(values.collect());
     }
 
     fn gradient(&mut self, parameters: &[Parameter]) -> Result<Gradients> {

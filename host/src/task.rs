@@ -3,16 +3,16 @@
 use serde::{Deserialize, Serialize};
 
 /// What a network's output is compared with.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
 pub enum Task {
-    /// With the sample's class: one score a class, trained with cross-entropy.
+    /// With the sample's class: one score a class, trained with cross-entropy
     #[default]
     #[serde(rename = "classify")]
     Classification,
-    /// With values that come with the sample, trained with mean squared error.
+    /// With values that come with the sample, trained with mean squared error
     #[serde(rename = "regress")]
     Regression,
-    /// With the sample itself, trained with mean squared error.
+    /// With the sample itself, trained with mean squared error
     #[serde(rename = "reconstruct")]
     Reconstruction,
 }
@@ -24,6 +24,15 @@ impl Task {
             Self::Classification => "classify",
             Self::Regression => "regress",
             Self::Reconstruction => "reconstruct",
+        }
+    }
+
+    /// Its name on the command line.
+    pub const fn option(self) -> &'static str {
+        match self {
+            Self::Classification => "classification",
+            Self::Regression => "regression",
+            Self::Reconstruction => "reconstruction",
         }
     }
 

@@ -1,0 +1,119 @@
+//! What one field of a table is.
+
+/// A field.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Cell {
+    /// A finite number.
+    Number(f64),
+    /// Nothing, or one of the words for nothing.
+    Missing,
+    /// Anything else.
+    Word,
+}
+
+/// What stands for a value that is missing, in lower case.
+const MISSING: [&str; 8] = ["?", "na", "n/a", "#n/a", "nan", "null", "-", "missing"];
+/// Longest of them in bytes.
+const LONGEST_MISSING: usize = 7;
+
+impl Cell {
+    /// Reads a field whose decimals follow a comma or a point.
+    pub fn of(field: &[u8], decimal_comma: bool) -> Self {
+        if let Some(integer) = small_integer(field) {
+            return Self::Number(integer);
+        }
+        if is_missing(field) {
+            return Self::Missing;
+        }
+        let Some(text) = std::str::from_utf8(field).ok().filter(|text| starts_a_number(text))
+        else {
+            return Self::Word;
+        };
+        let parsed: Option<f64> = match decimal_comma {
+            true if text.matches(',').count() == 1 && !text.contains('.') => {
+                text.replace(',', ".").parse().ok()
+            }
+            _ => text.parse().ok(),
+        };
+        parsed.filter(|value| value.is_finite()).map_or(Self::Word, Self::Number)
+    }
+}
+
+/// The usual case, quickly: up to nine digits.
+fn small_integer(field: &[u8]) -> Option<f64> {
+    let (sign, digits) = match field {
+        [b'-', digits @ ..] => (-1, digits),
+        digits => (1, digits),
+    };
+    if digits.is_empty() || digits.len() > 9 || !digits.iter().all(u8::is_ascii_digit) {
+        return None;
+    }
+    let value = digits.iter().fold(0i64, |value, digit| value * 10 + i64::from(digit - b'0'));
+    Some((sign * value) as f64)
+}
+
+/// Keeps words such as "infinity" from being numbers.
+fn starts_a_number(text: &str) -> bool {
+    let digits = text.trim_start_matches(['+', '-']);
+    digits.starts_with(|first: char| first.is_ascii_digit() || first == '.' || first == ',')
+}
+
+/// Whether a field stands for nothing.
+pub fn is_missing(field: &[u8]) -> bool {
+    field.is_empty()
+        || field.len() <= LONGEST_MISSING
+            && MISSING.iter().any(|word| word.as_bytes().eq_ignore_ascii_case(field))
+}
+
+/// Whether a field is a date or a time of day, such as 2015-02-04 17:51:00 or 10/03/2004.
+pub fn is_time(field: &[u8]) -> bool {
+    let digits = field.iter().filter(|byte| byte.is_ascii_digit()).count();
+    let marks = field.iter().filter(|byte| b"-/:.".contains(byte)).count();
+    let allowed = |byte: &u8| byte.is_ascii_digit() || b"-/:. TZ+,".contains(byte);
+    field.len() <= 40 && digits >= 3 && marks >= 2 && field.iter().all(allowed)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_missing_values_and_words_are_told_apart() {
+        let number = Cell::Number;
+        for (field, comma, expected) in [
+            ("5", false, number(5.0)),
+            ("-17", true, number(-17.0)),
+            ("+1.5e-3", false, number(0.0015)),
+            ("2,6", true, number(2.6)),
+            ("2,6", false, Cell::Word),
+            ("1.234,5", true, Cell::Word),
+            (".5", false, number(0.5)),
+            ("12345678901", false, number(12_345_678_901.0)),
+            ("", false, Cell::Missing),
+            ("NaN", false, Cell::Missing),
+            ("?", true, Cell::Missing),
+            ("inf", false, Cell::Word),
+            ("1e999", false, Cell::Word),
+            ("--5", false, Cell::Word),
+            ("none", false, Cell::Word),
+            ("1_000", false, Cell::Word),
+        ] {
+            assert_eq!(Cell::of(field.as_bytes(), comma), expected, "{field}");
+        }
+    }
+
+    #[test]
+    fn dates_and_times_are_times() {
+        for (field, expected) in [
+            ("2015-02-04 17:51:00", true),
+            ("10/03/2004", true),
+            ("2024-01-01T00:00:00.000Z", true),
+            ("18.00.00", true),
+            ("3.14", false),
+            ("-5", false),
+            ("walking", false),
+        ] {
+            assert_eq!(is_time(field.as_bytes()), expected, "{field}");
+        }
+    }
+}

@@ -1,0 +1,464 @@
+//! A look at a table before it is read: what separates values, whether there is a header, what the columns hold.
+
+use super::cell::{Cell, is_time};
+use super::lines::{Lines, split, text};
+use crate::data::options::Separator;
+use crate::error::{Error, Result};
+use std::collections::HashSet;
+
+/// Lines that show what separates values.
+const DIALECT_LINES: usize = 64;
+/// Lines that show what columns hold, spread over the whole file.
+const SURVEY_LINES: usize = 4096;
+/// Different values of a column that are counted.
+const MOST_DISTINCT: usize = 1001;
+/// Most columns of a table.
+pub const MOST_COLUMNS: usize = (1 << 16) + 1;
+/// Separators in the order in which they are preferred.
+const SEPARATORS: [Separator; 5] = [
+    Separator::Byte(b','),
+    Separator::Byte(b';'),
+    Separator::Byte(b'\t'),
+    Separator::Byte(b'|'),
+    Separator::Blanks,
+];
+
+/// How a file writes its values.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Dialect {
+    /// What stands between them.
+    pub separator: Separator,
+    /// Whether decimals follow a comma.
+    pub decimal_comma: bool,
+}
+
+/// What a column holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// Numbers.
+    Numbers,
+    /// Words.
+    Words,
+    /// Dates or times of day.
+    Times,
+    /// Nothing in any row.
+    Nothing,
+}
+
+/// What the looked-at rows hold in one column.
+#[derive(Clone, Debug, Default)]
+pub struct ColumnSurvey {
+    numbers: usize,
+    words: usize,
+    times: usize,
+    missing: usize,
+    /// Whether a number is not whole.
+    pub fractions: bool,
+    /// A number that is not whole, or a word: for messages.
+    pub example: Option<String>,
+    /// Least and largest number.
+    pub range: Option<(f64, f64)>,
+    /// Different values, counted up to a limit.
+    pub distinct: HashSet<Box<[u8]>>,
+    /// Whether every number is larger than the one before.
+    pub rises: bool,
+    previous: Option<f64>,
+    steps: Option<(f64, f64)>,
+}
+
+impl ColumnSurvey {
+    fn add(&mut self, field: &[u8], decimal_comma: bool) {
+        if self.distinct.len() < MOST_DISTINCT && !self.distinct.contains(field) {
+            self.distinct.insert(field.into());
+        }
+        match Cell::of(field, decimal_comma) {
+            Cell::Missing => self.missing += 1,
+            Cell::Number(value) => {
+                self.numbers += 1;
+                if value.fract() != 0.0 && !self.fractions {
+                    self.fractions = true;
+                    self.example = Some(text(field));
+                }
+                let (low, high) = self.range.unwrap_or((value, value));
+                self.range = Some((low.min(value), high.max(value)));
+                match self.previous {
+                    Some(previous) => {
+                        let step = value - previous;
+                        self.rises &= step > 0.0;
+                        let (low, high) = self.steps.unwrap_or((step, step));
+                        self.steps = Some((low.min(step), high.max(step)));
+                    }
+                    None => self.rises = true,
+                }
+                self.previous = Some(value);
+            }
+            Cell::Word => {
+                self.words += 1;
+                self.times += usize::from(is_time(field));
+                if self.words == 1 {
+                    self.example = Some(text(field));
+                }
+            }
+        }
+    }
+
+    /// What it holds, by the majority of its values.
+    pub fn kind(&self) -> Kind {
+        match () {
+            () if self.numbers + self.words == 0 => Kind::Nothing,
+            () if self.numbers >= self.words => Kind::Numbers,
+            () if 2 * self.times >= self.words => Kind::Times,
+            () => Kind::Words,
+        }
+    }
+
+    /// Whether its numbers rise by the same amount from row to row, as those of rows or of samples in time do.
+    pub fn counts(&self) -> bool {
+        let even = |(low, high): (f64, f64)| high - low <= 0.01 * high.abs();
+        self.rises && self.words + self.missing == 0 && self.steps.is_some_and(even)
+    }
+
+    /// Whether whole numbers lie so close together that they may name classes: 0, 1, 2 or 2 and 4, not 0 and 255.
+    pub fn is_dense(&self) -> bool {
+        let span = self.range.map_or(f64::INFINITY, |(low, high)| high - low + 1.0);
+        self.distinct.len() as f64 / span >= 0.25
+    }
+}
+
+/// What a look at a table shows.
+#[derive(Clone, Debug)]
+pub struct Survey {
+    /// How values are written.
+    pub dialect: Dialect,
+    /// The fields of the header, as many as a row has; none where the file has no header.
+    pub header: Option<Vec<String>>,
+    /// The line of the header.
+    pub header_line: u64,
+    /// Whether the first column names rows, for which the header has no field.
+    pub row_names: bool,
+    /// One for each field of a row.
+    pub columns: Vec<ColumnSurvey>,
+    /// Rows that were looked at.
+    pub rows: usize,
+}
+
+/// Looks at a table.
+///
+/// # Errors
+/// A line that no table has, or a header that does not fit its rows.
+pub fn survey(name: &str, bytes: &[u8], separator: Option<Separator>) -> Result<Survey> {
+    let first = first_lines(name, bytes)?;
+    let dialect = dialect(&first, separator);
+    let stride = 1 + bytes.iter().filter(|&&byte| byte == b'\n').count() / SURVEY_LINES;
+    let mut lines = Lines::of(name, bytes);
+    let (mut fields, mut rows) = (Vec::new(), Vec::new());
+    let mut place = 0;
+    while let Some((number, line)) = lines.next()? {
+        if is_comment(line) || is_separator_line(number, line) {
+            continue;
+        }
+        // The first two rows always: one may be a header.
+        if place < 2 || place % stride == 0 {
+            if !split(line, dialect.separator, &mut fields) {
+                let place = format_args!("{name}, line {number}").to_string();
+                let problem = "has a quotation mark without its second one";
+                return Err(Error::bad_input(place, problem, "close it in the same line"));
+            }
+            if fields.len() > MOST_COLUMNS {
+                let place = format_args!("{name}, line {number}").to_string();
+                let features = fields.len() - 1;
+                let problem = format_args!("has {features} feature columns, over 65536");
+                return Err(Error::bad_input(place, problem, "give fewer or smaller rows"));
+            }
+            rows.push((number, place % stride == 0, fields.clone()));
+        }
+        place += 1;
+    }
+    let Some((first_line, _, first_row)) = rows.first() else {
+        return Err(Error::bad_input(name, "holds no row", "give a CSV file with samples"));
+    };
+    let rest: Vec<&[&[u8]]> = rows[1..].iter().map(|(_, _, row)| row.as_slice()).collect();
+    let width = usual_width(&rest).unwrap_or(first_row.len());
+    let header = Header::find(first_row, &rest, width, dialect);
+    if let Header::Odd = header {
+        let place = format_args!("{name}, line {first_line}").to_string();
+        let found = first_row.len();
+        let problem = format_args!(
+            "the header or first row has {found} fields, but the rows below have {width}"
+        );
+        return Err(Error::bad_input(place, problem, "correct or delete this line"));
+    }
+    let mut columns = vec![ColumnSurvey::default(); width];
+    let data = rows.iter().skip(usize::from(!matches!(header, Header::None)));
+    let mut looked_at = 0;
+    for (_, _, row) in data.filter(|(_, counted, row)| *counted && row.len() == width) {
+        looked_at += 1;
+        for (column, field) in columns.iter_mut().zip(row) {
+            column.add(field, dialect.decimal_comma);
+        }
+    }
+    let (header, row_names) = match header {
+        Header::Whole => (Some(first_row.iter().map(|field| text(field)).collect()), false),
+        Header::WithoutRowNames => {
+            let names = first_row.iter().map(|field| text(field));
+            (Some(std::iter::once(String::new()).chain(names).collect()), true)
+        }
+        Header::None | Header::Odd => (None, false),
+    };
+    let header_line = *first_line;
+    Ok(Survey { dialect, header, header_line, row_names, columns, rows: looked_at })
+}
+
+/// Whether a line is a remark.
+pub fn is_comment(line: &[u8]) -> bool {
+    line.trim_ascii_start().starts_with(b"#")
+}
+
+/// Whether a line is the one by which spreadsheets name their separator.
+pub fn is_separator_line(number: u64, line: &[u8]) -> bool {
+    number == 1 && line.len() <= 5 && line.to_ascii_lowercase().starts_with(b"sep=")
+}
+
+/// Whether text in a folder is a table: most of its first lines have the same number of values, two or more, and many are numbers.
+pub fn looks_like_a_table(start: &[u8]) -> bool {
+    // The last line may be cut off.
+    let whole = start.iter().rposition(|&byte| byte == b'\n').map_or(start, |end| &start[..end]);
+    let Ok(lines) = first_lines("", whole) else { return false };
+    let rows = lines.get(1..).filter(|rows| !rows.is_empty()).unwrap_or(&lines);
+    SEPARATORS.iter().any(|&separator| {
+        let shape = Shape::of(rows, separator);
+        shape.width >= 2 && shape.alike >= 0.9 && shape.numbers >= 0.4
+    })
+}
+
+fn first_lines<'a>(name: &'a str, bytes: &'a [u8]) -> Result<Vec<&'a [u8]>> {
+    let mut lines = Lines::of(name, bytes);
+    let mut first = Vec::new();
+    while first.len() < DIALECT_LINES {
+        match lines.next()? {
+            Some((number, line)) if is_comment(line) || is_separator_line(number, line) => {}
+            Some((_, line)) => first.push(line),
+            None => break,
+        }
+    }
+    Ok(first)
+}
+
+/// How lines look with one separator.
+struct Shape {
+    /// The most frequent number of fields.
+    width: usize,
+    /// Share of the lines with that many.
+    alike: f64,
+    /// Share of the fields that are numbers, decimals after a point or a comma.
+    numbers: f64,
+}
+
+impl Shape {
+    fn of(lines: &[&[u8]], separator: Separator) -> Self {
+        let mut fields = Vec::new();
+        let (mut widths, mut numbers, mut all) = (Vec::new(), 0usize, 0usize);
+        let comma = separator != Separator::Byte(b',');
+        for line in lines {
+            split(line, separator, &mut fields);
+            widths.push(fields.len());
+            let is_number = |field: &&&[u8]| {
+                let forms = [Cell::of(field, false), Cell::of(field, comma)];
+                forms.iter().any(|cell| matches!(cell, Cell::Number(_)))
+            };
+            numbers += fields.iter().filter(is_number).count();
+            all += fields.iter().filter(|field| !field.is_empty()).count();
+        }
+        let width = most_frequent(widths.iter().copied()).unwrap_or(0);
+        let alike = widths.iter().filter(|&&other| other == width).count();
+        Self {
+            width,
+            alike: alike as f64 / widths.len().max(1) as f64,
+            numbers: numbers as f64 / all.max(1) as f64,
+        }
+    }
+}
+
+/// The separator that gives rows alike with the most numbers, and whether decimals follow a comma.
+fn dialect(lines: &[&[u8]], given: Option<Separator>) -> Dialect {
+    let rows = if lines.len() > 1 { &lines[1..] } else { lines };
+    let mut best = (SEPARATORS[0], 0.0);
+    for separator in SEPARATORS {
+        let shape = Shape::of(rows, separator);
+        if shape.width < 2 {
+            continue;
+        }
+        // A share of numbers within 2 % is as good: the separator that is preferred wins.
+        let score = shape.alike.min(0.9) + shape.numbers + 0.01;
+        if score > best.1 + 0.02 {
+            best = (separator, score);
+        }
+    }
+    let separator = given.unwrap_or(best.0);
+    let mut fields = Vec::new();
+    let (mut commas, mut points) = (0, 0);
+    for line in rows {
+        split(line, separator, &mut fields);
+        for field in &fields {
+            let with = |comma| matches!(Cell::of(field, comma), Cell::Number(_));
+            commas += usize::from(with(true) && !with(false));
+            points += usize::from(with(false) && field.contains(&b'.'));
+        }
+    }
+    let decimal_comma = separator != Separator::Byte(b',') && commas > points;
+    Dialect { separator, decimal_comma }
+}
+
+fn most_frequent(numbers: impl Iterator<Item = usize>) -> Option<usize> {
+    let mut counts = std::collections::BTreeMap::new();
+    for number in numbers {
+        *counts.entry(number).or_insert(0usize) += 1;
+    }
+    counts.into_iter().max_by_key(|(_, count)| *count).map(|(number, _)| number)
+}
+
+fn usual_width(rows: &[&[&[u8]]]) -> Option<usize> {
+    most_frequent(rows.iter().map(|row| row.len()))
+}
+
+/// What the first row is.
+enum Header {
+    /// A row like the others.
+    None,
+    /// A header with a field for each column.
+    Whole,
+    /// A header without a field for the first column, which names the rows.
+    WithoutRowNames,
+    /// Neither a header nor a row.
+    Odd,
+}
+
+impl Header {
+    fn find(first: &[&[u8]], rest: &[&[&[u8]]], width: usize, dialect: Dialect) -> Self {
+        let cells: Vec<Cell> =
+            first.iter().map(|field| Cell::of(field, dialect.decimal_comma)).collect();
+        let numbers = cells.iter().filter(|cell| matches!(cell, Cell::Number(_))).count();
+        let words = cells.iter().filter(|cell| **cell == Cell::Word).count();
+        if first.len() != width && !rest.is_empty() {
+            // One row of another width among others is told by its own line.
+            let agree = rest.iter().filter(|row| row.len() == width).count();
+            return match () {
+                () if words == 0 || agree < 2 => Self::None,
+                () if first.len() + 1 == width && numbers == 0 => Self::WithoutRowNames,
+                () => Self::Odd,
+            };
+        }
+        if words == 0 {
+            return Self::None;
+        }
+        let likes: Vec<&&[&[u8]]> = rest.iter().filter(|row| row.len() == width).collect();
+        let recurs =
+            |column: usize| likes.iter().any(|row| row[column].eq_ignore_ascii_case(first[column]));
+        if numbers > 0 {
+            // Columns may be named 0, 1, 2 …, beside a word that names the label.
+            let found = cells.iter().filter_map(|cell| match cell {
+                Cell::Number(value) => Some(*value),
+                Cell::Missing | Cell::Word => None,
+            });
+            let found: Vec<f64> = found.collect();
+            let counts = found.windows(2).all(|pair| pair[1] == pair[0] + 1.0);
+            let begins = found.first().is_some_and(|first| [0.0, 1.0].contains(first));
+            let word_recurs =
+                (0..width).any(|column| cells[column] == Cell::Word && recurs(column));
+            let named = counts && begins && found.len() >= 3 && !word_recurs;
+            return if named && !likes.is_empty() { Self::Whole } else { Self::None };
+        }
+        let marks = first.iter().zip(&cells).skip(1);
+        // A mark for a missing value stands in a row; an empty name may stand in a header.
+        if marks.clone().any(|(field, cell)| *cell == Cell::Missing && !field.is_empty()) {
+            return Self::None;
+        }
+        let below = |column: usize| {
+            let is_number = |row: &&&&[&[u8]]| {
+                matches!(Cell::of(row[column], dialect.decimal_comma), Cell::Number(_))
+            };
+            likes.iter().filter(is_number).count()
+        };
+        let over_numbers = (0..width).any(|column| 2 * below(column) > likes.len());
+        let new_words = (0..width).filter(|&column| !recurs(column)).count();
+        // Nothing but words in all rows: names do not come again below.
+        if likes.is_empty() || over_numbers || 2 * new_words > width {
+            Self::Whole
+        } else {
+            Self::None
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn look(text: &str) -> Survey {
+        survey("t", text.as_bytes(), None).unwrap()
+    }
+
+    #[test]
+    fn separators_show() {
+        for (text, separator, comma) in [
+            ("1,2,0\n3,4,1\n", ",", false),
+            ("a;b;c\n1,5;2;0\n2,5;3;1\n", ";", true),
+            ("a;b;c\n1.5;2;0\n2.5;3;1\n", ";", false),
+            ("1\t2\t0\n3\t4\t1\n", "tab", false),
+            ("1|2|0\n3|4|1\n", "|", false),
+            ("  1.0e0  -2 0\n 3 4   1\n", "space", false),
+            ("1, 2, 0\n3, 4, 1\n", ",", false),
+            ("x;y,1,2\nz;w,2,3\nx;w,3,4\n", ",", false),
+            ("Date;CO;T;RH;\n10/03/2004;2,6;13,6;48,9;\n", ";", true),
+            ("sep=;\na;b\n1;2\n3;4\n", ";", false),
+            ("time,x\n2015-02-04 17:51:00,23.1\n2015-02-04 17:52:00,23.2\n", ",", false),
+            ("\u{feff}a;b\r\n7,1;0\r\n7,2;1\r\n", ";", true),
+        ] {
+            let found = look(text).dialect;
+            let expected = Dialect { separator: separator.parse().unwrap(), decimal_comma: comma };
+            assert_eq!(found, expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_header_is_a_row_of_names() {
+        for (text, is_header) in [
+            ("a,b,label\n1,2,0\n", true),
+            ("1,2,0\n3,4,1\n", false),
+            ("5.1,?,1.4,0\n4.9,3.0,1.4,0\n", false),
+            ("?,?,x\n1,2,x\n3,4,y\n", false),
+            ("1,x,0\n3,4,1\n", false),
+            ("-0.5,10,x\n0.5,20,y\n", false),
+            ("label,0,1,2,3\n5,9,9,9,9\n6,8,8,8,8\n", true),
+            ("1,2,3,cat\n4,5,6,dog\n7,8,9,cat\n", false),
+            (",a,b,label\n0,1,2,x\n1,3,4,y\n", true),
+            ("p,x,n\ne,x,n\np,y,n\ne,y,m\n", false),
+            ("cap,odor,class\ne,x,n\np,y,n\ne,y,m\n", true),
+            ("M,0.4,15\nF,0.5,7\nM,0.3,9\n", false),
+            ("# remark\na,b\n1,2\n", true),
+        ] {
+            assert_eq!(look(text).header.is_some(), is_header, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_header_one_field_short_leaves_out_the_row_names() {
+        let found = look("\"a\",\"b\"\n\"1\",5,0\n\"2\",6,1\n\"3\",7,1\n");
+        assert!(found.row_names);
+        assert_eq!(found.header.unwrap(), ["", "a", "b"]);
+        for text in ["6,2,malignant,benign\n1,2,0\n3,4,1\n", "a,b,c,d,e\n1,2,0\n3,4,1\n"] {
+            let error = survey("t", text.as_bytes(), None).unwrap_err().to_string();
+            assert!(error.contains("line 1: the header or first row has"), "{error}");
+        }
+        // One row that is too long is that row's fault.
+        assert!(look("1,2,3,0\n4,5,6,1\n7,8,1\n").header.is_none());
+    }
+
+    #[test]
+    fn text_is_not_a_table() {
+        assert!(looks_like_a_table(b"1 2 3\n4 5 6\n"));
+        assert!(looks_like_a_table(b"a;b\n1,5;2\n2,5;4\n3"));
+        assert!(!looks_like_a_table(b"Permission is hereby granted, free of charge,\nto any\n"));
+        assert!(!looks_like_a_table(b"words\n"));
+    }
+}
