@@ -3,13 +3,16 @@
 //! Samples stay the raw integers that a sensor or a file gives (u8 or i16), because the deployed model consumes exactly
 //! those. The floats that training needs come from [`Normalization`], an affine map per channel.
 
+mod archive;
 mod column;
+mod description;
 mod digest;
 mod digits;
 mod folder;
 mod foreign;
 mod format;
 mod formats;
+mod named;
 mod naming;
 mod normalization;
 pub mod npy;
@@ -19,6 +22,7 @@ mod splits;
 mod table;
 
 pub use column::{Column, Convention};
+pub use description::{Description, SeenClass};
 pub use digest::{from_hex, to_hex};
 pub use folder::located;
 pub use format::{Entry, Format};
@@ -176,6 +180,8 @@ pub struct Dataset {
     pub columns: Vec<Column>,
     /// Names and units of the values to predict; none for classes.
     pub outputs: Vec<Column>,
+    /// How many of the classes training samples have; all but in a reconstruction's data, whose unusual samples only test.
+    pub trained_classes: usize,
     /// What the user said of the data, with every guess made explicit.
     pub options: DataOptions,
     /// Rows a second of the recordings, if known.
@@ -297,6 +303,7 @@ impl Dataset {
             name: name.to_string(),
             format,
             shape,
+            trained_classes: class_names.len(),
             class_names,
             sample_type,
             columns: Vec::new(),
@@ -336,6 +343,11 @@ impl Dataset {
             Column { offset: mean, step, ..column.clone() }
         });
         measured.collect()
+    }
+
+    /// The classes that training samples have; those of a reconstruction come first, before others that only test samples have.
+    pub fn trained_classes(&self) -> Vec<String> {
+        self.class_names.iter().take(self.trained_classes).cloned().collect()
     }
 
     /// Number of classes.
@@ -385,6 +397,11 @@ impl Dataset {
         }
         Ok(())
     }
+}
+
+/// One form of a name for all ways to write a whole number.
+fn canonical(name: &str) -> String {
+    formats::csv::canonical(name)
 }
 
 /// Names "0", "1", ... for classes that have no other.

@@ -1,6 +1,7 @@
 //! From a trained network to a model file: quantization, the arena's plan, the file, and its meaning in integers.
 
 pub mod export;
+pub mod figures;
 pub mod inspect;
 pub mod integer;
 pub mod integer_network;
@@ -9,3 +10,4 @@ pub mod notes;
 pub mod plan;
 pub mod precision;
 pub mod quantizer;
+pub mod reconstruction;

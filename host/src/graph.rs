@@ -7,3 +7,5 @@ pub mod network;
 pub mod provenance;
 pub mod trained_network;
 pub mod weights;
+
+pub use crate::task;

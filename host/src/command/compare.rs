@@ -35,7 +35,7 @@ use crate::training::{Augmentation, Outcome, RunFolder};
 pub struct Options {
     #[arg(long, help = Dataset::help())]
     data: Option<String>,
-    /// mlp, cnn, lenet, resnet8, resnet20, ds-cnn, mobilenet-v1-0.25, or a TOML file
+    /// mlp, cnn, lenet, resnet8, resnet20, ds-cnn, mobilenet-v1-0.25, har-cnn, or a TOML file
     #[arg(long)]
     network: Option<String>,
     /// Optimizers: sgd, sam, asam, grad-l1, hero, or NAME:KIND for one more of a kind

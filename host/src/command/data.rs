@@ -1,10 +1,15 @@
 //! `data`: what a data set holds.
 
+use std::path::{Path, PathBuf};
+
 use serde::Serialize;
 
 use super::output::Output;
 use super::samples::telling;
-use crate::data::{Column, DEFAULT_SPLIT_SEED, DataOptions, Dataset, Split, listed_formats};
+use crate::artifact;
+use crate::data::{
+    Column, DEFAULT_SPLIT_SEED, DataOptions, Dataset, Description, SeenClass, Split, listed_formats,
+};
 use crate::error::Result;
 use crate::report::table::{Table, grouped};
 
@@ -23,6 +28,16 @@ pub struct Options {
 enum Action {
     /// List the bundled data sets
     List,
+    /// Write what data is into a file that can be corrected and given as --data
+    Describe {
+        #[arg(help = Dataset::help())]
+        data: String,
+        #[command(flatten)]
+        options: Box<DataOptions>,
+        /// The file to write
+        #[arg(long, value_name = "data.toml")]
+        out: PathBuf,
+    },
     /// Show kind, shape, counts and class balance of a data set
     Show {
         #[arg(help = Dataset::help())]
@@ -92,6 +107,9 @@ impl Summary {
 pub fn run(options: &Options) -> Result<()> {
     match &options.action {
         None | Some(Action::List) => list(&options.output),
+        Some(Action::Describe { data, options: said, out }) => {
+            describe(data, said, out, &options.output)
+        }
         Some(Action::Show { data, options: said, seed }) => {
             show(data, said, *seed, &options.output)
         }
@@ -165,6 +183,41 @@ fn show(data: &str, options: &DataOptions, seed: u64, output: &Output) -> Result
         ));
     }
     output.json(&summary)
+}
+
+#[derive(Serialize)]
+struct Described {
+    samples: usize,
+    classes: Vec<SeenClass>,
+    doubts: Vec<String>,
+}
+
+fn describe(data: &str, options: &DataOptions, out: &Path, output: &Output) -> Result<()> {
+    let mut notes = Vec::new();
+    let opened = Dataset::open_with(data, DEFAULT_SPLIT_SEED, options, &mut notes);
+    for note in &notes {
+        output.line(note);
+    }
+    let dataset = opened?;
+    let leaked = dataset.leaked();
+    if leaked > 0 {
+        let note = format!("doubt: {leaked} test samples are among the training samples too");
+        output.line(&note);
+        notes.push(note);
+    }
+    let description = Description::of(&dataset, notes);
+    artifact::write_atomically(out, description.to_toml()?.as_bytes())?;
+    output.line(format_args!(
+        "{}: {} samples of {}; correct it if need be, and give it as --data",
+        out.display(),
+        grouped((dataset.train.len() + dataset.test.len()) as u64),
+        dataset.shape
+    ));
+    output.json(&Described {
+        samples: dataset.train.len() + dataset.test.len(),
+        classes: description.seen.map_or_else(Vec::new, |seen| seen.classes),
+        doubts: description.doubts,
+    })
 }
 
 /// What the columns of a table mean, for a person.

@@ -16,6 +16,7 @@ use crate::deployment::export::export_for;
 use crate::deployment::integer_network::IntegerNetwork;
 use crate::deployment::precision::Widths;
 use crate::deployment::quantizer::{Quantization, Rounding, quantize};
+use crate::deployment::reconstruction::{FALSE_ALARMS, with_threshold};
 use crate::error::{Error, Result};
 use crate::report::table::grouped;
 use crate::training::RunFolder;
@@ -152,7 +153,11 @@ fn widened_bytes(layer: &Layer<'_>) -> usize {
     })
 }
 
-/// Quantizes a run, calibrated on the training samples that it keeps.
+/// Quantizes a run, calibrated on the training samples that it keeps. The threshold of a reconstruction is such that 1 % of the held out
+/// samples are above it, or of the calibration samples where none were held out.
 pub fn quantize_run(run: &RunFolder, quantization: &Quantization) -> Result<IntegerNetwork> {
-    quantize(&run.trained()?, &run.calibration()?.samples, quantization)
+    let samples = run.calibration()?.samples;
+    let network = quantize(&run.trained()?, &samples, quantization)?;
+    let usual = run.held_out()?.map_or(samples, |held_out| held_out.samples);
+    with_threshold(network, &usual, FALSE_ALARMS)
 }

@@ -4,7 +4,7 @@ use std::io::Cursor;
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
-use tinyhero_common::model::Model;
+use tinyhero_common::model::{self, Model};
 use tinyhero_common::tensor::SampleType;
 
 use super::model_file;
@@ -15,12 +15,14 @@ use crate::artifact;
 use crate::data::{DataOptions, sample_of_text};
 use crate::deployment::integer::{raw_bytes, run_all};
 use crate::deployment::integer_network::decode_scale;
-use crate::deployment::meaning::{convention, notes_in};
+use crate::deployment::meaning::{convention, notes_in, task_of};
+use crate::deployment::reconstruction::reconstruct;
 use crate::device::board::Board;
 use crate::device::client::BatchResult;
 use crate::device::verify;
 use crate::error::{Error, Result};
 use crate::report::table::Table;
+use crate::task::Task;
 
 /// Run one inference on a board and show scores and label
 ///
@@ -43,6 +45,26 @@ pub struct Options {
     data_options: DataOptions,
     #[command(flatten)]
     output: Output,
+}
+
+/// Most output values that are printed.
+const MOST_SHOWN: usize = 32;
+
+/// Names of the values that a model predicts, with their units.
+fn output_names(model: &Model<'_>) -> Vec<String> {
+    let model::Task::Regression { names, units } = model.description().task else {
+        return Vec::new();
+    };
+    let (names, units) = (names.to_string(), units.to_string());
+    let units = units.split('\n').map(String::from).chain(std::iter::repeat(String::new()));
+    let named = names.split('\n').zip(units);
+    named
+        .map(
+            |(name, unit)| {
+                if unit.is_empty() { name.to_string() } else { format!("{name} ({unit})") }
+            },
+        )
+        .collect()
 }
 
 /// Most bytes of a picture, packed and unpacked.
@@ -81,8 +103,30 @@ pub fn run(options: &Options) -> Result<()> {
         scores: result.output.iter().map(real).collect(),
         identical_to_host: result.output == host.scores && result.digest == host.digest,
     };
-    if labels.is_empty() {
-        output.line(format_args!("{} output values", report.scores.len()));
+    let task = task_of(&model);
+    if let Some(found) = reconstruct(&model, &sample)? {
+        let error = found.errors.first().copied().unwrap_or(0);
+        let real = |steps: u32| f64::from(steps) * found.unit;
+        let verdict = match found.threshold {
+            Some(threshold) if error > threshold => {
+                format!(", above the threshold {:.5}: unusual", real(threshold))
+            }
+            Some(threshold) => format!(", not above the threshold {:.5}: usual", real(threshold)),
+            None => String::new(),
+        };
+        output.line(format_args!("reconstruction error {:.5}{verdict}", real(error)));
+    }
+    if task != Task::Classification || labels.is_empty() {
+        let mut table = Table::new(["output", "value"]);
+        let names = output_names(&model);
+        for (place, score) in report.scores.iter().enumerate().take(MOST_SHOWN) {
+            let name = names.get(place).cloned().unwrap_or_else(|| (place + 1).to_string());
+            table.row([name, format!("{score:.5}")]);
+        }
+        output.table(&table);
+        if report.scores.len() > MOST_SHOWN {
+            output.line(format_args!("{} output values in all", report.scores.len()));
+        }
     } else {
         let mut table = Table::new(["class", "score"]);
         for (label, score) in labels.iter().zip(&report.scores) {
@@ -171,7 +215,7 @@ fn read_input(
             "give for example digits:7",
         )
     })?;
-    let test = samples::open(data, None, &options.data_options, model, output)?;
+    let test = samples::open(data, None, &options.data_options, model, output)?.test;
     match (test.sample(index), test.labels.get(index)) {
         (Some(sample), Some(&label)) => Ok((sample.to_vec(), Some(label))),
         _ => Err(Error::bad_input(

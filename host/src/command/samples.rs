@@ -29,8 +29,17 @@ impl Samples {
     /// # Errors
     /// The data cannot be read or is not what the model was made for.
     pub fn open(&self, model: &Model<'_>, output: &Output) -> Result<Split> {
-        let test = open(&self.data, self.split_seed, &self.options, model, output)?;
-        Ok(limited(test, self.limit, output))
+        Ok(self.open_all(model, output)?.test)
+    }
+
+    /// The same with what else there is to know about the data; its test part is what the options choose.
+    ///
+    /// # Errors
+    /// As [`Samples::open`].
+    pub fn open_all(&self, model: &Model<'_>, output: &Output) -> Result<Dataset> {
+        let dataset = open(&self.data, self.split_seed, &self.options, model, output)?;
+        let test = limited(dataset.test.clone(), self.limit, output);
+        Ok(Dataset { test, ..dataset })
     }
 }
 
@@ -64,7 +73,7 @@ pub fn telling(
     opened
 }
 
-/// All test samples of `data` for a model, split by a seed or as in the model's training.
+/// Data for a model, split by a seed or as in the model's training.
 ///
 /// # Errors
 /// The data cannot be read or is not what the model was made for.
@@ -74,7 +83,7 @@ pub fn open(
     options: &DataOptions,
     model: &Model<'_>,
     output: &Output,
-) -> Result<Split> {
+) -> Result<Dataset> {
     let notes = notes_in(model);
     let origin = notes.provenance.data.as_ref();
     let trained_by = origin.map_or(DEFAULT_SPLIT_SEED, |origin| origin.split_seed);
@@ -84,5 +93,5 @@ pub fn open(
     if let Some(note) = doubt(&dataset, seed, origin) {
         output.line(note);
     }
-    Ok(dataset.test)
+    Ok(dataset)
 }

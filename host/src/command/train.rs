@@ -21,6 +21,7 @@ use crate::error::{Error, Result};
 use crate::graph::trained_network::TrainedNetwork;
 use crate::graph::weights::Initialization;
 use crate::report::table::{grouped, percent};
+use crate::task::Task;
 use crate::training::engine::StatisticsPasses;
 use crate::training::optimizer::{Direction, Method, Reduction, Schedule, Step, StepKind};
 use crate::training::{
@@ -44,7 +45,7 @@ const FURTHER_RATE: f64 = 0.03;
 pub struct Options {
     #[arg(long, required_unless_present_any = ["resume", "from"], help = Dataset::help())]
     data: Option<String>,
-    /// mlp, cnn, lenet, resnet8, resnet20, ds-cnn, mobilenet-v1-0.25, autoencoder, or a TOML file
+    /// mlp, cnn, lenet, resnet8, resnet20, ds-cnn, mobilenet-v1-0.25, har-cnn, autoencoder, or a TOML file
     #[arg(long, required_unless_present_any = ["resume", "from"])]
     network: Option<String>,
     /// Begin with the network of this run, and read data as it does; options that are not given are that run's, except for the optimizer's
@@ -158,8 +159,21 @@ struct Report {
     epochs: usize,
     /// The epoch whose network the run gives.
     kept_epoch: Option<usize>,
-    test_accuracy: f64,
+    test_accuracy: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    test_r2: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    test_error: Option<f64>,
     records: Vec<EpochRecord>,
+}
+
+/// What a network's score is called, by its task.
+fn scored(task: Task, score: f64) -> String {
+    match task {
+        Task::Classification => percent(score),
+        Task::Regression => format!("R² {score:.4}"),
+        Task::Reconstruction => format!("mean squared error {:.5}", -score),
+    }
 }
 
 impl Options {
@@ -297,11 +311,12 @@ pub fn run(options: &Options) -> Result<()> {
             format_args!("go on with `tinyhero train --resume {}`", folder.display()),
         ));
     }
-    let accuracy = run.float_accuracy(&run.folder().trained()?, &run.dataset().test)?;
+    let score = run.float_accuracy(&run.folder().trained()?, &run.dataset().test)?;
+    let task = run.folder().network().task;
     output.line(format_args!(
         "{}: finished, {} on the test set",
         folder.display(),
-        percent(accuracy)
+        scored(task, score)
     ));
     let records = run.folder().records()?;
     output.json(&Report {
@@ -309,7 +324,9 @@ pub fn run(options: &Options) -> Result<()> {
         finished: true,
         epochs: records.len(),
         kept_epoch: run.folder().kept_epoch()?,
-        test_accuracy: accuracy,
+        test_accuracy: (task == Task::Classification).then_some(score),
+        test_r2: (task == Task::Regression).then_some(score),
+        test_error: (task == Task::Reconstruction).then_some(-score),
         records,
     })
 }
@@ -380,7 +397,8 @@ pub fn train_with_progress(
     let bar = output.progress(run.options().method.kind().name(), total as u64);
     bar.set_position((done * steps) as u64);
     let name = run.options().method.kind().name();
-    let mut observer = BarObserver { bar: &bar, steps, name, output };
+    let task = run.folder().network().task;
+    let mut observer = BarObserver { bar: &bar, steps, name, task, output };
     let outcome = run.train(interrupted, &mut observer);
     bar.finish_and_clear();
     outcome
@@ -390,6 +408,7 @@ struct BarObserver<'a> {
     bar: &'a ProgressBar,
     steps: usize,
     name: &'static str,
+    task: Task,
     output: &'a Output,
 }
 
@@ -401,11 +420,14 @@ impl Observer for BarObserver<'_> {
 
     fn epoch(&mut self, record: &EpochRecord, epochs: usize) {
         let line = format!(
-            "{} epoch {}/{epochs}: loss {:.4}, accuracy {}, lr {:.4}, {:.1} s, about {:.0} s left{}",
+            "{} epoch {}/{epochs}: loss {:.4}, {}, lr {:.4}, {:.1} s, about {:.0} s left{}",
             self.name,
             record.epoch,
             record.loss,
-            percent(record.accuracy),
+            match self.task {
+                Task::Classification => format!("accuracy {}", percent(record.accuracy)),
+                task => scored(task, record.accuracy),
+            },
             record.learning_rate,
             record.seconds,
             record.seconds * epochs.saturating_sub(record.epoch) as f64,

@@ -178,14 +178,15 @@ pub fn table(reports: &[BoardReport]) -> Table {
         "host accuracy",
         counted.as_str(),
     ]);
+    let share = |share: f64| if share.is_nan() { "-".to_string() } else { percent(share) };
     for report in reports {
         table.row([
             report.board.clone(),
             grouped(report.samples as u64),
             grouped(report.identical as u64),
             (if report.layers_identical { "identical" } else { "DIFFER" }).to_string(),
-            percent(report.accuracy),
-            percent(report.host_accuracy),
+            share(report.accuracy),
+            share(report.host_accuracy),
             grouped(report.instructions_per_inference),
         ]);
     }

@@ -1,10 +1,11 @@
 //! Data sets from the file system: which file is of which format, by its content.
 
+use super::description::{self, Description};
 use super::format::{Candidate, Entry, File, Part, Recognition, Request};
 use super::formats::{FORMATS, listed};
 use super::naming::part_of;
 use super::source::{Budget, MOST_BYTES, Opened, Source};
-use super::{Convention, DataOptions, Dataset, SampleShape, digest, digits, foreign};
+use super::{Convention, DataOptions, Dataset, SampleShape, archive, digest, digits, foreign};
 use crate::error::{Error, Result};
 use std::cell::RefCell;
 use std::path::{Path, PathBuf};
@@ -20,7 +21,7 @@ fn advice() -> String {
     format!("give {} files, gz or not", listed())
 }
 
-/// Opens a folder or file; `seed` splits what file names do not split.
+/// Opens a folder, a file, an archive or a description; `seed` splits what file names do not split.
 pub fn open(
     name: &str,
     seed: u64,
@@ -30,6 +31,21 @@ pub fn open(
 ) -> Result<Dataset> {
     let (path, shape) = split_shape(name);
     let path = Path::new(path);
+    if description::is_one(path) {
+        let found = Description::read(path)?;
+        if description::is_one(Path::new(split_shape(&found.path).0)) {
+            let problem = "describes another description";
+            return Err(Error::bad_input(path.display(), problem, "give the path of data in it"));
+        }
+        let (options, data) = (options.or(&found.options), found.path);
+        let data = shape.map_or(data.clone(), |shape| format!("{}:{shape}", split_shape(&data).0));
+        let bundled = digits::open(&data, seed)?;
+        let dataset = match bundled {
+            Some(bundled) => bundled,
+            None => open(&data, seed, convention, &options, notes)?,
+        };
+        return Ok(Dataset { name: name.to_string(), ..dataset });
+    }
     let metadata = std::fs::metadata(path).map_err(|reason| match reason.kind() {
         std::io::ErrorKind::NotFound => Error::bad_input(
             path.display(),
@@ -38,16 +54,38 @@ pub fn open(
         ),
         _ => Error::reading(path, &reason),
     })?;
-    let in_folder = metadata.is_dir();
-    let paths = if in_folder { list(path)? } else { vec![path.to_path_buf()] };
     let mut found = Sorted::default();
     let mut budget = Budget::whole();
-    for file in &paths {
-        let below = if in_folder { path } else { path.parent().unwrap_or(path) };
-        let place = file.strip_prefix(below).unwrap_or(file).display().to_string();
-        found.add(Opened::open(file)?, place, in_folder, &mut budget)?;
+    if metadata.is_dir() {
+        let paths = list(path)?;
+        for file in &paths {
+            let place = file.strip_prefix(path).unwrap_or(file).display().to_string();
+            found.add(Opened::open(file)?, place, true, &mut budget)?;
+        }
+        found.settle(&mut |place| Opened::open(&path.join(place)), &mut budget)?;
+        // A folder with one archive is that archive.
+        let archives: Vec<&PathBuf> = match found.is_empty() {
+            true => paths.iter().filter(|file| is_archive(file)).collect(),
+            false => Vec::new(),
+        };
+        if let [only] = archives.as_slice() {
+            found = Sorted::default();
+            found.add_archive(Opened::open(only)?, &mut budget)?;
+        }
+    } else {
+        let opened = Opened::open(path)?;
+        let is_npz = FORMATS.iter().any(|format| {
+            let candidate = candidate(&opened, "", false);
+            (format.recognise)(&candidate) == Recognition::Yes
+        });
+        if archive::kind(&opened.start).is_some() && !is_npz {
+            found.add_archive(opened, &mut budget)?;
+        } else {
+            let place = path.file_name().map(|name| name.to_string_lossy().into_owned());
+            found.add(opened, place.unwrap_or_default(), false, &mut budget)?;
+            found.settle(&mut |_| Opened::open(path), &mut budget)?;
+        }
     }
-    found.settle(&mut budget)?;
     let request = Request { name, path, seed, shape, convention, options, notes };
     let mut with_data = found.found.iter().filter(|found| !found.files.is_empty());
     let (Some(first), second) = (with_data.next(), with_data.next()) else {
@@ -69,6 +107,21 @@ pub fn open(
     let sources = first.files.iter().chain(&first.beside);
     let digest = digest::of(sources.map(|file| (file.part, file.source.bytes.as_slice())));
     Ok(Dataset { digest, ..dataset })
+}
+
+fn is_archive(path: &Path) -> bool {
+    Opened::open(path).is_ok_and(|opened| archive::kind(&opened.start).is_some())
+}
+
+/// What formats are asked about.
+fn candidate(opened: &Opened, place: &str, in_folder: bool) -> Candidate {
+    Candidate {
+        base_name: opened.base_name(),
+        start: opened.start.clone(),
+        length: opened.length,
+        part: part_of(place),
+        in_folder,
+    }
 }
 
 /// Separates the `:HxWxC` (or `:HxW`) at the end of `PATH:HxWxC`.
@@ -148,7 +201,7 @@ struct Found {
 struct Sorted {
     found: Vec<Found>,
     /// What is of a format only if nothing else is of any.
-    others: Vec<(&'static Entry, Opened, String)>,
+    others: Vec<(&'static Entry, String)>,
     /// Files that no data is read from, with what they are.
     passed_over: Vec<(String, Option<(&'static str, &'static str)>)>,
 }
@@ -172,10 +225,8 @@ impl Sorted {
         in_folder: bool,
         budget: &mut Budget,
     ) -> Result<()> {
-        let base_name = opened.base_name();
-        let part = part_of(&place);
-        let (start, length) = (opened.start.clone(), opened.length);
-        let mut candidate = Candidate { base_name, start, length, part, in_folder };
+        let mut candidate = candidate(&opened, &place, in_folder);
+        let part = candidate.part;
         let mut answers = FORMATS.iter().map(|format| (format, (format.recognise)(&candidate)));
         match answers.find(|(_, answer)| *answer != Recognition::No) {
             Some((format, Recognition::Beside(most))) => {
@@ -196,7 +247,7 @@ impl Sorted {
                 return Ok(());
             }
             Some((format, Recognition::IfNoOther)) => {
-                self.others.push((format, opened, place));
+                self.others.push((format, place));
                 return Ok(());
             }
             Some((_, Recognition::NeedsLength)) => {}
@@ -229,18 +280,47 @@ impl Sorted {
         Ok(())
     }
 
+    /// Whether no data was found.
+    fn is_empty(&self) -> bool {
+        self.found.iter().all(|found| found.files.is_empty())
+    }
+
     /// Reads what may be data if nothing else is, else passes it over.
-    fn settle(&mut self, budget: &mut Budget) -> Result<()> {
-        let alone = self.found.iter().all(|found| found.files.is_empty());
-        for (format, opened, place) in std::mem::take(&mut self.others) {
+    fn settle(
+        &mut self,
+        open: &mut dyn FnMut(&str) -> Result<Opened>,
+        budget: &mut Budget,
+    ) -> Result<()> {
+        let alone = self.is_empty();
+        for (format, place) in std::mem::take(&mut self.others) {
             if alone {
-                let (part, source) = (part_of(&place), opened.read(budget)?);
+                let (part, source) = (part_of(&place), open(&place)?.read(budget)?);
                 self.place(format).files.push(File { part, source, place });
             } else {
                 self.passed_over.push((place, None));
             }
         }
         Ok(())
+    }
+
+    /// Puts the files of an archive where their contents say.
+    fn add_archive(&mut self, opened: Opened, budget: &mut Budget) -> Result<()> {
+        let Some(kind) = archive::kind(&opened.start) else { return Ok(()) };
+        let name = opened.name.clone();
+        let mut kept = Vec::new();
+        for (place, bytes) in archive::members(opened, kind)? {
+            let others = self.others.len();
+            let member = Opened::of_bytes(format!("{name}/{place}"), bytes.clone())?;
+            self.add(member, place, true, budget)?;
+            if self.others.len() > others {
+                kept.push(bytes);
+            }
+        }
+        let mut kept = kept.into_iter();
+        let mut next = |place: &str| {
+            Opened::of_bytes(format!("{name}/{place}"), kept.next().unwrap_or_default())
+        };
+        self.settle(&mut next, budget)
     }
 
     /// Tells which files were not read.

@@ -2,13 +2,24 @@
 
 mod cifar10;
 pub(super) mod csv;
+mod edge_impulse;
 mod idx;
+mod npz;
+mod png;
+mod wav;
 
 use super::format::Entry;
 
 /// Every format, in the order in which they are tried.
-pub const FORMATS: [Entry; 3] =
-    [Entry::of::<idx::Idx>(), Entry::of::<cifar10::Cifar10>(), Entry::of::<csv::Csv>()];
+pub const FORMATS: [Entry; 7] = [
+    Entry::of::<idx::Idx>(),
+    Entry::of::<npz::Npz>(),
+    Entry::of::<png::Png>(),
+    Entry::of::<wav::Wav>(),
+    Entry::of::<edge_impulse::EdgeImpulse>(),
+    Entry::of::<cifar10::Cifar10>(),
+    Entry::of::<csv::Csv>(),
+];
 
 /// Their names for a reader, such as "A, B or C".
 pub fn listed() -> String {

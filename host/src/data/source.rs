@@ -50,6 +50,15 @@ impl Opened {
         Self::new(path.display().to_string(), file, length)
     }
 
+    /// Bytes that are in memory, under a name for errors.
+    ///
+    /// # Errors
+    /// They are a damaged gz file.
+    pub fn of_bytes(name: String, bytes: Vec<u8>) -> Result<Self> {
+        let length = bytes.len() as u64;
+        Self::new(name, std::io::Cursor::new(bytes), length)
+    }
+
     fn new(name: String, mut packed: impl Read + 'static, length: u64) -> Result<Self> {
         let mut magic = Vec::new();
         packed

@@ -35,7 +35,7 @@ pub fn notes_of(trained: &TrainedNetwork) -> Notes {
     let input = InputNotes {
         columns,
         sample_rate: trained.input.rate,
-        preprocessing: preprocessing(&trained.input),
+        preprocessing: preprocessing(&trained.input, trained.network.task),
     };
     Notes {
         inputs: vec![input],
@@ -54,9 +54,16 @@ pub fn notes_of(trained: &TrainedNetwork) -> Notes {
 /// Begins the note of a value that stands for a missing one.
 const FILL: &str = "fill ";
 
+/// Begins the note of a class that a reconstruction was trained on.
+const USUAL: &str = "usual ";
+
 /// How samples are made of rows, in the words of the command line, and what stands for missing values.
-fn preprocessing(input: &InputMeaning) -> Vec<String> {
+fn preprocessing(input: &InputMeaning, task: Task) -> Vec<String> {
     let mut words = input.options.words();
+    // The classes of usual samples: a model of their reconstruction has no others to name.
+    if task == Task::Reconstruction {
+        words.extend(input.class_names.iter().map(|name| format!("{USUAL}{name}")));
+    }
     for (place, column) in input.columns.iter().enumerate() {
         if let Some(value) = column.fill {
             words.push(format!("{FILL}{} {value}", place + 1));
@@ -114,10 +121,22 @@ pub fn convention(model: &Model<'_>, notes: &Notes) -> Convention {
             .inputs
             .first()
             .map_or_else(Vec::new, |input| input.columns.iter().enumerate().map(column).collect()),
-        class_names: model.labels().map(|label| label.to_string()).collect(),
+        class_names: match task_of(model) {
+            Task::Reconstruction => usual_classes(model),
+            Task::Classification | Task::Regression => {
+                model.labels().map(|label| label.to_string()).collect()
+            }
+        },
         task: task_of(model),
         options: DataOptions::from_words(words),
     }
+}
+
+/// The classes of the samples that a reconstruction was trained on; none where they had no classes.
+pub fn usual_classes(model: &Model<'_>) -> Vec<String> {
+    let notes = notes_in(model);
+    let words = notes.inputs.iter().flat_map(|input| &input.preprocessing);
+    words.filter_map(|word| Some(word.strip_prefix(USUAL)?.to_string())).collect()
 }
 
 /// What a model is for.

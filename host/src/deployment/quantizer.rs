@@ -107,6 +107,7 @@ pub fn quantize(
     quantization: &Quantization,
 ) -> Result<IntegerNetwork> {
     trained.check()?;
+    let trained = &trained.in_units()?;
     let mut folded = fold::fold(trained)?;
     check_widths(&folded, quantization)?;
     let widths: Vec<BitWidth> =

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 use tinyhero_common::layout::PackedWeights;
-use tinyhero_common::model::{CHECKSUM_PLACE, Header, Model};
+use tinyhero_common::model::{CHECKSUM_PLACE, Header, Model, Task};
 
 use crate::data::Split;
 use crate::deployment::integer::{self, Evaluation};
@@ -32,7 +32,7 @@ pub struct BoardReport {
     pub identical: usize,
     /// Whether every layer of every input has the host's digest.
     pub layers_identical: bool,
-    /// The board's share of right labels.
+    /// The board's share of right labels; not a number, in JSON null, for a model that does not classify.
     pub accuracy: f64,
     /// The host's share of right labels.
     pub host_accuracy: f64,
@@ -166,13 +166,16 @@ pub fn compare<L: Link>(
     let right =
         batch.results.iter().zip(&test.labels).filter(|(result, label)| result.label == **label);
     let samples = host.outcomes.len();
+    // Only classes are right or wrong.
+    let classifies = matches!(model.description().task, Task::Classification { .. });
+    let share = |share: f64| if classifies { share } else { f64::NAN };
     Ok(BoardReport {
         board: board.name.clone(),
         samples,
         identical,
         layers_identical: pairs().all(|(result, outcome)| result.digest == outcome.digest),
-        accuracy: right.count() as f64 / samples.max(1) as f64,
-        host_accuracy: host.accuracy,
+        accuracy: share(right.count() as f64 / samples.max(1) as f64),
+        host_accuracy: share(host.accuracy),
         unit: counts.unit(),
         instructions_per_inference: counts.of(board, batch.count) / samples.max(1) as u64,
         first_difference,

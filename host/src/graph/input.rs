@@ -37,7 +37,7 @@ impl InputMeaning {
     pub fn of(dataset: &Dataset, normalization: Normalization) -> Self {
         Self {
             sample_type: dataset.sample_type,
-            class_names: dataset.class_names.clone(),
+            class_names: dataset.trained_classes(),
             normalization,
             rate: dataset.rate,
             options: dataset.options.clone(),

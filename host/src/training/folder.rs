@@ -29,6 +29,8 @@ const INPUT: &str = "input.toml";
 const PROVENANCE: &str = "provenance.toml";
 /// Training samples from all classes, for the quantizer.
 const CALIBRATION: &str = "calibration.safetensors";
+/// Validation samples of a reconstruction, for its threshold.
+const HELD_OUT: &str = "held-out.safetensors";
 /// Weights and the optimizer's state.
 const CHECKPOINT: &str = "checkpoint.safetensors";
 /// The same as of the best epoch.
@@ -62,12 +64,16 @@ impl RunFolder {
         input: InputMeaning,
         provenance: Provenance,
         calibration: &Split,
+        held_out: Option<&Split>,
     ) -> Result<Self> {
         artifact::create_folder(path)?;
         artifact::write_atomically(&path.join(NETWORK), network.to_toml().as_bytes())?;
         write_toml(&path.join(INPUT), &input)?;
         write_toml(&path.join(PROVENANCE), &provenance)?;
         calibration::write(&path.join(CALIBRATION), calibration, network.input)?;
+        if let Some(held_out) = held_out {
+            calibration::write(&path.join(HELD_OUT), held_out, network.input)?;
+        }
         write_toml(&path.join(CONFIGURATION), &options)?;
         Ok(Self { path: path.to_path_buf(), options, network, input, provenance })
     }
@@ -189,6 +195,15 @@ impl RunFolder {
     /// The file cannot be read or belongs to another network.
     pub fn calibration(&self) -> Result<Split> {
         calibration::read(&self.path.join(CALIBRATION), self.network.input)
+    }
+
+    /// Samples that were held out for validation, from which a reconstruction's threshold follows; `None` where there were none.
+    ///
+    /// # Errors
+    /// The file cannot be read or belongs to another network.
+    pub fn held_out(&self) -> Result<Option<Split>> {
+        let path = self.path.join(HELD_OUT);
+        path.exists().then(|| calibration::read(&path, self.network.input)).transpose()
     }
 
     /// The epochs so far.

@@ -16,7 +16,7 @@ pub struct EpochRecord {
     /// Mean loss over the epoch's minibatches, before each step.
     pub loss: f64,
     /// Share of right labels after the epoch, in 0..1: on the validation split where there is one, else on (at most the first 2,000 of)
-    /// the test split. For an autoencoder the negated mean squared error.
+    /// the test split. For a regression R², for a reconstruction the negated mean squared error.
     pub accuracy: f64,
     /// Learning rate of the epoch.
     pub learning_rate: f64,

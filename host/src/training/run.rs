@@ -138,7 +138,17 @@ impl Run {
             provenance: from,
         };
         accepts(&initial, &calibration)?;
-        let folder = RunFolder::create(folder, options, network, input, provenance, &calibration)?;
+        let held_out = (task == Task::Reconstruction && !dataset.validation.is_empty())
+            .then(|| dataset.validation.drawn(MONITORED_SAMPLES, DRAW_SEED));
+        let folder = RunFolder::create(
+            folder,
+            options,
+            network,
+            input,
+            provenance,
+            &calibration,
+            held_out.as_ref(),
+        )?;
         let run = Self { folder, dataset, train };
         if in_loop {
             let start = NodeParameters::initial(run.network(), initialization, seed)?;
@@ -175,7 +185,7 @@ impl Run {
         };
         check_output(&network, answers, &dataset, &options.network)?;
         let start = other.trained()?.parameters;
-        let folder = RunFolder::create(folder, options, network, input, provenance, &calibration)?;
+        let folder = RunFolder::create(folder, options, network, input, provenance, &calibration, None)?;
         let run = Self { folder, dataset, train };
         run.begin_at(start, &calibration.samples)?;
         Ok(run)

@@ -29,7 +29,7 @@ impl Format for Cifar10 {
         if candidate.base_name == CLASS_NAMES_FILE {
             return Recognition::Beside(MOST_NAME_BYTES);
         }
-        if candidate.is_text() {
+        if candidate.is_text() || crate::data::foreign::name(&candidate.start).is_some() {
             return Recognition::No;
         }
         let may_be_another = candidate.in_folder && candidate.part == Part::Unknown;

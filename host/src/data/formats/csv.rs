@@ -11,6 +11,7 @@ mod roles;
 mod row;
 mod survey;
 
+pub use parse::canonical;
 pub use row::sample;
 
 use crate::data::format::{Candidate, File, Format, Part, Recognition, Request};

@@ -59,6 +59,16 @@ impl Classes {
         Self { names, places, of }
     }
 
+    /// These classes, and behind them in alphabetical order those that only other rows have.
+    pub fn with_others(mut self, labels: &Vocabulary, others: impl Iterator<Item = u32>) -> Self {
+        let found: BTreeSet<&String> =
+            others.filter_map(|place| labels.words.get(place as usize)).collect();
+        let unknown: Vec<String> =
+            found.into_iter().filter(|name| !self.places.contains_key(*name)).cloned().collect();
+        self.names.extend(unknown);
+        Self::new(self.names, self.of)
+    }
+
     /// The class of a table's row.
     ///
     /// # Errors

@@ -9,6 +9,7 @@ use crate::data::options::{SplitChoice, Window};
 use crate::data::splits::{self, Sides};
 use crate::data::{Column, Dataset, SampleShape, Split, SplitRule};
 use crate::error::{Error, Result};
+use crate::task::Task;
 use std::ops::Range;
 
 /// The rows of a sample.
@@ -119,13 +120,25 @@ pub fn assemble(request: &Request<'_>, format: &'static str, tables: &Tables) ->
     let classified =
         matches!(tables.tables.first().map(|table| &table.answers), Some(Answers::Classes(_)))
             && tables.labelled;
+    let task = request.task();
     let classes = match request.convention {
-        Some(network) if !network.class_names.is_empty() => Some(Classes::known(network)),
+        Some(network) if !network.class_names.is_empty() && task != Task::Regression => {
+            Some(Classes::known(network))
+        }
         _ if classified => {
             let labels = training.iter().filter_map(|sample| label(tables, sample));
             Some(Classes::measure(request.name, &tables.labels, labels)?)
         }
         _ => None,
+    };
+    let trained_classes = classes.as_ref().map_or(0, |classes| classes.names.len());
+    // What a reconstruction was not trained on is unusual, and not an error.
+    let classes = match (classes, task) {
+        (Some(classes), Task::Reconstruction) if classified => {
+            let labels = test.iter().filter_map(|sample| label(tables, sample));
+            Some(classes.with_others(&tables.labels, labels))
+        }
+        (classes, _) => classes,
     };
     let part = |samples: &[SampleRows]| -> Result<Split> {
         let mut split = Split::default();
@@ -134,8 +147,8 @@ pub fn assemble(request: &Request<'_>, format: &'static str, tables: &Tables) ->
             let table = &tables.tables[sample.table];
             scale.append(tables, &layout, sample, &mut split.samples)?;
             split.labels.push(match &classes {
-                Some(classes) => classes.of(tables, table, sample.last())?,
-                None => 0,
+                Some(classes) if classified => classes.of(tables, table, sample.last())?,
+                Some(_) | None => 0,
             });
             if let Answers::Values(values) = &table.answers {
                 let count = tables.outputs.len();
@@ -155,6 +168,7 @@ pub fn assemble(request: &Request<'_>, format: &'static str, tables: &Tables) ->
     Ok(Dataset {
         columns: scale.columns,
         outputs: tables.outputs.clone(),
+        trained_classes,
         split_rule: rule,
         rate: options.rate,
         train,

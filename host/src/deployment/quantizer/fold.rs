@@ -14,6 +14,7 @@ use crate::error::{Error, Result};
 use crate::graph::network::{Node, NodeInput, NodeSummary, Operation, Padding, Window};
 use crate::graph::trained_network::{TrainedNetwork, count_readers};
 use crate::graph::weights::NodeParameters;
+use crate::task::Task;
 use numbers::{batch_norm, geometry, matrix, shape};
 use tinyhero_common::shape::Shape;
 
@@ -146,7 +147,17 @@ pub fn fold(trained: &TrainedNetwork) -> Result<FoldedNetwork> {
     let scores = folded.shape(folded.nodes.len());
     let classes = trained.input.class_names.len();
     folded.softmax = ends_in_softmax;
-    if network.reconstructs() {
+    if network.task == Task::Regression {
+        let outputs = &trained.input.outputs;
+        let name = |place: usize| format!("output {}", place + 1);
+        let names = outputs.iter().enumerate();
+        folded.task = OutputTask::Regression {
+            names: names
+                .map(|(place, column)| column.name.clone().unwrap_or_else(|| name(place)))
+                .collect(),
+            units: outputs.iter().map(|column| column.unit.clone().unwrap_or_default()).collect(),
+        };
+    } else if network.reconstructs() {
         folded.task = OutputTask::Reconstruction { threshold: None };
     } else if scores.elements() == classes && scores.pixels() == 1 {
         folded.task = OutputTask::Classification { labels: trained.input.class_names.clone() };

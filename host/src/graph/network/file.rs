@@ -14,7 +14,7 @@ const INPUT: &str = "input";
 /// An operation that files of other programs have, and that is left out: it is none when a network is only evaluated.
 const DROPOUT: &str = "dropout";
 /// What a layer may compute.
-const OPERATIONS: [&str; 12] = [
+const OPERATIONS: [&str; 20] = [
     "convolution-2d",
     "depthwise-convolution-2d",
     "fully-connected",
@@ -27,6 +27,14 @@ const OPERATIONS: [&str; 12] = [
     "add",
     "flatten",
     "softmax",
+    "sigmoid",
+    "tanh",
+    "leaky-relu",
+    "elu",
+    "hard-sigmoid",
+    "hard-swish",
+    "gelu",
+    "swish",
 ];
 
 #[derive(Serialize, Deserialize)]

@@ -6,8 +6,17 @@ use crate::data::SampleShape;
 use crate::task::Task;
 
 /// Names that [`Network::open`] knows.
-pub const NAMES: [&str; 8] =
-    ["mlp", "cnn", "lenet", "resnet8", "resnet20", "ds-cnn", "mobilenet-v1-0.25", AUTOENCODER];
+pub const NAMES: [&str; 9] = [
+    "mlp",
+    "cnn",
+    "lenet",
+    "resnet8",
+    "resnet20",
+    "ds-cnn",
+    "mobilenet-v1-0.25",
+    "har-cnn",
+    AUTOENCODER,
+];
 /// The one network that reproduces its input.
 const AUTOENCODER: &str = "autoencoder";
 /// Epsilon of batch normalization where none is given.
@@ -24,6 +33,7 @@ pub fn build(name: &str, input: SampleShape, classes: usize) -> Option<Network> 
         "resnet20" => builder.resnet20(classes),
         "ds-cnn" => builder.ds_cnn(classes),
         "mobilenet-v1-0.25" => builder.mobilenet(classes),
+        "har-cnn" => builder.har_cnn(input, classes),
         AUTOENCODER => builder.autoencoder(input.elements()),
         _ => return None,
     }
@@ -47,6 +57,7 @@ pub fn default_input(name: &str) -> Option<(SampleShape, usize)> {
         "resnet8" | "resnet20" => (SampleShape::new(32, 32, 3), 10),
         "ds-cnn" => (SampleShape::new(49, 10, 1), 12),
         "mobilenet-v1-0.25" => (SampleShape::new(96, 96, 3), 2),
+        "har-cnn" => (SampleShape::new(128, 1, 6), 6),
         AUTOENCODER => (SampleShape::new(1, 1, 640), 640),
         _ => return None,
     })
@@ -245,6 +256,43 @@ impl Builder {
         self.convolution_block("stem", 64, [10, 4], 2);
         for number in 1..=4 {
             self.separable_block(number, 64, 1);
+        }
+        self.classifier(classes);
+    }
+
+    /// For series: a convolution and depthwise separable ones along the longer side, which is time.
+    fn har_cnn(&mut self, input: SampleShape, classes: usize) {
+        let along = |size: usize, across: usize| match input.height >= input.width {
+            true => [size, across],
+            false => [across, size],
+        };
+        let stem = "stem".to_string();
+        let from = self.last();
+        let convolution = |out_channels, kernel, stride| Operation::Convolution2d {
+            out_channels,
+            kernel,
+            stride,
+            padding: Padding::Same,
+            bias: false,
+        };
+        self.push_from(stem.clone(), vec![from], convolution(24, along(7, 1), along(2, 1)));
+        self.batch_norm(&stem);
+        self.relu(&stem);
+        for (number, channels) in [32, 48, 64].into_iter().enumerate() {
+            let name = format!("depthwise{}", number + 1);
+            let operation = Operation::DepthwiseConvolution2d {
+                kernel: along(7, 1),
+                stride: along(2, 1),
+                padding: Padding::Same,
+                bias: false,
+            };
+            self.push(name.clone(), operation);
+            self.batch_norm(&name);
+            self.relu(&name);
+            let name = format!("pointwise{}", number + 1);
+            self.push(name.clone(), convolution(channels, [1, 1], [1, 1]));
+            self.batch_norm(&name);
+            self.relu(&name);
         }
         self.classifier(classes);
     }

@@ -1,0 +1,119 @@
+//! Edge Impulse's acquisitions in JSON: one recording a file, with names and units of its sensors; the label begins the file's name.
+
+use crate::data::format::{Candidate, File, Format, Recognition, Request};
+use crate::data::named::labels_of_names;
+use crate::data::options::DataOptions;
+use crate::data::table::{Table, assemble};
+use crate::data::{Column, Dataset};
+use crate::error::{Error, Result};
+use serde::Deserialize;
+
+/// Edge Impulse's acquisitions.
+pub struct EdgeImpulse;
+
+#[derive(Deserialize)]
+struct Acquisition {
+    payload: Payload,
+}
+
+#[derive(Deserialize)]
+struct Payload {
+    interval_ms: f64,
+    sensors: Vec<Sensor>,
+    values: Vec<Row>,
+}
+
+#[derive(Deserialize)]
+struct Sensor {
+    name: String,
+    #[serde(default)]
+    units: String,
+}
+
+/// The values of one moment; of one sensor also without a list.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Row {
+    Several(Vec<f64>),
+    One(f64),
+}
+
+impl Row {
+    fn values(&self) -> &[f64] {
+        match self {
+            Self::Several(values) => values,
+            Self::One(value) => std::slice::from_ref(value),
+        }
+    }
+}
+
+impl Format for EdgeImpulse {
+    const NAME: &'static str = "edge_impulse";
+    const HELP: &'static str = "Edge Impulse JSON";
+
+    fn recognise(candidate: &Candidate) -> Recognition {
+        let holds = |word: &[u8]| candidate.start.windows(word.len()).any(|window| window == word);
+        let is_object = candidate.start.trim_ascii_start().first() == Some(&b'{');
+        match is_object && holds(b"\"payload\"") && holds(b"\"interval_ms\"") {
+            true => Recognition::Yes,
+            false => Recognition::No,
+        }
+    }
+
+    fn read(request: &Request<'_>, files: &[File], _beside: &[File]) -> Result<Dataset> {
+        let mut tables = Vec::with_capacity(files.len());
+        let mut first: Option<(Vec<String>, f64, Vec<Column>)> = None;
+        for file in files {
+            let name = &file.source.name;
+            let found: Acquisition = serde_json::from_slice(&file.source.bytes)
+                .map_err(|reason| Error::bad_input(name, reason, "export the acquisition again"))?;
+            let payload = found.payload;
+            let names: Vec<String> =
+                payload.sensors.iter().map(|sensor| sensor.name.clone()).collect();
+            let columns = payload.sensors.iter().map(|sensor| Column {
+                unit: Some(sensor.units.clone()).filter(|unit| !unit.is_empty()),
+                ..Column::named(Some(&sensor.name))
+            });
+            let (known, interval, _) = first
+                .get_or_insert_with(|| (names.clone(), payload.interval_ms, columns.collect()));
+            if *known != names || *interval != payload.interval_ms {
+                let problem = format!(
+                    "has the sensors {} every {} ms, others {} every {interval} ms",
+                    names.join(", "),
+                    payload.interval_ms,
+                    known.join(", ")
+                );
+                return Err(Error::bad_input(name, problem, "give recordings of one kind"));
+            }
+            let mut table = Table::new(name.clone(), file.part, names.len());
+            for (row, values) in payload.values.iter().enumerate() {
+                let values = values.values();
+                if values.len() != names.len() || values.iter().any(|value| !value.is_finite()) {
+                    let problem = format!("row {row} does not have {} numbers", names.len());
+                    return Err(Error::bad_input(name, problem, "export the acquisition again"));
+                }
+                table.values.extend_from_slice(values);
+                table.lines.push(u32::try_from(row + 1).unwrap_or(u32::MAX));
+            }
+            tables.push(table);
+        }
+        let Some((_, interval, columns)) = first else {
+            return Err(Error::bad_input(request.name, "holds no recording", "give JSON files"));
+        };
+        let rate = request.options.rate.unwrap_or(1000.0 / interval);
+        let asked = DataOptions { rate: Some(rate), ..request.options.clone() };
+        // label.number.json
+        let asked = match asked.label.is_empty() {
+            true => {
+                request.note("label: the first part of the file's name, up to a point".to_string());
+                DataOptions { label: vec!["file:1".to_string()], ..asked }
+            }
+            false => asked,
+        };
+        let request = Request { options: &asked, ..*request };
+        let (tables, options) = labels_of_names(&request, files, tables, columns)?;
+        let request = Request { options: &options, ..request };
+        assemble(&request, Self::NAME, &tables)
+            .map(|dataset| Dataset { options: options.clone(), ..dataset })
+    }
+}

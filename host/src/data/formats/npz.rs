@@ -1,0 +1,231 @@
+//! NumPy archives: samples and labels as arrays, in one part or in training and test parts.
+
+use crate::data::format::{Candidate, File, Format, Part, Recognition, Request};
+use crate::data::npy::{self, Array};
+use crate::data::table::{Answers, Table, Tables, Vocabulary, assemble};
+use crate::data::{Column, Dataset, SampleShape};
+use crate::error::{Error, Result};
+use crate::task::Task;
+
+/// NumPy's archives.
+pub struct Npz;
+
+/// Most unpacked bytes.
+const MOST_BYTES: u64 = 1 << 29;
+/// Names of samples and of labels, in the order in which they are looked for.
+const PAIRS: [(&str, &str); 10] = [
+    ("x", "y"),
+    ("X", "y"),
+    ("X", "Y"),
+    ("samples", "labels"),
+    ("data", "labels"),
+    ("data", "target"),
+    ("features", "labels"),
+    ("images", "labels"),
+    ("inputs", "targets"),
+    ("arr_0", "arr_1"),
+];
+/// Most channels of a series; more are the columns of a picture.
+const MOST_SERIES_CHANNELS: usize = 16;
+
+impl Format for Npz {
+    const NAME: &'static str = "npz";
+    const HELP: &'static str = "NPZ";
+
+    fn recognise(candidate: &Candidate) -> Recognition {
+        // The name of the first member stands behind a head of 30 bytes.
+        let length = candidate.start.get(26..28).map_or(0, |bytes| usize::from(bytes[0]));
+        let member = candidate.start.get(30..30 + length).unwrap_or(&[]);
+        match npy::is_zip(&candidate.start) && member.ends_with(b".npy") {
+            true => Recognition::Yes,
+            false => Recognition::No,
+        }
+    }
+
+    fn read(request: &Request<'_>, files: &[File], _beside: &[File]) -> Result<Dataset> {
+        let mut labels = Vocabulary::default();
+        let mut groups = Vocabulary::default();
+        let (mut tables, mut shape, mut outputs) = (Vec::new(), None, 0);
+        for file in files {
+            let name = &file.source.name;
+            let arrays = npy::read_npz(&file.source.bytes, name, MOST_BYTES)?;
+            for part in parts(request, file, &arrays)? {
+                let found = shape_of(request, name, part.samples)?;
+                if *shape.get_or_insert(found) != found {
+                    let problem = format!("has samples of {found} beside others");
+                    return Err(Error::bad_input(name, problem, "give samples of one shape"));
+                }
+                let read = Reading { request, name, labels: &mut labels, groups: &mut groups };
+                let table = read.table(&part, found)?;
+                if let Answers::Values(values) = &table.answers {
+                    outputs = values.len().checked_div(table.rows()).unwrap_or(0);
+                }
+                tables.push(table);
+            }
+        }
+        let Some(shape) = shape else {
+            let advice = "give an archive with arrays x and y";
+            return Err(Error::bad_input(request.name, "holds no samples", advice));
+        };
+        let classified = request.task() != Task::Regression;
+        let tables = Tables {
+            columns: vec![Column::named(None); shape.elements()],
+            categories: vec![None; shape.elements()],
+            outputs: vec![Column::named(None); outputs],
+            labelled: classified && labels.len() > 0,
+            grouped: request.options.group.is_some(),
+            labels_in_names: false,
+            labels,
+            tables,
+        };
+        let request = Request { shape: Some(shape), ..*request };
+        assemble(&request, Self::NAME, &tables)
+            .map(|dataset| Dataset { options: request.options.clone(), ..dataset })
+    }
+}
+
+/// The arrays of one part.
+struct Arrays<'a> {
+    samples: &'a Array,
+    labels: Option<&'a Array>,
+    groups: Option<&'a Array>,
+    part: Part,
+}
+
+/// The parts that an archive has.
+fn parts<'a>(
+    request: &Request<'_>,
+    file: &File,
+    arrays: &'a [(String, Array)],
+) -> Result<Vec<Arrays<'a>>> {
+    let name = &file.source.name;
+    let find =
+        |wanted: &str| arrays.iter().find(|(name, _)| name == wanted).map(|(_, array)| array);
+    let label = request.options.label.first();
+    let pair = |prefix: &str, suffix: &str, part: Part| {
+        let of = |name: &str| find(&format!("{prefix}{name}{suffix}"));
+        let (samples, found) = PAIRS.iter().find_map(|(samples, labels)| {
+            let labels =
+                label.map_or_else(|| of(labels), |label| find(label).or_else(|| of(label)));
+            Some((of(samples)?, labels))
+        })?;
+        let groups = request.options.group.as_deref().and_then(of);
+        Some(Arrays { samples, labels: found, groups, part })
+    };
+    let with = |word: &str, part| {
+        pair("", &format!("_{word}"), part).or_else(|| pair(&format!("{word}_"), "", part))
+    };
+    let found = match (with("train", Part::Train), with("test", Part::Test)) {
+        (Some(train), Some(test)) => vec![train, test],
+        _ => pair("", "", file.part).into_iter().collect(),
+    };
+    let listed = arrays.iter().map(|(name, _)| name.as_str()).collect::<Vec<_>>().join(", ");
+    let Some(first) = found.first() else {
+        let problem = format!("has the arrays {listed}");
+        let advice = "name samples x and labels y, or x_train, y_train, x_test, y_test";
+        return Err(Error::bad_input(name, problem, advice));
+    };
+    if request.options.group.is_some() && first.groups.is_none() {
+        let problem = format!("{name} has the arrays {listed}");
+        return Err(Error::bad_input("--group", problem, "give the name of one"));
+    }
+    Ok(found)
+}
+
+/// The shape of one sample: as given, as the network has it, or by the array's.
+fn shape_of(request: &Request<'_>, name: &str, array: &Array) -> Result<SampleShape> {
+    let sizes = array.shape.get(1..).unwrap_or(&[]);
+    let elements = sizes.iter().try_fold(1usize, |all, &size| all.checked_mul(size));
+    let Some(elements) = elements.filter(|&elements| elements > 0 && array.shape.len() > 1) else {
+        let problem = format!("has samples in an array of the shape {:?}", array.shape);
+        return Err(Error::bad_input(name, problem, "give one sample a row"));
+    };
+    let by_network = request.convention.map(|network| network.shape);
+    let known = request.shape.or(by_network);
+    if let Some(shape) = known {
+        if shape.elements() == elements {
+            return Ok(shape);
+        }
+        let problem =
+            format!("has samples of {elements} values, but {shape} needs {}", shape.elements());
+        return Err(Error::bad_input(name, problem, "give another shape"));
+    }
+    let shape = match *sizes {
+        [rows, channels] if channels <= MOST_SERIES_CHANNELS && rows > channels => {
+            SampleShape::new(rows, 1, channels)
+        }
+        [rows, columns] => SampleShape::new(rows, columns, 1),
+        [rows, columns, channels] => SampleShape::new(rows, columns, channels),
+        _ => SampleShape::new(1, 1, elements),
+    };
+    if sizes.len() > 1 {
+        request.note(format!("samples of {sizes:?} are read as {shape} (PATH:HxWxC decides)"));
+    }
+    Ok(shape)
+}
+
+struct Reading<'a> {
+    request: &'a Request<'a>,
+    name: &'a str,
+    labels: &'a mut Vocabulary,
+    groups: &'a mut Vocabulary,
+}
+
+impl Reading<'_> {
+    fn table(self, part: &Arrays<'_>, shape: SampleShape) -> Result<Table> {
+        let count = part.samples.shape.first().copied().unwrap_or(0);
+        let error = |problem: String, advice: &str| Error::bad_input(self.name, problem, advice);
+        let mut table = Table::new(self.name.to_string(), part.part, shape.elements());
+        table.values = part.samples.values().collect();
+        if table.values.iter().any(|value| !value.is_finite()) {
+            return Err(error("has samples that are not finite".into(), "correct or drop them"));
+        }
+        table.lines = (1..=u32::try_from(count).unwrap_or(u32::MAX)).collect();
+        let fits = |array: &Array| array.shape.first() == Some(&count);
+        for (array, what) in [(part.labels, "labels"), (part.groups, "groups")] {
+            if let Some(array) = array.filter(|array| !fits(array)) {
+                let problem =
+                    format!("has {count} samples and {what} of the shape {:?}", array.shape);
+                return Err(error(problem, "give one for each sample"));
+            }
+        }
+        let whole = |value: f64| format!("{value:.0}");
+        table.groups = match part.groups {
+            Some(groups) => groups.values().map(|value| self.groups.place(&whole(value))).collect(),
+            None => vec![0; count],
+        };
+        let width = part.labels.map_or(0, |labels| labels.len().checked_div(count).unwrap_or(0));
+        let task = self.request.task();
+        table.answers = match part.labels {
+            Some(labels) if task == Task::Regression => Answers::Values(labels.values().collect()),
+            Some(labels) if width == 1 => {
+                let numbers: Vec<f64> = labels.values().collect();
+                if let Some(wrong) = numbers.iter().find(|value| value.fract() != 0.0) {
+                    let problem =
+                        format!("has the label {wrong}, a number with a fraction and not a class");
+                    return Err(error(problem, "add --task regression to predict numbers"));
+                }
+                Answers::Classes(
+                    numbers.iter().map(|&value| self.labels.place(&whole(value))).collect(),
+                )
+            }
+            Some(labels) => {
+                // One column a class.
+                let numbers: Vec<f64> = labels.values().collect();
+                let largest = |row: &[f64]| {
+                    let places = row.iter().enumerate();
+                    places
+                        .max_by(|a, b| a.1.total_cmp(b.1).then(b.0.cmp(&a.0)))
+                        .map_or(0, |(place, _)| place)
+                };
+                let classes = numbers.chunks_exact(width.max(1)).map(largest);
+                Answers::Classes(
+                    classes.map(|class| self.labels.place(&class.to_string())).collect(),
+                )
+            }
+            None if task == Task::Reconstruction => Answers::Classes(vec![0; count]),
+            None => return Err(error("has no labels".into(), "add an array y beside x")),
+        };
+        Ok(table)
+    }
+}
