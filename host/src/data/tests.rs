@@ -104,13 +104,15 @@ fn idx_is_recognised_by_content_packed_or_not() {
         ("train-a", gzip(&idx_images(2, 12))),
         ("train-b.gz", idx_labels(&[0, 2])),
         ("t10k-a", idx_images(1, 6)),
-        ("t10k-b", idx_labels(&[1])),
+        ("t10k-b", idx_labels(&[2])),
         ("LICENSE", b"words".to_vec()),
     ]);
     let dataset = open(folder.path()).unwrap();
     assert_eq!(dataset.format, "idx");
     assert_eq!(dataset.shape, SampleShape::new(2, 3, 1));
-    assert_eq!(dataset.classes(), 3);
+    // No class without a sample.
+    assert_eq!(dataset.class_names, ["0", "2"]);
+    assert_eq!((dataset.train.labels[1], dataset.test.labels[0]), (1, 1));
     assert_eq!(dataset.train.sample(1).unwrap(), [6, 7, 8, 9, 10, 11]);
 }
 

@@ -7,6 +7,7 @@ use crate::data::table::{Table, assemble};
 use crate::data::{Column, Dataset};
 use crate::error::{Error, Result};
 use serde::Deserialize;
+use serde_json::Value;
 
 /// Edge Impulse's acquisitions.
 pub struct EdgeImpulse;
@@ -20,7 +21,7 @@ struct Acquisition {
 struct Payload {
     interval_ms: f64,
     sensors: Vec<Sensor>,
-    values: Vec<Row>,
+    values: Vec<Value>,
 }
 
 #[derive(Deserialize)]
@@ -31,19 +32,10 @@ struct Sensor {
 }
 
 /// The values of one moment; of one sensor also without a list.
-#[derive(Deserialize)]
-#[serde(untagged)]
-enum Row {
-    Several(Vec<f64>),
-    One(f64),
-}
-
-impl Row {
-    fn values(&self) -> &[f64] {
-        match self {
-            Self::Several(values) => values,
-            Self::One(value) => std::slice::from_ref(value),
-        }
+fn numbers(row: &Value) -> Vec<f64> {
+    match row {
+        Value::Array(values) => values.iter().filter_map(Value::as_f64).collect(),
+        one => one.as_f64().into_iter().collect(),
     }
 }
 
@@ -87,12 +79,12 @@ impl Format for EdgeImpulse {
             }
             let mut table = Table::new(name.clone(), file.part, names.len());
             for (row, values) in payload.values.iter().enumerate() {
-                let values = values.values();
+                let values = numbers(values);
                 if values.len() != names.len() || values.iter().any(|value| !value.is_finite()) {
                     let problem = format!("row {row} does not have {} numbers", names.len());
                     return Err(Error::bad_input(name, problem, "export the acquisition again"));
                 }
-                table.values.extend_from_slice(values);
+                table.values.extend(values);
                 table.lines.push(u32::try_from(row + 1).unwrap_or(u32::MAX));
             }
             tables.push(table);

@@ -5,7 +5,7 @@ use super::doubts;
 use super::scale::Scale;
 use super::{Answers, Table, Tables};
 use crate::data::format::{Part, Request};
-use crate::data::options::{SplitChoice, Window};
+use crate::data::options::{Missing, SplitChoice, Window};
 use crate::data::splits::{self, Sides};
 use crate::data::{Column, Dataset, SampleShape, Split, SplitRule};
 use crate::error::{Error, Result};
@@ -115,7 +115,10 @@ pub fn assemble(request: &Request<'_>, format: &'static str, tables: &Tables) ->
     let (training, test) = (take(&training), take(&test));
     let scale = match request.convention.and_then(|network| Scale::known(network, &layout)) {
         Some(scale) => scale,
-        None => Scale::measure(tables, &layout, &training),
+        None => {
+            let fill = options.missing == Some(Missing::Fill);
+            Scale::measure(tables, &layout, &training, fill)
+        }
     };
     let classified =
         matches!(tables.tables.first().map(|table| &table.answers), Some(Answers::Classes(_)))

@@ -27,8 +27,9 @@ impl Scale {
     }
 
     /// The narrowest scale of the training samples. Whole numbers of 16 bits are their own raw values; if any value of the data is
-    /// another, each column (each channel where a sample has several positions) spreads from its smallest to its largest value.
-    pub fn measure(tables: &Tables, layout: &Layout, training: &[SampleRows]) -> Self {
+    /// another, each column (each channel where a sample has several positions) spreads from its smallest to its largest value. With
+    /// `fill` the mean stands for missing values.
+    pub fn measure(tables: &Tables, layout: &Layout, training: &[SampleRows], fill: bool) -> Self {
         let (mut low, mut high, mut integers) = (0.0f64, 0.0f64, true);
         for table in &tables.tables {
             for (values, words) in rows_of(table, tables) {
@@ -51,14 +52,13 @@ impl Scale {
         }
         let count = columns.len();
         let mut ranges = vec![(f64::INFINITY, f64::NEG_INFINITY); count];
-        let mut sums = vec![(0.0f64, 0usize, false); count];
+        let mut sums = vec![(0.0f64, 0usize); count];
         for sample in training {
             let table = &tables.tables[sample.table];
             for row in sample.rows() {
                 for (place, value) in layout.row(table, row).enumerate() {
                     let place = place % count;
                     if value.is_nan() {
-                        sums[place].2 = true;
                         continue;
                     }
                     let (low, high) = &mut ranges[place];
@@ -68,14 +68,12 @@ impl Scale {
                 }
             }
         }
-        for ((column, (low, high)), (sum, known, missing)) in
-            columns.iter_mut().zip(ranges).zip(sums)
-        {
+        for ((column, (low, high)), (sum, known)) in columns.iter_mut().zip(ranges).zip(sums) {
             let step = (high - low) / f64::from(2 * i32::from(i16::MAX));
             let usual = step > 0.0 && step.is_finite();
             column.offset = if low.is_finite() { low / 2.0 + high / 2.0 } else { 0.0 };
             column.step = if usual { step } else { 1.0 };
-            column.fill = missing.then(|| sum / known.max(1) as f64);
+            column.fill = fill.then(|| sum / known.max(1) as f64);
         }
         Self { sample_type: SampleType::I16, columns }
     }

@@ -248,7 +248,7 @@ fn summarize_node(node: &Node, shapes: &[SampleShape]) -> std::result::Result<No
 fn misfit(input: SampleShape, kernel: [usize; 2], stride: [usize; 2], padding: Padding) -> String {
     let [rows, columns] = kernel;
     if kernel.contains(&0) || stride.contains(&0) {
-        return "has a kernel or a stride of 0".to_string();
+        return format!("kernel {rows}x{columns} or stride {}x{} is 0", stride[0], stride[1]);
     }
     let PaddingAmounts { top, bottom, left, right } = match padding {
         Padding::Explicit(amounts) => amounts,

@@ -24,6 +24,14 @@ pub fn sample(name: &str, bytes: Vec<u8>, network: &Convention) -> Result<Vec<i1
     let mut plan = match without_label(&survey, network, width) {
         Some(features) => Plan::of_features(features, &survey),
         None => {
+            // With a header columns are found by their names, and a row need not have its answer.
+            let mut unlabelled = network.clone();
+            if survey.header.is_some() {
+                unlabelled.task = Task::Reconstruction;
+                unlabelled.options.label.clear();
+                unlabelled.options.group = None;
+            }
+            let network = &unlabelled;
             let request = Request {
                 name,
                 path: Path::new(name),

@@ -178,7 +178,7 @@ pub fn survey(name: &str, bytes: &[u8], separator: Option<Separator>) -> Result<
         return Err(Error::bad_input(name, "holds no row", "give a CSV file with samples"));
     };
     let rest: Vec<&[&[u8]]> = rows[1..].iter().map(|(_, _, row)| row.as_slice()).collect();
-    let width = usual_width(&rest).unwrap_or(first_row.len());
+    let width = width_of(first_row, &rest, dialect);
     let header = Header::find(first_row, &rest, width, dialect);
     if let Header::Odd = header {
         let place = format_args!("{name}, line {first_line}").to_string();
@@ -317,8 +317,12 @@ fn most_frequent(numbers: impl Iterator<Item = usize>) -> Option<usize> {
     counts.into_iter().max_by_key(|(_, count)| *count).map(|(number, _)| number)
 }
 
-fn usual_width(rows: &[&[&[u8]]]) -> Option<usize> {
-    most_frequent(rows.iter().map(|row| row.len()))
+/// Fields of a row: of most of them. A first row without a word is a row like the others, and counts.
+fn width_of(first: &[&[u8]], rest: &[&[&[u8]]], dialect: Dialect) -> usize {
+    let usual = most_frequent(rest.iter().map(|row| row.len())).unwrap_or(first.len());
+    let with = |width: usize| rest.iter().filter(|row| row.len() == width).count();
+    let is_row = first.iter().all(|field| Cell::of(field, dialect.decimal_comma) != Cell::Word);
+    if is_row && with(first.len()) + 1 >= with(usual) { first.len() } else { usual }
 }
 
 /// What the first row is.
