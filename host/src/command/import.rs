@@ -10,7 +10,7 @@ use tinyhero_common::model::Model;
 use super::output::Output;
 use crate::artifact;
 use crate::cortex::Core;
-use crate::data::{Dataset, Normalization, SampleShape, SampleType, Split};
+use crate::data::{DataOptions, Dataset, Normalization, SampleShape, SampleType, Split};
 use crate::deployment::export::{Exported, export_for};
 use crate::deployment::quantizer::{Quantization, RangeMethod, quantize};
 use crate::error::{Error, Result};
@@ -361,7 +361,7 @@ impl Import<'_> {
             (Some(dataset), ..) => crate::training::calibration::draw(&dataset.train),
             (None, Some(samples), Some(golden)) => {
                 let labels = golden.labels.clone().unwrap_or_else(|| vec![0; golden.samples]);
-                Split { samples: samples.clone(), labels }
+                Split { samples: samples.clone(), labels, values: Vec::new() }
             }
             _ => {
                 return Err(Error::bad_input(
@@ -434,7 +434,10 @@ impl Import<'_> {
                 sample_type: scale.sample_type,
                 class_names,
                 normalization: scale.normalization(shape.channels),
+                rate: None,
+                options: DataOptions::default(),
                 columns: scale.columns(shape),
+                outputs: Vec::new(),
             });
         };
         let asked = self.options.divide != 1.0
@@ -451,7 +454,10 @@ impl Import<'_> {
             sample_type: dataset.sample_type,
             class_names,
             normalization,
+            rate: dataset.rate,
+            options: dataset.options.clone(),
             columns: dataset.columns.clone(),
+            outputs: Vec::new(),
         })
     }
 

@@ -261,7 +261,6 @@ impl DataOptions {
 }
 
 /// The name of a choice on the command line.
-#[expect(clippy::needless_pass_by_value, reason = "choices are small")]
 fn name_of<T: clap::ValueEnum>(choice: T) -> String {
     choice.to_possible_value().map_or_else(String::new, |value| value.get_name().to_string())
 }

@@ -2,10 +2,12 @@
 
 mod classes;
 mod doubts;
+mod layout;
 mod samples;
 mod scale;
 
-pub use samples::{Layout, SampleRows, assemble};
+pub use layout::{Layout, SampleRows};
+pub use samples::assemble;
 pub use scale::Scale;
 
 use super::Column;

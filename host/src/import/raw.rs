@@ -59,7 +59,8 @@ impl RawScale {
         if is_image || shape.elements() > MOST_COLUMNS || (self.offset == 0.0 && self.step == 1.0) {
             return Vec::new();
         }
-        let column = Column { name: None, unit: None, offset: self.offset, step: self.step };
+        let column =
+            Column { name: None, unit: None, offset: self.offset, step: self.step, fill: None };
         vec![column; shape.elements()]
     }
 }

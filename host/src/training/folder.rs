@@ -105,6 +105,7 @@ impl RunFolder {
             trained.input.clone(),
             trained.provenance.clone().unwrap_or_else(|| Provenance::imported("", None)),
             calibration,
+            None,
         )
     }
 

@@ -1,6 +1,6 @@
 //! What is odd about columns: told, not changed.
 
-use super::samples::{Layout, SampleRows};
+use super::layout::{Layout, SampleRows};
 use super::{Answers, Tables};
 use crate::data::format::Request;
 use std::collections::HashMap;

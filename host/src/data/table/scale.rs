@@ -1,6 +1,6 @@
 //! From numbers to raw integers: the narrowest type that holds them, else an affine map.
 
-use super::samples::{Layout, SampleRows};
+use super::layout::{Layout, SampleRows};
 use super::{Table, Tables};
 use crate::data::{Column, Convention, SampleType};
 use crate::error::{Error, Result};
