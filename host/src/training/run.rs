@@ -11,8 +11,8 @@ use super::calibration;
 use super::folder::{RunFolder, best_epoch};
 use super::log::{self, EpochRecord};
 use super::options::{Keep, TrainingOptions};
-use crate::deployment::quantizer::on_grid;
 use crate::data::{DataOptions, Dataset, Normalization, Split};
+use crate::deployment::quantizer::on_grid;
 use crate::error::{Error, Result};
 use crate::graph::input::InputMeaning;
 use crate::graph::network::Network;
@@ -185,7 +185,8 @@ impl Run {
         };
         check_output(&network, answers, &dataset, &options.network)?;
         let start = other.trained()?.parameters;
-        let folder = RunFolder::create(folder, options, network, input, provenance, &calibration, None)?;
+        let folder =
+            RunFolder::create(folder, options, network, input, provenance, &calibration, None)?;
         let run = Self { folder, dataset, train };
         run.begin_at(start, &calibration.samples)?;
         Ok(run)

@@ -43,10 +43,11 @@ pub fn build(name: &str, input: SampleShape, classes: usize) -> Option<Network> 
 
 /// What a network of the zoo is for.
 pub fn task(name: &str) -> Option<Task> {
-    NAMES.contains(&name).then(|| match name {
+    let task = match name {
         AUTOENCODER => Task::Reconstruction,
         _ => Task::Classification,
-    })
+    };
+    NAMES.contains(&name).then_some(task)
 }
 
 /// Sample shape and classes where no data is given.

@@ -8,8 +8,8 @@ use toml::{Table, Value};
 
 use super::{Measures, Part, RUNS_FOLDER, Search, Task};
 use crate::artifact;
-use crate::deployment::quantizer::Rounding;
 use crate::data::DataOptions;
+use crate::deployment::quantizer::Rounding;
 use crate::error::{Error, Result};
 use crate::training::{OptimizerKind, TrainingOptions};
 
