@@ -8,8 +8,8 @@
 use crate::input;
 use crate::layer::Layer;
 use crate::operator::{
-    self, AddJob, AveragePool2dJob, ConvolutionJob, FullyConnectedJob, MaxPool2dJob, SoftmaxJob,
-    TableJob,
+    self, AddJob, AveragePool2dJob, ConcatenateJob, ConvolutionJob, FullyConnectedJob,
+    MaxPool2dJob, MeanPool2dJob, MultiplyJob, SoftmaxJob, TableJob,
 };
 use crate::tensor::SampleType;
 
@@ -98,6 +98,26 @@ pub trait Kernels {
     /// Equation (11) where the output takes the place of the input.
     fn table_in_place(&mut self, job: &TableJob<'_>, input_and_output: &mut [i8]) {
         operator::table_in_place(job, input_and_output);
+    }
+
+    /// Equation (12).
+    fn mean_pool_2d(&mut self, job: &MeanPool2dJob, input: &[i8], output: &mut [i8]) {
+        operator::mean_pool_2d(job, input, output);
+    }
+
+    /// Equation (13). `other` is used again from its beginning where `input` is longer.
+    fn multiply(&mut self, job: &MultiplyJob, input: &[i8], other: &[i8], output: &mut [i8]) {
+        operator::multiply(job, input, other, output);
+    }
+
+    /// Equation (13) where the output takes the place of the first operand.
+    fn multiply_in_place(&mut self, job: &MultiplyJob, input_and_output: &mut [i8], other: &[i8]) {
+        operator::multiply_in_place(job, input_and_output, other);
+    }
+
+    /// Equation (14).
+    fn concatenate(&mut self, job: &ConcatenateJob, input: &[i8], other: &[i8], output: &mut [i8]) {
+        operator::concatenate(job, input, other, output);
     }
 }
 

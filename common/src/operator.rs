@@ -6,10 +6,13 @@
 
 mod add;
 mod average_pool_2d;
+mod concatenate;
 mod convolution_2d;
 mod depthwise_convolution_2d;
 mod fully_connected;
 mod max_pool_2d;
+mod mean_pool_2d;
+mod multiply;
 mod softmax;
 mod span;
 mod table;
@@ -17,20 +20,26 @@ mod weights;
 
 pub use add::{Add, AddJob};
 pub use average_pool_2d::{AveragePool2d, AveragePool2dJob};
+pub use concatenate::{Concatenate, ConcatenateJob};
 pub use convolution_2d::{Convolution2d, ConvolutionJob};
 pub use depthwise_convolution_2d::DepthwiseConvolution2d;
 pub use fully_connected::{FullyConnected, FullyConnectedJob};
 pub use max_pool_2d::{MaxPool2d, MaxPool2dJob};
+pub use mean_pool_2d::{MeanPool2d, MeanPool2dJob};
+pub use multiply::{Multiply, MultiplyJob};
 pub use softmax::{Softmax, SoftmaxJob, power_of_two_fraction};
 pub use table::{Table, TableJob};
 pub use weights::Weights;
 
 pub(crate) use add::{add, add_in_place};
 pub(crate) use average_pool_2d::average_pool_2d;
+pub(crate) use concatenate::concatenate;
 pub(crate) use convolution_2d::convolution_2d;
 pub(crate) use depthwise_convolution_2d::depthwise_convolution_2d;
 pub(crate) use fully_connected::fully_connected;
 pub(crate) use max_pool_2d::max_pool_2d;
+pub(crate) use mean_pool_2d::mean_pool_2d;
+pub(crate) use multiply::{multiply, multiply_in_place};
 pub(crate) use softmax::softmax;
 pub(crate) use table::{table, table_in_place};
 
@@ -60,6 +69,9 @@ macro_rules! operators {
             5 Add: add(input, other, output) or add_in_place(output, other),
             6 Softmax: softmax(input, output),
             7 Table: table(input, output) or table_in_place(output),
+            8 MeanPool2d: mean_pool_2d(input, output),
+            9 Multiply: multiply(input, other, output) or multiply_in_place(output, other),
+            10 Concatenate: concatenate(input, other, output),
         }
     };
 }

@@ -36,8 +36,10 @@ pub(crate) struct Aligned<T>(pub T);
 pub struct OperatorCase {
     /// The operator.
     pub subject: Subject,
-    /// Shape of the input, and of the other operand.
+    /// Shape of the input.
     pub input: Shape,
+    /// Shape of the other operand.
+    pub other: Shape,
     /// Shape of the output.
     pub output: Shape,
     /// The window, for operators that have one.
@@ -56,8 +58,10 @@ pub struct OperatorCase {
     pub output_zero_point: i8,
     /// Clamp of the output.
     pub activation: ActivationRange,
-    /// Of an average pooling.
+    /// Of a pooling, of a product, and of a concatenation's first operand.
     pub rescale: Rescale,
+    /// Of a concatenation's other operand.
+    pub other_rescale: Rescale,
     /// Of an addition.
     pub add_rescale: AddRescale,
     /// Of a softmax.

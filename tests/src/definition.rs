@@ -6,10 +6,10 @@ mod softmax;
 mod window;
 
 pub use softmax::{Terms, power_of_two_fraction};
-pub use window::{Image, Place, average, convolution, depthwise, maximum};
+pub use window::{Image, Place, average, convolution, depthwise, maximum, mean};
 
 use tinyhero_common::input::InputMap;
-use tinyhero_common::operator::AddJob;
+use tinyhero_common::operator::{AddJob, ConcatenateJob, MultiplyJob};
 use tinyhero_common::requantize::{ActivationRange, Rescale};
 
 /// `floor(numerator / denominator)` for a positive denominator: the remainder is never negative.
@@ -93,6 +93,23 @@ pub fn table(entries: &[u8], value: i8) -> i64 {
     let place = i64::from(value).rem_euclid(256);
     let entry = usize::try_from(place).ok().and_then(|place| entries.get(place));
     i64::from(entry.copied().unwrap_or(0).cast_signed())
+}
+
+/// (13): one element of a product.
+pub fn multiply(job: &MultiplyJob, first: i8, second: i8) -> i64 {
+    let first = i64::from(first) - i64::from(job.input_zero_point);
+    let second = i64::from(second) - i64::from(job.other_zero_point);
+    requantize(first.wrapping_mul(second), job.rescale, job.output_zero_point, job.activation)
+}
+
+/// (14): one element of two tensors side by side, that with `channel` of their pixel.
+pub fn concatenate(job: &ConcatenateJob, first: &[i8], second: &[i8], channel: usize) -> i64 {
+    let (value, zero_point, rescale) = match channel.checked_sub(first.len()) {
+        None => (first.get(channel), job.input_zero_point, job.rescale),
+        Some(place) => (second.get(place), job.other_zero_point, job.other_rescale),
+    };
+    let distance = i64::from(value.copied().unwrap_or(0)) - i64::from(zero_point);
+    requantize(distance, rescale, job.output_zero_point, job.activation)
 }
 
 /// (10): the lowest index whose value no other value exceeds; 0 if there are no values.

@@ -25,7 +25,7 @@ pub const BOARD_LAYERS: u32 = 600;
 
 /// Most elements of an input, and weights of a row: more than 2^16, the longest row of the vector kernels.
 const INPUT: usize = 66_000;
-/// Most elements of the other operand of an addition.
+/// Most elements of another operand.
 const OTHER: usize = 16 * 1024;
 /// Most elements of an output.
 const OUTPUT: usize = 20_000;
@@ -191,7 +191,7 @@ impl fmt::Display for LayerMismatch {
 impl core::error::Error for LayerMismatch {}
 
 /// The operators without weights, as kernels: their layout means nothing.
-pub const WITHOUT_WEIGHTS: [FastKernel; 7] = [
+pub const WITHOUT_WEIGHTS: [FastKernel; 11] = [
     FastKernel { subject: Subject::AveragePool2d, layout: Layout::Rows },
     FastKernel { subject: Subject::MaxPool2d, layout: Layout::Rows },
     FastKernel { subject: Subject::Add, layout: Layout::Rows },
@@ -199,6 +199,10 @@ pub const WITHOUT_WEIGHTS: [FastKernel; 7] = [
     FastKernel { subject: Subject::Softmax, layout: Layout::Rows },
     FastKernel { subject: Subject::Table, layout: Layout::Rows },
     FastKernel { subject: Subject::TableInPlace, layout: Layout::Rows },
+    FastKernel { subject: Subject::MeanPool2d, layout: Layout::Rows },
+    FastKernel { subject: Subject::Multiply, layout: Layout::Rows },
+    FastKernel { subject: Subject::MultiplyInPlace, layout: Layout::Rows },
+    FastKernel { subject: Subject::Concatenate, layout: Layout::Rows },
 ];
 
 /// The operators with weights in the portable layout.

@@ -66,6 +66,14 @@ subjects! {
         Table,
         /// Equation (11) with the output in the place of the input.
         TableInPlace,
+        /// Equation (12).
+        MeanPool2d,
+        /// Equation (13).
+        Multiply,
+        /// Equation (13) with the output in the place of the first operand.
+        MultiplyInPlace,
+        /// Equation (14).
+        Concatenate,
     }
     last {
         /// Equation (1) over a whole raw input.

@@ -4,7 +4,8 @@ use tinyhero_common::channels::{Channel, Channels};
 use tinyhero_common::kernels::Kernels;
 use tinyhero_common::layout::PackedWeights;
 use tinyhero_common::operator::{
-    AddJob, AveragePool2dJob, ConvolutionJob, FullyConnectedJob, MaxPool2dJob, SoftmaxJob, TableJob,
+    AddJob, AveragePool2dJob, ConcatenateJob, ConvolutionJob, FullyConnectedJob, MaxPool2dJob,
+    MeanPool2dJob, MultiplyJob, SoftmaxJob, TableJob,
 };
 
 use crate::case::memory::Memory;
@@ -20,7 +21,19 @@ impl Subject {
 
     /// Whether the output takes the place of the first operand.
     pub(crate) const fn is_in_place(self) -> bool {
-        matches!(self, Self::AddInPlace | Self::TableInPlace)
+        matches!(self, Self::AddInPlace | Self::TableInPlace | Self::MultiplyInPlace)
+    }
+
+    /// Whether the operator reads two tensors.
+    pub(crate) const fn has_other(self) -> bool {
+        matches!(
+            self,
+            Self::Add
+                | Self::AddInPlace
+                | Self::Multiply
+                | Self::MultiplyInPlace
+                | Self::Concatenate
+        )
     }
 
     /// Whether the operator looks its values up.
@@ -132,6 +145,26 @@ fn defined(memory: &Memory<'_>, case: &OperatorCase, terms: Terms, index: usize)
             definition::add(&addition(case), value, other)
         }
         Subject::Table | Subject::TableInPlace => definition::table(memory.entries(), value),
+        Subject::MeanPool2d => {
+            let mean = definition::mean(image, place);
+            definition::requantize(mean, case.rescale, case.output_zero_point, case.activation)
+        }
+        Subject::Multiply | Subject::MultiplyInPlace => {
+            let other = memory.other(case);
+            let at = index.checked_rem(other.len()).unwrap_or(0);
+            definition::multiply(&product(case), value, other.get(at).copied().unwrap_or(0))
+        }
+        Subject::Concatenate => {
+            let pixel = index.checked_div(usize::from(case.output.channels)).unwrap_or(0);
+            let part = |values: &'_ [i8], channels: u16| {
+                let start = pixel * usize::from(channels);
+                start..(start + usize::from(channels)).min(values.len())
+            };
+            let other = memory.other(case);
+            let first = input.get(part(input, case.input.channels)).unwrap_or(&[]);
+            let second = other.get(part(other, case.other.channels)).unwrap_or(&[]);
+            definition::concatenate(&side_by_side(case), first, second, row)
+        }
         _ => terms.probability(value),
     }
 }
@@ -152,6 +185,29 @@ fn channel(table: &[u8], count: usize, index: usize) -> Channel {
 const fn addition(case: &OperatorCase) -> AddJob {
     AddJob {
         rescale: case.add_rescale,
+        input_zero_point: case.input_zero_point,
+        other_zero_point: case.other_zero_point,
+        output_zero_point: case.output_zero_point,
+        activation: case.activation,
+    }
+}
+
+const fn product(case: &OperatorCase) -> MultiplyJob {
+    MultiplyJob {
+        rescale: case.rescale,
+        input_zero_point: case.input_zero_point,
+        other_zero_point: case.other_zero_point,
+        output_zero_point: case.output_zero_point,
+        activation: case.activation,
+    }
+}
+
+const fn side_by_side(case: &OperatorCase) -> ConcatenateJob {
+    ConcatenateJob {
+        channels: case.input.channels as usize,
+        other_channels: case.other.channels as usize,
+        rescale: case.rescale,
+        other_rescale: case.other_rescale,
         input_zero_point: case.input_zero_point,
         other_zero_point: case.other_zero_point,
         output_zero_point: case.output_zero_point,
@@ -215,6 +271,25 @@ fn run_case<K: Kernels>(kernels: &mut K, memory: &mut Memory<'_>, case: &Operato
         }
         Subject::Add => kernels.add(&addition(case), input, call.other, output),
         Subject::AddInPlace => kernels.add_in_place(&addition(case), output, call.other),
+        Subject::MeanPool2d => {
+            let job = MeanPool2dJob {
+                input: case.input,
+                output: case.output,
+                window: case.window,
+                input_zero_point: case.input_zero_point,
+                output_zero_point: case.output_zero_point,
+                rescale: case.rescale,
+                activation: case.activation,
+            };
+            kernels.mean_pool_2d(&job, input, output);
+        }
+        Subject::Multiply => kernels.multiply(&product(case), input, call.other, output),
+        Subject::MultiplyInPlace => {
+            kernels.multiply_in_place(&product(case), output, call.other);
+        }
+        Subject::Concatenate => {
+            kernels.concatenate(&side_by_side(case), input, call.other, output);
+        }
         Subject::Table | Subject::TableInPlace => {
             let Some(entries) = call.packed.first_chunk() else { return };
             let job = TableJob { entries };

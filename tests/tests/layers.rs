@@ -18,9 +18,9 @@ use tinyhero_common::model::{
     Description, InputQuantization, InputTensor, Model, OutputTensor, SelfTest, Task,
 };
 use tinyhero_common::operator::{
-    Add, AddJob, AveragePool2d, AveragePool2dJob, Convolution2d, ConvolutionJob,
-    DepthwiseConvolution2d, FullyConnected, FullyConnectedJob, MaxPool2d, Operator, Softmax,
-    SoftmaxJob, Table, Weights,
+    Add, AddJob, AveragePool2d, AveragePool2dJob, Concatenate, Convolution2d, ConvolutionJob,
+    DepthwiseConvolution2d, FullyConnected, FullyConnectedJob, MaxPool2d, MeanPool2d, Multiply,
+    Operator, Softmax, SoftmaxJob, Table, Weights,
 };
 use tinyhero_common::requantize::ActivationRange;
 use tinyhero_common::shape::{Element, Region, Shape, Window};
@@ -112,6 +112,7 @@ fn the_loader_accepts_every_layer() {
 fn model(case: &OperatorCase, memory: &LayerMemory) -> Crafted {
     let scale = Scale { mantissa: 1 << 23, exponent: -27 };
     let element = Element::I8;
+    let quantization = InputQuantization { sample_type: SampleType::U8, maps: 1, offset: 0 };
     let tensor = |shape, offset, zero_point| Tensor { shape, element, offset, zero_point, scale };
     let mut parameters = InputMap { offset: 0, multiplier: 1, shift: 0 }.to_bytes().to_vec();
     let has_table = matches!(case.subject, Subject::Table | Subject::TableInPlace);
@@ -143,7 +144,26 @@ fn model(case: &OperatorCase, memory: &LayerMemory) -> Crafted {
     let first = Operand { source: 0, tensor: input };
     let mut layers = Vec::new();
     let mut inputs: Operands = [first].into_iter().collect();
-    if matches!(case.subject, Subject::Add | Subject::AddInPlace) {
+    let reads_other = matches!(
+        case.subject,
+        Subject::Add
+            | Subject::AddInPlace
+            | Subject::Multiply
+            | Subject::MultiplyInPlace
+            | Subject::Concatenate
+    );
+    let mut raw_inputs = vec![InputTensor { name: "input".into(), quantization, tensor: input }];
+    let other = tensor(case.other, 0, case.other_zero_point);
+    if reads_other && case.other != case.input {
+        let other = Tensor { offset: reserve(other.region().bytes).offset, ..other };
+        parameters.extend(InputMap { offset: 0, multiplier: 1, shift: 0 }.to_bytes());
+        raw_inputs.push(InputTensor {
+            name: "other".into(),
+            quantization: InputQuantization { offset: 8, ..quantization },
+            tensor: other,
+        });
+        inputs.push(Operand { source: 1, tensor: other }).unwrap();
+    } else if reads_other {
         let place = reserve(input.region().bytes).offset;
         let output = tensor(case.input, place, case.input_zero_point);
         let [one, none] = [1, 0];
@@ -182,12 +202,20 @@ fn model(case: &OperatorCase, memory: &LayerMemory) -> Crafted {
         Subject::Softmax => {
             Operator::Softmax(Softmax { exponent_multiplier: case.exponent_multiplier })
         }
+        Subject::MeanPool2d => Operator::MeanPool2d(MeanPool2d { window, rescale: case.rescale }),
+        Subject::Multiply | Subject::MultiplyInPlace => {
+            Operator::Multiply(Multiply { rescale: case.rescale })
+        }
+        Subject::Concatenate => Operator::Concatenate(Concatenate {
+            rescale: case.rescale,
+            other_rescale: case.other_rescale,
+        }),
         _ => Operator::Add(Add { rescale: case.add_rescale }),
     };
     let zero_point =
         if case.subject == Subject::Softmax { i8::MIN } else { case.output_zero_point };
     let place = match case.subject {
-        Subject::AddInPlace | Subject::TableInPlace => 0,
+        Subject::AddInPlace | Subject::TableInPlace | Subject::MultiplyInPlace => 0,
         _ => reserve(case.output.elements() as u32).offset,
     };
     layers.push(Layer {
@@ -212,10 +240,8 @@ fn model(case: &OperatorCase, memory: &LayerMemory) -> Crafted {
         output_count: 0,
         layer_count: 0,
     };
-    let quantization = InputQuantization { sample_type: SampleType::U8, maps: 1, offset: 0 };
-    let input = InputTensor { name: "input".into(), quantization, tensor: input };
     let output = OutputTensor { name: "output".into(), operand: first };
-    let (inputs, outputs) = (vec![input], vec![output]);
+    let (inputs, outputs) = (raw_inputs, vec![output]);
     let mut crafted = Crafted { description, inputs, outputs, layers, parameters };
     let operands = crafted.layers.clone();
     crafted.relink();

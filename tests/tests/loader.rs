@@ -15,8 +15,8 @@ use tinyhero_common::layout::Layout;
 use tinyhero_common::model::{FORMAT_VERSION, LoadError, Model, Reason, Task, file_bytes};
 use tinyhero_common::network::{LayerDigests, run};
 use tinyhero_common::operator::{
-    Add, AveragePool2d, Convolution2d, DepthwiseConvolution2d, FullyConnected, MaxPool2d, Operator,
-    Softmax,
+    Add, AveragePool2d, Convolution2d, DepthwiseConvolution2d, FullyConnected, MaxPool2d,
+    MeanPool2d, Operator, Softmax,
 };
 use tinyhero_common::requantize::{ActivationRange, Rescale};
 use tinyhero_common::shape::{Element, Region, Shape};
@@ -478,7 +478,8 @@ fn window_of<'a>(layer: &'a mut Layer<'static>) -> &'a mut tinyhero_common::shap
         Operator::Convolution2d(Convolution2d { window, .. })
         | Operator::DepthwiseConvolution2d(DepthwiseConvolution2d { window, .. })
         | Operator::AveragePool2d(AveragePool2d { window, .. })
-        | Operator::MaxPool2d(MaxPool2d { window }) => window,
+        | Operator::MaxPool2d(MaxPool2d { window })
+        | Operator::MeanPool2d(MeanPool2d { window, .. }) => window,
         _ => panic!("no window"),
     }
 }

@@ -11,12 +11,14 @@ mod zoo;
 pub use shape::{PaddingAmounts, Window};
 pub use zoo::{DEFAULT_EPSILON, NAMES};
 
+use std::ops::RangeInclusive;
+
 use crate::data::SampleShape;
 use crate::error::Result;
 use crate::graph::function::Function;
 use crate::task::Task;
 
-/// A feed-forward network, possibly with branches that meet in [`Operation::Add`].
+/// A feed-forward network, possibly with branches that meet in operations with several inputs.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Network {
     /// A short name for reports.
@@ -34,7 +36,7 @@ pub struct Network {
 pub struct Node {
     /// Unique within the network.
     pub name: String,
-    /// What it reads: two entries for [`Operation::Add`], one for every other operation.
+    /// What it reads, as many entries as [`Operation::inputs`] admits.
     pub inputs: Vec<NodeInput>,
     /// What it computes.
     pub operation: Operation,
@@ -94,14 +96,16 @@ pub enum Operation {
         /// Whether a bias is added.
         bias: bool,
     },
-    /// Mean over each window; padding does not count.
+    /// Mean over each window.
     AveragePool2d {
         /// Window height and width.
         kernel: [usize; 2],
         /// Vertical and horizontal stride.
         stride: [usize; 2],
-        /// Positions around the input, left out of the mean.
+        /// Positions around the input.
         padding: Padding,
+        /// Whether they count as zeros; else they are left out of the mean.
+        count_padding: bool,
     },
     /// Maximum over each window; padding does not count.
     MaxPool2d {
@@ -116,6 +120,10 @@ pub enum Operation {
     GlobalAveragePool,
     /// Sum of two inputs of equal shape.
     Add,
+    /// Product of two inputs of equal shape, or of an image and a vector with a number for each of its channels.
+    Multiply,
+    /// The channels of several inputs of equal height and width, one input after the other.
+    Concatenate,
     /// All values as a vector 1x1xN, in height, width, channel order.
     Flatten,
     /// exp(x) / sum exp(x). Only as the last node; training leaves it to the loss.
@@ -148,8 +156,24 @@ impl Operation {
             Self::MaxPool2d { .. } => "max-pool-2d",
             Self::GlobalAveragePool => "global-average-pool",
             Self::Add => "add",
+            Self::Multiply => "multiply",
+            Self::Concatenate => "concatenate",
             Self::Flatten => "flatten",
             Self::Softmax => "softmax",
+        }
+    }
+}
+
+/// Most inputs of a concatenation.
+const MAX_CONCATENATED: usize = 64;
+
+impl Operation {
+    /// How many inputs it reads.
+    pub const fn inputs(&self) -> RangeInclusive<usize> {
+        match self {
+            Self::Add | Self::Multiply => 2..=2,
+            Self::Concatenate => 2..=MAX_CONCATENATED,
+            _ => 1..=1,
         }
     }
 }
@@ -206,7 +230,7 @@ impl Network {
     ///
     /// [[layer]]
     /// operation = "max-pool-2d"     # or "average-pool-2d"; kernel, stride (default: kernel), padding (default "valid")
-    /// kernel = 2
+    /// kernel = 2                    # average-pool-2d: count-padding = true takes padding for zeros (default: leaves it out)
     ///
     /// [[layer]]
     /// operation = "global-average-pool" # or "flatten"

@@ -273,6 +273,11 @@ impl TrainingGraph {
                     forward::normalize(x, &mean, &variance, gamma, beta, *epsilon)?
                 }
                 (Operation::Add, _) => x.add(read(1))?,
+                (Operation::Multiply, _) => x.broadcast_mul(read(1))?,
+                (Operation::Concatenate, _) => {
+                    let parts: Vec<&Tensor> = (0..node.inputs.len()).map(read).collect();
+                    Tensor::cat(&parts, 3)?
+                }
                 (operation, NodeTensors::Layer { weight, bias }) => {
                     forward::layer(operation, x, summary, weight, bias.as_ref())
                         .map_err(|error| name_node(error, &node.name))?

@@ -9,7 +9,6 @@ use tinyhero_common::operator::Table;
 use super::{OperatorCase, channel_entry, fill, range, range_mut, write};
 use crate::definition;
 use crate::generator::Generator;
-use crate::mismatch::Subject;
 use crate::scalar::random_weight;
 
 /// The buffers, each at least as long as its part of the case with what the case keeps free before and behind.
@@ -111,7 +110,7 @@ impl Memory<'_> {
         range(self.input, case.input_range())
     }
 
-    /// The second operand of an addition.
+    /// The second operand.
     pub fn other(&self, case: &OperatorCase) -> &[i8] {
         range(self.other, case.other_range())
     }
@@ -165,7 +164,7 @@ impl Memory<'_> {
         writeln!(formatter, "{case:?}")?;
         writeln!(formatter, "input: {:?}", self.input(case))?;
         match case.subject {
-            Subject::Add | Subject::AddInPlace => {
+            subject if subject.has_other() => {
                 writeln!(formatter, "other: {:?}", self.other(case))
             }
             subject if subject.has_table() => writeln!(formatter, "table: {:?}", self.entries()),

@@ -12,6 +12,7 @@ use tinyhero_common::requantize::{AddRescale, Rescale};
 use tinyhero_common::shape::{Shape, Window};
 
 use super::{CHANNELS, ELEMENTS, MARGIN, MAX_MACS, OperatorCase, SCRATCH, WEIGHTS};
+use crate::definition;
 use crate::generator::Generator;
 use crate::mismatch::Subject;
 
@@ -47,6 +48,7 @@ impl OperatorCase {
         let mut case = Self {
             subject,
             input: Shape::vector(1),
+            other: Shape::vector(1),
             output: Shape::vector(1),
             window: PIXEL,
             bit_width,
@@ -57,6 +59,7 @@ impl OperatorCase {
             output_zero_point: generator.zero_point(),
             activation: generator.activation_range(),
             rescale: generator.rescale(),
+            other_rescale: Rescale { multiplier: i16::MAX, shift: 1 },
             add_rescale: add_rescale(generator),
             exponent_multiplier: exponent_multiplier(generator),
             scratch_bytes,
@@ -120,6 +123,11 @@ impl OperatorCase {
                     self.rescale = mean(generator, self.window.taps() as u32);
                 }
             }
+            Subject::MeanPool2d => {
+                self.choose_window(generator, 64);
+                self.output.channels = self.input.channels;
+                self.rescale = step(generator, 7);
+            }
             Subject::MaxPool2d => {
                 self.choose_window(generator, 64);
                 self.output.channels = self.input.channels;
@@ -129,6 +137,30 @@ impl OperatorCase {
                 self.input = image(generator, 64);
                 self.output = self.input;
             }
+        }
+        self.choose_other(generator);
+    }
+
+    /// Shape and scale of the second operand, and what follows from them.
+    pub(crate) fn choose_other(&mut self, generator: &mut Generator) {
+        self.other = self.input;
+        match self.subject {
+            Subject::Multiply | Subject::MultiplyInPlace => {
+                if generator.chance(8) {
+                    self.other = Shape::vector(self.input.channels);
+                }
+                self.rescale = step(generator, 8);
+            }
+            Subject::Concatenate => {
+                // Both fit the room that one had.
+                let parts = self.input.channels.div_ceil(2).max(1);
+                self.input.channels = parts;
+                let other = generator.between(1, i32::from(parts));
+                self.other = Shape { channels: other as u16, ..self.input };
+                self.output = Shape { channels: parts + self.other.channels, ..self.input };
+                (self.rescale, self.other_rescale) = (step(generator, 0), step(generator, 0));
+            }
+            _ => {}
         }
     }
 
@@ -217,7 +249,7 @@ impl OperatorCase {
 
     pub(crate) const fn other_range(&self) -> Range<usize> {
         let [_, start, _, _] = self.misalignment;
-        start..start + self.input.elements()
+        start..start + self.other.elements()
     }
 
     pub(crate) const fn output_range(&self) -> Range<usize> {
@@ -250,6 +282,20 @@ pub(crate) fn mean(generator: &mut Generator, taps: u32) -> Rescale {
     let bits = 32 - taps.leading_zeros() as i32;
     let shift = bits - 2 + generator.between(0, 2);
     Rescale { multiplier: generator.multiplier(), shift: shift as i8 }
+}
+
+/// A rescaling of values that are `2^bits` times as fine as those of int8, mostly by about that.
+pub(crate) fn step(generator: &mut Generator, bits: i32) -> Rescale {
+    let shift = match generator.below(8) {
+        0 => generator.pick(-7, &[23, -6, 0, 1]),
+        1 => generator.between(-7, 23),
+        _ => bits - 2 + generator.between(-2, 1),
+    };
+    let mut rescale = Rescale { multiplier: generator.multiplier(), shift: shift as i8 };
+    while definition::accumulator_limit(rescale) < 255 << bits {
+        rescale.shift = rescale.shift.wrapping_add(1);
+    }
+    rescale
 }
 
 /// Multipliers of which mostly one has 15 bits, and any shift.

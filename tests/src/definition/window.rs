@@ -106,6 +106,20 @@ pub fn average(image: Image<'_>, place: Place) -> i64 {
     sum
 }
 
+/// (12): the mean of the taps inside the image, in 2^-7, ties toward +∞.
+pub fn mean(image: Image<'_>, place: Place) -> i64 {
+    let (mut sum, mut count) = (0i64, 0i64);
+    taps(image.window, place, |_, _, y, x| {
+        if let Some(value) = at(image.values, image.shape, y, x, place.channel) {
+            sum = sum.wrapping_add(value).wrapping_sub(i64::from(image.zero_point));
+            count = count.wrapping_add(1);
+        }
+    });
+    // floor(sum · 2^7 / count + 1/2), with one division.
+    let halves = sum.wrapping_mul(256).wrapping_add(count);
+    super::floor_divide(halves, count.wrapping_mul(2))
+}
+
 /// (7): the largest value of the taps inside the image.
 pub fn maximum(image: Image<'_>, place: Place) -> i64 {
     let mut largest = i64::MIN;

@@ -11,7 +11,7 @@ use tinyhero_common::shape::{Shape, Window};
 
 use super::{CHANNELS, INPUT, OTHER, OUTPUT, PACKED, SCRATCH, WEIGHTS};
 use crate::case::OperatorCase;
-use crate::case::shape::mean;
+use crate::case::shape::{mean, step};
 use crate::definition;
 use crate::differential::FastKernel;
 use crate::generator::Generator;
@@ -144,10 +144,13 @@ impl OperatorCase {
         match kernel.subject {
             Subject::Convolution2d | Subject::DepthwiseConvolution2d => case.draw_window(generator),
             Subject::FullyConnected => case.draw_rows(generator),
-            Subject::AveragePool2d | Subject::MaxPool2d => case.draw_pool(generator),
+            Subject::AveragePool2d | Subject::MaxPool2d | Subject::MeanPool2d => {
+                case.draw_pool(generator);
+            }
             Subject::Softmax => case.draw_softmax(generator),
             _ => case.draw_addition(generator),
         }
+        case.choose_other(generator);
         case.scratch_bytes = case.least_scratch();
         if generator.chance(4) {
             case.scratch_bytes += generator.below(32) as usize;
@@ -321,6 +324,10 @@ impl OperatorCase {
         self.lay(generator, axes, fit(outputs, channels));
         if self.subject == Subject::MaxPool2d {
             self.output_zero_point = self.input_zero_point;
+            return;
+        }
+        if self.subject == Subject::MeanPool2d {
+            self.rescale = step(generator, 7);
             return;
         }
         if !generator.chance(3) {

@@ -33,7 +33,8 @@ impl Counts {
             Subject::Convolution2d
             | Subject::DepthwiseConvolution2d
             | Subject::AveragePool2d
-            | Subject::MaxPool2d => self.count_window(case),
+            | Subject::MaxPool2d
+            | Subject::MeanPool2d => self.count_window(case),
             Subject::Softmax => {
                 let channels = case.input.channels;
                 self.add(subject, "as many channels as the loader admits", channels == 16_383);

@@ -10,8 +10,8 @@ use tinyhero_common::model::{
     Task,
 };
 use tinyhero_common::operator::{
-    Add, AveragePool2d, Convolution2d, DepthwiseConvolution2d, FullyConnected, MaxPool2d, Operator,
-    SCRATCH_ALIGNMENT, Softmax, Table, Weights,
+    Add, AveragePool2d, Concatenate, Convolution2d, DepthwiseConvolution2d, FullyConnected,
+    MaxPool2d, MeanPool2d, Multiply, Operator, SCRATCH_ALIGNMENT, Softmax, Table, Weights,
 };
 use tinyhero_common::requantize::{ActivationRange, AddRescale, Rescale};
 use tinyhero_common::shape::{Element, Region, Shape, Window};
@@ -193,7 +193,10 @@ impl Crafted {
         builder.kernel = kernel;
         for _ in 0..builder.generator.between(1, 7) {
             let before = builder.last();
-            match builder.generator.below(9) {
+            match builder.generator.below(12) {
+                9 => builder.mean_pool(),
+                10 => builder.multiply(),
+                11 => builder.concatenate(),
                 8 => {
                     let in_place = builder.generator.chance(8);
                     builder.table(in_place);
@@ -212,7 +215,8 @@ impl Crafted {
     }
 
     /// A model in which every operator occurs, at fixed places: convolution 0, depthwise 1, add of both 2, average pool 3, max
-    /// pool 4, fully connected 5, softmax 6, table 7.
+    /// pool 4, fully connected 5, softmax 6, table 7,
+    /// multiply 8, concatenate 9, mean pool 10.
     pub fn every_operator() -> Self {
         let mut generator = Generator::new(1, 1);
         let shape = Shape { height: 6, width: 5, channels: 3 };
@@ -236,6 +240,9 @@ impl Crafted {
         builder.fully_connected();
         builder.softmax();
         builder.table(false);
+        builder.multiply();
+        builder.concatenate();
+        builder.mean_pool();
         builder.finish()
     }
 }
@@ -467,6 +474,54 @@ impl<'a> Builder<'a> {
         if in_place && spare {
             layer.output.offset = input.offset;
             self.end = end;
+        }
+    }
+
+    fn rescale(&mut self, shift: i8) -> Rescale {
+        Rescale { multiplier: self.generator.multiplier(), shift }
+    }
+
+    fn mean_pool(&mut self) {
+        let (_, input) = self.last();
+        let (window, shape) = self.sliding(input.shape);
+        let rescale = self.rescale(5);
+        self.push(Operator::MeanPool2d(MeanPool2d { window, rescale }), shape);
+    }
+
+    /// Multiplies with an earlier tensor of the same shape or with a vector of its channels, or does something else if there is none.
+    fn multiply(&mut self) {
+        let (last, tensor) = self.last();
+        let fits =
+            |shape: Shape| shape == tensor.shape || shape == Shape::vector(tensor.shape.channels);
+        match (0..last).find(|&source| fits(self.model.tensor(source).shape)) {
+            Some(source) => {
+                let rescale = self.rescale(6);
+                let other = Operand { source, tensor: self.model.tensor(source) };
+                let layer = self.push(Operator::Multiply(Multiply { rescale }), tensor.shape);
+                layer.inputs.push(other).unwrap();
+            }
+            None => self.mean_pool(),
+        }
+    }
+
+    /// Puts an earlier tensor of the same extent beside the last, or does something else if there is none.
+    fn concatenate(&mut self) {
+        let (last, tensor) = self.last();
+        let extent = |shape: Shape| (shape.height, shape.width);
+        let fits = |shape: Shape| {
+            extent(shape) == extent(tensor.shape) && shape.channels + tensor.shape.channels < 20
+        };
+        match (0..last).find(|&source| fits(self.model.tensor(source).shape)) {
+            Some(source) => {
+                let (rescale, other_rescale) = (self.rescale(-2), self.rescale(-1));
+                let other = Operand { source, tensor: self.model.tensor(source) };
+                let channels = tensor.shape.channels + other.tensor.shape.channels;
+                let operator = Concatenate { rescale, other_rescale };
+                let shape = Shape { channels, ..tensor.shape };
+                let layer = self.push(Operator::Concatenate(operator), shape);
+                layer.inputs.push(other).unwrap();
+            }
+            None => self.mean_pool(),
         }
     }
 

@@ -5,8 +5,8 @@ use tinyhero_common::layer::Layer;
 use tinyhero_common::layout::Layout;
 use tinyhero_common::model::{MAX_LAYERS, Model};
 use tinyhero_common::operator::{
-    Add, AveragePool2d, Convolution2d, DepthwiseConvolution2d, FullyConnected, MaxPool2d, Operator,
-    Softmax, Table, Weights,
+    Add, AveragePool2d, Concatenate, Convolution2d, DepthwiseConvolution2d, FullyConnected,
+    MaxPool2d, MeanPool2d, Multiply, Operator, Softmax, Table, Weights,
 };
 use tinyhero_common::requantize::ActivationRange;
 use tinyhero_common::shape::{Element, Shape, Window};
@@ -55,7 +55,8 @@ fn one_size_of_zero(generator: &mut Generator, layouts: &'static [Layout]) -> Ve
         Operator::Convolution2d(Convolution2d { window, .. })
         | Operator::DepthwiseConvolution2d(DepthwiseConvolution2d { window, .. })
         | Operator::AveragePool2d(AveragePool2d { window, .. })
-        | Operator::MaxPool2d(MaxPool2d { window }) => Some(window),
+        | Operator::MaxPool2d(MaxPool2d { window })
+        | Operator::MeanPool2d(MeanPool2d { window, .. }) => Some(window),
         _ => None,
     };
     match (of_window, generator.below(7)) {
@@ -89,7 +90,8 @@ fn steps(model: &Model<'_>) -> u64 {
             Operator::Convolution2d(Convolution2d { window, .. })
             | Operator::DepthwiseConvolution2d(DepthwiseConvolution2d { window, .. })
             | Operator::AveragePool2d(AveragePool2d { window, .. })
-            | Operator::MaxPool2d(MaxPool2d { window }) => window.taps() as u64 + 1,
+            | Operator::MaxPool2d(MaxPool2d { window })
+            | Operator::MeanPool2d(MeanPool2d { window, .. }) => window.taps() as u64 + 1,
             Operator::FullyConnected(_) => {
                 at_least_one(input.height).saturating_mul(at_least_one(input.width))
             }
@@ -195,7 +197,8 @@ fn damage_operator(generator: &mut Generator, layer: &mut Layer<'static>) {
             }
         }
         Operator::FullyConnected(FullyConnected { weights }) => damage_weights(generator, weights),
-        Operator::AveragePool2d(AveragePool2d { window, rescale }) => {
+        Operator::AveragePool2d(AveragePool2d { window, rescale })
+        | Operator::MeanPool2d(MeanPool2d { window, rescale }) => {
             damage_window(generator, window);
             rescale.shift = generator.activation();
         }
@@ -203,6 +206,10 @@ fn damage_operator(generator: &mut Generator, layer: &mut Layer<'static>) {
         Operator::Add(Add { rescale }) => rescale.shift = generator.next_word() as u8,
         Operator::Softmax(Softmax { exponent_multiplier }) => {
             *exponent_multiplier = generator.next_word()
+        }
+        Operator::Multiply(Multiply { rescale }) => rescale.shift = generator.activation(),
+        Operator::Concatenate(Concatenate { other_rescale, .. }) => {
+            other_rescale.shift = generator.activation();
         }
         Operator::Table(Table { entries }) => *entries = size(generator, *entries) & !3,
     }

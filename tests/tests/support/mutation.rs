@@ -6,8 +6,8 @@ use tinyhero_common::layer::Layer;
 use tinyhero_common::model::{Model, Reason, Task};
 use tinyhero_common::network::{LayerDigests, run};
 use tinyhero_common::operator::{
-    Add, AveragePool2d, Convolution2d, DepthwiseConvolution2d, FullyConnected, MaxPool2d, Operator,
-    Softmax, Table, Weights,
+    Add, AveragePool2d, Concatenate, Convolution2d, DepthwiseConvolution2d, FullyConnected,
+    MaxPool2d, MeanPool2d, Multiply, Operator, Softmax, Table, Weights,
 };
 use tinyhero_common::requantize::Rescale;
 use tinyhero_common::shape::{Element, Region, Window};
@@ -230,6 +230,24 @@ fn damage_layer(generator: &mut Generator, layer: &mut Layer<'static>) {
                 word(generator, exponent_multiplier)
             }
             Operator::Table(Table { entries }) => word(generator, entries),
+            Operator::MeanPool2d(MeanPool2d { window, rescale }) => {
+                if generator.chance(8) {
+                    damage_window(generator, window);
+                } else {
+                    *rescale = damaged_rescale(generator);
+                }
+            }
+            Operator::Multiply(Multiply { rescale }) => match generator.below(2) {
+                0 => damage_inputs(generator, &mut layer.inputs),
+                _ => *rescale = damaged_rescale(generator),
+            },
+            Operator::Concatenate(Concatenate { rescale, other_rescale }) => {
+                match generator.below(3) {
+                    0 => damage_inputs(generator, &mut layer.inputs),
+                    1 => *rescale = damaged_rescale(generator),
+                    _ => *other_rescale = damaged_rescale(generator),
+                }
+            }
         },
     }
 }
@@ -325,7 +343,8 @@ pub fn work(model: &Model<'_>) -> u64 {
     let of_layer = |layer: Layer<'_>| {
         let taps = match layer.operator {
             Operator::AveragePool2d(AveragePool2d { window, .. })
-            | Operator::MaxPool2d(MaxPool2d { window }) => window.taps(),
+            | Operator::MaxPool2d(MaxPool2d { window })
+            | Operator::MeanPool2d(MeanPool2d { window, .. }) => window.taps(),
             _ => 1,
         };
         layer.macs() + (layer.output.shape.elements() * taps) as u64

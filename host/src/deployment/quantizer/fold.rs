@@ -5,8 +5,8 @@ pub mod numbers;
 
 use super::activation::Activation;
 use super::lower::{
-    Add, AveragePool2d, Convolution2d, DepthwiseConvolution2d, FoldedOperator, FullyConnected,
-    Identity, MaxPool2d, Softmax, Table,
+    Add, AveragePool2d, Concatenate, Convolution2d, DepthwiseConvolution2d, FoldedOperator,
+    FullyConnected, Identity, MaxPool2d, MeanPool2d, Multiply, Softmax, Table,
 };
 use super::weights::WeightMatrix;
 use crate::deployment::integer_network::OutputTask;
@@ -323,18 +323,17 @@ impl Folder {
                 let kernel = [usize::from(input.height), usize::from(input.width)];
                 Box::new(AveragePool2d::new(geometry(kernel, kernel, Padding::Valid)?))
             }
-            Operation::AveragePool2d { kernel, stride, padding } => {
+            Operation::AveragePool2d { kernel, stride, padding, count_padding } => {
                 let over = [usize::from(input.height), usize::from(input.width)];
                 let padded = Window::over(over, kernel, stride, padding).is_some_and(|window| {
                     window.padding != crate::graph::network::PaddingAmounts::default()
                 });
-                if padded {
-                    return refuse(
-                        "averages over padding, which integers count as zeros and training leaves out",
-                        "use padding = \"valid\" or max pooling",
-                    );
+                let geometry = geometry(kernel, stride, padding)?;
+                if padded && !count_padding {
+                    Box::new(MeanPool2d::new(geometry))
+                } else {
+                    Box::new(AveragePool2d::new(geometry))
                 }
-                Box::new(AveragePool2d::new(geometry(kernel, stride, padding)?))
             }
             Operation::MaxPool2d { kernel, stride, padding } => {
                 Box::new(MaxPool2d::new(geometry(kernel, stride, padding)?))
@@ -354,6 +353,31 @@ impl Folder {
                     Box::new(Add)
                 }
             }
+            Operation::Multiply => {
+                let other = self.image(node, 1)?;
+                // The vector comes second, and a tensor is not multiplied by itself but by its copy.
+                let other = if other == source.tensor { self.copy(node, other) } else { other };
+                inputs.push(other);
+                if self.folded.shape(other).pixels() > input.pixels() {
+                    inputs.reverse();
+                }
+                Box::new(Multiply)
+            }
+            Operation::Concatenate => {
+                let last = node.inputs.len() - 1;
+                for position in 1..last {
+                    let other = self.image(node, position)?;
+                    inputs = vec![self.concatenate(node, inputs[0], other)?];
+                }
+                let mut other = self.image(node, last)?;
+                if other == inputs[0] {
+                    other = self.copy(node, other);
+                }
+                let channels = [inputs[0], other]
+                    .map(|tensor| usize::from(self.folded.shape(tensor).channels));
+                inputs.push(other);
+                Box::new(Concatenate { channels })
+            }
             Operation::Elementwise(function) => Box::new(Table { function }),
             Operation::Softmax => Box::new(Softmax),
         };
@@ -361,6 +385,54 @@ impl Folder {
         let by_value = matches!(node.operation, Operation::Add | Operation::Elementwise(_));
         let flattened = source.flattened && by_value;
         Ok(Value { tensor, flattened, exclusive: true })
+    }
+
+    /// The tensor of an input that must lie as the description sees it.
+    fn image(&self, node: &Node, position: usize) -> Result<usize> {
+        let value = self.value(node.inputs[position]);
+        if value.flattened {
+            return Err(Error::bad_input(
+                format_args!("layer '{}'", node.name),
+                "reads a flattened image, which integers keep as an image",
+                "put flatten directly before a fully connected layer",
+            ));
+        }
+        Ok(value.tensor)
+    }
+
+    /// A second tensor with the same values, for operators that read two.
+    fn copy(&mut self, node: &Node, tensor: usize) -> usize {
+        let shape = self.folded.shape(tensor);
+        let operator = Box::new(Identity { gain: 1.0 });
+        self.push_helper(node, "copy", operator, vec![tensor], shape)
+    }
+
+    /// The first inputs of a concatenation, side by side.
+    fn concatenate(&mut self, node: &Node, first: usize, mut other: usize) -> Result<usize> {
+        if first == other {
+            other = self.copy(node, other);
+        }
+        let mut shape = self.folded.shape(first);
+        let channels = [first, other].map(|tensor| usize::from(self.folded.shape(tensor).channels));
+        // No more than the node's own channels, which fit.
+        shape.channels = (channels[0] + channels[1]) as u16;
+        let operator = Box::new(Concatenate { channels });
+        Ok(self.push_helper(node, "part", operator, vec![first, other], shape))
+    }
+
+    /// A layer that the description does not have.
+    fn push_helper(
+        &mut self,
+        node: &Node,
+        suffix: &str,
+        operator: Box<dyn FoldedOperator>,
+        inputs: Vec<usize>,
+        shape: Shape,
+    ) -> usize {
+        let name = free_name(&self.folded, &format!("{}-{suffix}", node.name));
+        let activation = Activation::None;
+        self.folded.nodes.push(FoldedNode { name, operator, inputs, shape, activation });
+        self.folded.nodes.len()
     }
 
     fn push(

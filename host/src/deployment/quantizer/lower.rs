@@ -2,11 +2,14 @@
 
 mod add;
 mod average_pool_2d;
+mod concatenate;
 mod convolution_2d;
 mod depthwise_convolution_2d;
 mod fully_connected;
 mod identity;
 mod max_pool_2d;
+mod mean_pool_2d;
+mod multiply;
 mod softmax;
 mod table;
 mod weighted;
@@ -14,11 +17,14 @@ mod windowed;
 
 pub use add::Add;
 pub use average_pool_2d::AveragePool2d;
+pub use concatenate::Concatenate;
 pub use convolution_2d::Convolution2d;
 pub use depthwise_convolution_2d::DepthwiseConvolution2d;
 pub use fully_connected::FullyConnected;
 pub use identity::Identity;
 pub use max_pool_2d::MaxPool2d;
+pub use mean_pool_2d::MeanPool2d;
+pub use multiply::Multiply;
 pub use softmax::Softmax;
 pub use table::Table;
 pub use windowed::Geometry;

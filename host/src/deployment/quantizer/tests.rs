@@ -134,29 +134,53 @@ fn reference(trained: &TrainedNetwork, sample: &[i16]) -> Vec<f64> {
                 };
                 (0..from.channels).map(mean).collect()
             }
-            Operation::AveragePool2d { kernel, stride, .. }
-            | Operation::MaxPool2d { kernel, stride, .. } => {
+            Operation::AveragePool2d { kernel, stride, padding, .. }
+            | Operation::MaxPool2d { kernel, stride, padding } => {
+                let over = [from.height, from.width];
+                let around = Window::over(over, kernel, stride, padding).unwrap().padding;
                 let mut output = Vec::new();
                 for y in 0..to.height {
                     for x in 0..to.width {
                         for c in 0..to.channels {
-                            let taps: Vec<f64> = (0..kernel[0] * kernel[1])
-                                .map(|tap| {
-                                    let row = y * stride[0] + tap / kernel[1];
-                                    let column = x * stride[1] + tap % kernel[1];
-                                    source[(row * from.width + column) * from.channels + c]
-                                })
-                                .collect();
-                            let average = matches!(node.operation, Operation::AveragePool2d { .. });
-                            output.push(if average {
-                                taps.iter().sum::<f64>() / taps.len() as f64
-                            } else {
-                                taps.iter().copied().fold(f64::NEG_INFINITY, f64::max)
+                            let inside = (0..kernel[0] * kernel[1]).filter_map(|tap| {
+                                let row =
+                                    (y * stride[0] + tap / kernel[1]).checked_sub(around.top)?;
+                                let column =
+                                    (x * stride[1] + tap % kernel[1]).checked_sub(around.left)?;
+                                let place = (row * from.width + column) * from.channels + c;
+                                (row < from.height && column < from.width).then(|| source[place])
+                            });
+                            let taps: Vec<f64> = inside.collect();
+                            let sum = taps.iter().sum::<f64>();
+                            output.push(match node.operation {
+                                Operation::AveragePool2d { count_padding: true, .. } => {
+                                    sum / (kernel[0] * kernel[1]) as f64
+                                }
+                                Operation::AveragePool2d { .. } => sum / taps.len() as f64,
+                                _ => taps.iter().copied().fold(f64::NEG_INFINITY, f64::max),
                             });
                         }
                     }
                 }
                 output
+            }
+            Operation::Multiply => {
+                let other = read(1);
+                let (image, vector) =
+                    if source.len() >= other.len() { (source, other) } else { (other, source) };
+                image.iter().zip(vector.iter().cycle()).map(|(a, b)| a * b).collect()
+            }
+            Operation::Concatenate => {
+                let parts: Vec<&Vec<f64>> = (0..node.inputs.len()).map(read).collect();
+                let pixels = to.height * to.width;
+                (0..pixels)
+                    .flat_map(|pixel| {
+                        parts.iter().flat_map(move |part| {
+                            let channels = part.len() / pixels;
+                            part[pixel * channels..(pixel + 1) * channels].to_vec()
+                        })
+                    })
+                    .collect()
             }
             Operation::Add => source.iter().zip(read(1)).map(|(a, b)| a + b).collect(),
             Operation::Flatten | Operation::Softmax => source.clone(),
@@ -188,7 +212,68 @@ fn zoo() -> Vec<TrainedNetwork> {
         network("mobilenet-v1-0.25", SampleShape::new(32, 32, 3), 2),
         network("autoencoder", SampleShape::new(1, 1, 64), 64),
         functions(),
+        branches(),
     ]
+}
+
+/// A network whose branches meet in products and side by side, with pools that leave the image.
+fn branches() -> TrainedNetwork {
+    let text = r#"
+        name = "branches"
+        [[layer]]
+        name = "stem"
+        operation = "convolution-2d"
+        out-channels = 5
+        kernel = 3
+        [[layer]]
+        name = "counted"
+        operation = "average-pool-2d"
+        kernel = 3
+        stride = 2
+        padding = "same"
+        count-padding = true
+        [[layer]]
+        name = "left-out"
+        operation = "average-pool-2d"
+        inputs = ["stem"]
+        kernel = [3, 2]
+        stride = 2
+        padding = [1, 1, 0, 1]
+        [[layer]]
+        name = "largest"
+        operation = "max-pool-2d"
+        inputs = ["stem"]
+        kernel = 2
+        [[layer]]
+        name = "all"
+        operation = "concatenate"
+        inputs = ["counted", "left-out", "largest", "largest"]
+        [[layer]]
+        name = "gates"
+        operation = "global-average-pool"
+        [[layer]]
+        name = "gate"
+        operation = "sigmoid"
+        [[layer]]
+        name = "excited"
+        operation = "multiply"
+        inputs = ["gate", "all"]
+        [[layer]]
+        name = "square"
+        operation = "multiply"
+        inputs = ["excited", "excited"]
+        [[layer]]
+        name = "mixed"
+        operation = "multiply"
+        inputs = ["square", "all"]
+        [[layer]]
+        operation = "fully-connected"
+        out-features = "classes"
+    "#;
+    let network = Network::from_toml(text, "branches", SampleShape::new(8, 6, 2), 4).unwrap();
+    let again = Network::from_toml(&network.to_toml(), "again", network.input, 4).unwrap();
+    assert_eq!(network, again);
+    with_weights(network)
 }
 
 /// A network with every function of single values, two of them behind a flattened image.

@@ -73,6 +73,8 @@ struct LayerRow {
     #[serde(skip_serializing_if = "Option::is_none")]
     slope: Option<f64>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    count_padding: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     alpha: Option<f64>,
     /// Of a dropout, which is left out.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -258,7 +260,8 @@ fn operation(
             if row.operation == "max-pool-2d" {
                 Operation::MaxPool2d { kernel, stride, padding }
             } else {
-                Operation::AveragePool2d { kernel, stride, padding }
+                let count_padding = row.count_padding.take().unwrap_or(false);
+                Operation::AveragePool2d { kernel, stride, padding, count_padding }
             }
         }
         "batch-norm" => {
@@ -268,6 +271,8 @@ fn operation(
         "relu6" => Operation::Relu6,
         "global-average-pool" => Operation::GlobalAveragePool,
         "add" => Operation::Add,
+        "multiply" => Operation::Multiply,
+        "concatenate" => Operation::Concatenate,
         "flatten" => Operation::Flatten,
         "softmax" => Operation::Softmax,
         other => match Function::named(other, row.slope, row.alpha) {
@@ -324,6 +329,7 @@ impl LayerRow {
             ("bias", self.bias.is_some()),
             ("epsilon", self.epsilon.is_some()),
             ("slope", self.slope.is_some()),
+            ("count-padding", self.count_padding.is_some()),
             ("alpha", self.alpha.is_some()),
             ("rate", self.rate.is_some()),
         ]
@@ -371,8 +377,11 @@ pub fn write(network: &Network) -> String {
                     row.out_features = Some(Features::Number(out_features));
                     row.bias = Some(bias);
                 }
-                Operation::AveragePool2d { kernel, stride, padding }
-                | Operation::MaxPool2d { kernel, stride, padding } => {
+                Operation::AveragePool2d { kernel, stride, padding, count_padding } => {
+                    row.set_window(kernel, stride, padding);
+                    row.count_padding = Some(count_padding);
+                }
+                Operation::MaxPool2d { kernel, stride, padding } => {
                     row.set_window(kernel, stride, padding)
                 }
                 Operation::BatchNorm { epsilon } => row.epsilon = Some(epsilon),
@@ -383,6 +392,8 @@ pub fn write(network: &Network) -> String {
                 | Operation::Relu6
                 | Operation::GlobalAveragePool
                 | Operation::Add
+                | Operation::Multiply
+                | Operation::Concatenate
                 | Operation::Flatten
                 | Operation::Softmax => {}
             }

@@ -120,8 +120,12 @@ pub fn summarize(network: &Network) -> Result<Vec<NodeSummary>> {
                 "give each layer its own name",
             ));
         }
-        let wanted = if node.operation == Operation::Add { 2 } else { 1 };
-        if node.inputs.len() != wanted {
+        let wanted = node.operation.inputs();
+        if !wanted.contains(&node.inputs.len()) {
+            let wanted = match (wanted.start(), wanted.end()) {
+                (least, most) if least == most => least.to_string(),
+                (least, most) => format!("{least} to {most}"),
+            };
             return Err(error(
                 format!(
                     "reads {} inputs, but {} reads {wanted}",
@@ -131,7 +135,7 @@ pub fn summarize(network: &Network) -> Result<Vec<NodeSummary>> {
                 "correct its inputs",
             ));
         }
-        let mut shapes = Vec::with_capacity(wanted);
+        let mut shapes = Vec::with_capacity(node.inputs.len());
         for input in &node.inputs {
             shapes.push(match *input {
                 NodeInput::Network => network.input,
@@ -201,7 +205,7 @@ fn summarize_node(node: &Node, shapes: &[SampleShape]) -> std::result::Result<No
             let weights = product(&[terms, out_features])?;
             (SampleShape::new(1, 1, out_features), terms, weights, usize::from(bias) * out_features)
         }
-        Operation::AveragePool2d { kernel, stride, padding }
+        Operation::AveragePool2d { kernel, stride, padding, .. }
         | Operation::MaxPool2d { kernel, stride, padding } => {
             let output = window(kernel, stride, padding)?.output;
             (SampleShape::new(output[0], output[1], input.channels), 0, 0, 0)
@@ -216,6 +220,29 @@ fn summarize_node(node: &Node, shapes: &[SampleShape]) -> std::result::Result<No
         Operation::Flatten => (SampleShape::new(1, 1, input.elements()), 0, 0, 0),
         Operation::Add if shapes[1] != input => {
             return Err(format!("adds {input} and {}", shapes[1]));
+        }
+        Operation::Multiply => {
+            let other = shapes[1];
+            // Either may be the vector.
+            let (image, vector) = if input.height * input.width >= other.height * other.width {
+                (input, other)
+            } else {
+                (other, input)
+            };
+            if vector != image && vector != SampleShape::new(1, 1, image.channels) {
+                return Err(format!("multiplies {input} by {other}"));
+            }
+            (image, 0, 0, 0)
+        }
+        Operation::Concatenate => {
+            let mut channels = 0usize;
+            for shape in shapes {
+                if (shape.height, shape.width) != (input.height, input.width) {
+                    return Err(format!("puts {input} and {shape} side by side"));
+                }
+                channels = channels.saturating_add(shape.channels);
+            }
+            (SampleShape::new(input.height, input.width, channels), 0, 0, 0)
         }
         Operation::Elementwise(function) => {
             for number in [function.slope(), function.alpha()].into_iter().flatten() {

@@ -252,7 +252,7 @@ impl Pooling {
     }
 
     fn compute<T: Element + WithDType>(&self, from: &[T]) -> Result<(CpuStorage, Shape)> {
-        let Pool { window, input, channels } = self.pool;
+        let Pool { window, input, channels, .. } = self.pool;
         let (taken, given, extents) = if self.adjoint {
             (self.pool.output_size(), self.pool.input_size(), input)
         } else {

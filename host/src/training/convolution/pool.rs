@@ -1,4 +1,4 @@
-//! Pooling over a batch. Windows are cut off at the edges of the image: padding counts neither in a maximum nor in a mean.
+//! Pooling over a batch. Windows are cut off at the edges of the image: padding counts in no maximum, and in a mean as [`Pool::divisor`] says.
 
 use std::ops::Range;
 
@@ -16,6 +16,8 @@ pub struct Pool {
     pub input: [usize; 2],
     /// Channels.
     pub channels: usize,
+    /// What the sum of a window is divided by for its mean: a fixed number, or else the number of its pixels inside the image.
+    pub divisor: Option<usize>,
 }
 
 impl Pool {
@@ -23,7 +25,7 @@ impl Pool {
     pub fn global(input: [usize; 2], channels: usize) -> Self {
         let padding = crate::graph::network::PaddingAmounts::default();
         let window = Window { kernel: input, stride: [1, 1], padding, output: [1, 1] };
-        Self { window, input, channels }
+        Self { window, input, channels, divisor: None }
     }
 
     /// Values of an input image.
@@ -110,6 +112,11 @@ impl Pool {
         );
     }
 
+    /// What one of `count` pixels inside the image has of its window's mean.
+    fn share<T: Element>(&self, count: usize) -> T {
+        T::from_f64(1.0 / self.divisor.unwrap_or(count).max(1) as f64)
+    }
+
     /// Mean of each window.
     pub fn average<T: Element>(&self, x: &[T], y: &mut [T]) {
         let images = x.par_chunks_exact(self.input_size());
@@ -124,7 +131,7 @@ impl Pool {
                     }
                     count += 1;
                 }
-                let share = T::from_f64(1.0 / f64::from(count.max(1)));
+                let share = self.share(count);
                 for y in y {
                     *y = *y * share;
                 }
@@ -141,7 +148,7 @@ impl Pool {
             }
             self.each_window(|output, pixels| {
                 let pixels: Vec<usize> = pixels.collect();
-                let share = T::from_f64(1.0 / pixels.len().max(1) as f64);
+                let share = self.share(pixels.len());
                 for pixel in pixels {
                     let x = &mut x[pixel..pixel + self.channels];
                     for (x, &y) in x.iter_mut().zip(&y[output..output + self.channels]) {

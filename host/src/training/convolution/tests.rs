@@ -292,7 +292,7 @@ fn pools_agree_with_finite_differences_to_second_order_and_with_hand_made_number
     let image = image.unwrap().reshape((1, 3, 3, 1)).unwrap();
     let pool = |kernel, stride, padding| {
         let window = Window::over([3, 3], kernel, stride, padding).unwrap();
-        Pool { window, input: [3, 3], channels: 1 }
+        Pool { window, input: [3, 3], channels: 1, divisor: None }
     };
     let numbers = |t: &Tensor| t.flatten_all().unwrap().to_vec1::<f64>().unwrap();
     let small = pool([2, 2], [1, 1], Padding::Valid);
@@ -318,7 +318,7 @@ fn pools_agree_with_finite_differences_to_second_order_and_with_hand_made_number
         ([3, 3], [2, 2], Padding::Same),
     ] {
         let window = Window::over([7, 6], kernel, stride, padding).unwrap();
-        let pool = Pool { window, input: [7, 6], channels: 3 };
+        let pool = Pool { window, input: [7, 6], channels: 3, divisor: None };
         let x = variable(2 * 7 * 6 * 3, &[2, 7, 6, 3], DType::F64, &mut generator);
         let x = Var::from_tensor(&x.affine(0.3, 0.0).unwrap()).unwrap();
         check_by_differences(&|x| max_pool(x, &pool)?.exp()?.sum_all(), &x, "max pool");

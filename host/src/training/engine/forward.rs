@@ -157,10 +157,14 @@ pub(super) fn pool(operation: &Operation, summary: &NodeSummary) -> Result<Pool>
     let channels = summary.input.channels;
     match *operation {
         Operation::GlobalAveragePool => Ok(Pool::global(input, channels)),
-        Operation::AveragePool2d { kernel, stride, padding }
-        | Operation::MaxPool2d { kernel, stride, padding } => {
+        Operation::AveragePool2d { kernel, stride, padding, count_padding } => {
             let window = window(summary, kernel, stride, padding)?;
-            Ok(Pool { window, input, channels })
+            let divisor = count_padding.then_some(kernel[0] * kernel[1]);
+            Ok(Pool { window, input, channels, divisor })
+        }
+        Operation::MaxPool2d { kernel, stride, padding } => {
+            let window = window(summary, kernel, stride, padding)?;
+            Ok(Pool { window, input, channels, divisor: None })
         }
         _ => Err(Error::Tensor(format!("{operation:?} is not a pooling"))),
     }

@@ -60,6 +60,12 @@ const UNUSUAL: &str = r#"
     kernel = 2
     stride = 1
     padding = [1, 0, 1, 0]
+    count-padding = true
+    [[layer]]
+    operation = "average-pool-2d"
+    kernel = 2
+    stride = 1
+    padding = "same"
     [[layer]]
     name = "kept"
     operation = "relu"

@@ -112,6 +112,8 @@ pub fn steps(
             Operation::AveragePool2d { .. } | Operation::GlobalAveragePool => {
                 Kind::AveragePool(forward::pool(&node.operation, summary)?)
             }
+            // The tensor library has these.
+            Operation::Multiply | Operation::Concatenate => return Ok(None),
             // The values lie in the right order already; softmax is left to the loss.
             Operation::Flatten | Operation::Softmax => {
                 slots.push(sources[0]);
