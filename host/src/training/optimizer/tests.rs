@@ -3,6 +3,7 @@
 use super::perturbation::element_wise;
 use super::*;
 use candle_core::{DType, Device};
+use clap::ValueEnum;
 use std::collections::BTreeMap;
 
 type Loss = Box<dyn Fn(&[Parameter]) -> candle_core::Result<Tensor>>;
@@ -340,4 +341,32 @@ fn the_cosine_schedule_begins_at_the_full_rate_and_the_step_schedule_steps() {
     assert!((Schedule::Cosine.factor(5, 10) - 0.5).abs() < 1e-12);
     let step = Schedule::Step { epochs: 3, factor: 0.1 };
     assert_eq!([step.factor(2, 9), step.factor(3, 9)], [1.0, 0.1]);
+}
+
+/// What a gradient method or step rule lacks.
+fn lacks(name: &str) -> Vec<&'static str> {
+    let crate_folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
+    // The differences of HERO are in HERO's file.
+    let stem = name.strip_suffix("-fd").unwrap_or(name).replace('-', "_");
+    let file = crate_folder.join(format!("src/training/optimizer/{stem}.rs"));
+    let page = std::fs::read_to_string(crate_folder.join("../docs/training.md")).unwrap();
+    let is_test = |line: &str| line.starts_with("fn ") && line.contains(&stem);
+    let places = [
+        (file.is_file(), "a file in host/src/training/optimizer"),
+        (page.contains(&format!("\n| `{name}` |")), "a row in docs/training.md"),
+        (include_str!("tests.rs").lines().any(is_test), "a test that has its name"),
+    ];
+    places.into_iter().filter(|(is, _)| !is).map(|(_, place)| place).collect()
+}
+
+#[test]
+fn every_method_and_step_rule_is_in_every_place_that_names_them() {
+    let methods = OptimizerKind::value_variants().iter().map(ValueEnum::to_possible_value);
+    let rules = StepKind::value_variants().iter().map(ValueEnum::to_possible_value);
+    for value in methods.chain(rules) {
+        let name = value.unwrap().get_name().to_string();
+        assert_eq!(lacks(&name), Vec::<&str>::new(), "{name} lacks");
+    }
+    // One that nobody has added is in none of them.
+    assert_eq!(lacks("newton").len(), 3);
 }
