@@ -115,16 +115,12 @@ fn operation(layer: &Layer, layers: &Layers) -> Lowered {
                 "use one of the functions of docs/network-file.md",
             ),
         },
-        Kind::AveragePool { sliding, count_border } => {
-            if *count_border && !sliding.is_inside() {
-                return refuse("averages over its border", "set count_include_pad to 0");
-            }
-            plain(Operation::AveragePool2d {
-                kernel: sliding.kernel,
-                stride: sliding.stride,
-                padding: padding(sliding),
-            })
-        }
+        Kind::AveragePool { sliding, count_border } => plain(Operation::AveragePool2d {
+            kernel: sliding.kernel,
+            stride: sliding.stride,
+            padding: padding(sliding),
+            count_padding: *count_border,
+        }),
         Kind::MaxPool { sliding } => plain(Operation::MaxPool2d {
             kernel: sliding.kernel,
             stride: sliding.stride,
@@ -132,6 +128,8 @@ fn operation(layer: &Layer, layers: &Layers) -> Lowered {
         }),
         Kind::GlobalAverage => plain(Operation::GlobalAveragePool),
         Kind::Add => plain(Operation::Add),
+        Kind::Multiply => plain(Operation::Multiply),
+        Kind::Concatenate => plain(Operation::Concatenate),
         Kind::Softmax => plain(Operation::Softmax),
         Kind::Regrid => refuse("is nothing that real numbers know", "please report this"),
     }

@@ -18,8 +18,8 @@ use crate::graph::task::Task;
 use tinyhero_common::bit_width::BitWidth;
 use tinyhero_common::layout::Layout;
 use tinyhero_common::operator::{
-    Add, AveragePool2d, Convolution2d, DepthwiseConvolution2d, FullyConnected, MaxPool2d, Operator,
-    Softmax, Table, Weights as Place,
+    Add, AveragePool2d, Concatenate, Convolution2d, DepthwiseConvolution2d, FullyConnected,
+    MaxPool2d, MeanPool2d, Multiply, Operator, Softmax, Table, Weights as Place,
 };
 use tinyhero_common::requantize::{ActivationRange, Rescale};
 use tinyhero_common::shape::{Shape, Window};
@@ -183,6 +183,7 @@ fn fuse(source: &Layers) -> Fused {
                         | Kind::Depthwise { .. }
                         | Kind::FullyConnected { .. }
                         | Kind::Add
+                        | Kind::Multiply
                         | Kind::Affine { .. }
                         | Kind::AveragePool { .. }
                         | Kind::GlobalAverage
@@ -326,14 +327,14 @@ fn lower_layer(layer: &FusedLayer, inputs: &[IntegerTensor]) -> Step<IntegerLaye
             })
         }
         Kind::AveragePool { sliding, count_border } => {
-            if !count_border && !sliding.is_inside() {
-                return refuse(
-                    "averages over a border that does not count",
-                    "use \"valid\" padding, or max pooling",
-                );
-            }
             let [rows, columns] = sliding.kernel;
-            mean(sliding, 1.0 / (rows * columns) as f64)?
+            if *count_border || sliding.is_inside() {
+                mean(sliding, 1.0 / (rows * columns) as f64)?
+            } else {
+                // Means are taken in parts of 2^-7 of a step.
+                let rescale = ratio_of(input.scale / 128.0 / output.scale)?;
+                Operator::MeanPool2d(MeanPool2d { window: window(sliding)?, rescale })
+            }
         }
         Kind::GlobalAverage => {
             let kernel = [usize::from(input.shape.height), usize::from(input.shape.width)];
@@ -370,6 +371,24 @@ fn lower_layer(layer: &FusedLayer, inputs: &[IntegerTensor]) -> Step<IntegerLaye
                     return refuse("adds numbers far beyond its own range", "quantize it again");
                 }
             }
+        }
+        Kind::Multiply => {
+            let [first, second] = inputs else {
+                return refuse(
+                    "multiplies something other than two values",
+                    "multiply two at a time",
+                );
+            };
+            let rescale = ratio_of(first.scale * second.scale / output.scale)?;
+            Operator::Multiply(Multiply { rescale })
+        }
+        Kind::Concatenate => {
+            let [first, second] = inputs else {
+                return refuse("puts more than two values side by side", "please report this");
+            };
+            let rescale = ratio_of(first.scale / output.scale)?;
+            let other_rescale = ratio_of(second.scale / output.scale)?;
+            Operator::Concatenate(Concatenate { rescale, other_rescale })
         }
         Kind::Softmax => {
             Operator::Softmax(Softmax { exponent_multiplier: exponent_multiplier(input.scale) })

@@ -194,6 +194,10 @@ pub enum Kind {
     GlobalAverage,
     /// Sum of two tensors of one shape.
     Add,
+    /// Product of two tensors of one shape, or of an image and a vector of its channels.
+    Multiply,
+    /// The channels of several tensors side by side.
+    Concatenate,
     /// From one grid to another.
     Regrid,
     /// Probabilities over the channels of each pixel.

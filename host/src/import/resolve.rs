@@ -3,6 +3,7 @@
 //! Nodes that only name numbers anew (transpose, reshape, slice …) become views and cost nothing.
 //! Everything that cannot be expressed is noted with its node, so that one run names all of it.
 
+mod combination;
 mod convolution;
 mod elementwise;
 mod image;
@@ -284,6 +285,8 @@ impl Resolver<'_> {
             Operation::FullyConnected { .. } => self.fully_connected(node),
             Operation::Pool(pool) => self.pool(node, pool),
             Operation::Mean { .. } | Operation::GlobalAverage => self.mean(node),
+            Operation::GlobalMaximum => self.global_maximum(node),
+            Operation::Concatenate { axis } => self.concatenate(node, *axis),
             Operation::BatchNorm { epsilon } => self.batch_norm(node, *epsilon),
             Operation::Binary(binary) => self.binary(node, *binary),
             Operation::Unary(unary) => self.unary(node, *unary),

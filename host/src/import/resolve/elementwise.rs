@@ -5,7 +5,7 @@ use crate::import::graph::{Node, ValueId};
 use crate::import::layer::Kind;
 use crate::import::operation::{Binary, Unary};
 use crate::import::passes::constants::{advance, axis};
-use crate::import::view::{View, merged};
+use crate::import::view::View;
 
 impl Resolver<'_> {
     /// A layer that keeps the shape of what it reads, and its output under the same view.
@@ -168,34 +168,6 @@ impl Resolver<'_> {
             },
         };
         self.affine(node, view, gain, shift)
-    }
-
-    /// Two values that both vary.
-    fn two(&mut self, node: &Node, binary: Binary) -> Step<()> {
-        if binary != Binary::Add {
-            return refuse(
-                "combines two values that vary in another way than by addition",
-                "add them, or multiply by constants",
-            );
-        }
-        let (first, second) = (self.view(node, 0)?, self.view(node, 1)?);
-        let shapes = [first.tensor, second.tensor].map(|tensor| self.layers.shape(tensor));
-        let alike =
-            |view: &View| -> Vec<Vec<_>> { view.axes.iter().map(|axis| merged(axis)).collect() };
-        if shapes[0] != shapes[1]
-            || alike(&first) != alike(&second)
-            || first.offset != second.offset
-            || first.shape() != second.shape()
-        {
-            return refuse(
-                "adds two values of different shape, or whose channels lie in different orders",
-                "add values of one shape",
-            );
-        }
-        let inputs = vec![first.tensor, second.tensor];
-        let tensor = self.push(node, Kind::Add, inputs, shapes[0])?;
-        self.give(node, View { tensor, ..first });
-        Ok(())
     }
 
     pub(super) fn softmax(

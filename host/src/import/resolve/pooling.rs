@@ -1,6 +1,7 @@
 //! Poolings, and means over rows and columns.
 
 use super::convolution::fits;
+use super::image::Image;
 use super::{KEEP_IN_ORDER, Resolver, Step, refuse};
 use crate::import::graph::Node;
 use crate::import::layer::{Grid, Kind, Sliding};
@@ -91,6 +92,21 @@ impl Resolver<'_> {
             Kind::MaxPool { .. } => self.is_never_negative(layer.inputs[0]),
             _ => false,
         }
+    }
+
+    pub(super) fn global_maximum(&mut self, node: &Node) -> Step<()> {
+        let view = self.view(node, 0)?;
+        let image = Image::of(&self.layers, &view, false)?;
+        let kernel = [image.shape.height, image.shape.width];
+        let sliding = Sliding { kernel, stride: [1, 1], border: [0; 4] };
+        fits(&sliding)?;
+        let (shape, view) = image.channelwise(0, [1, 1]);
+        let tensor = self.push(node, Kind::MaxPool { sliding }, vec![image.tensor], shape)?;
+        if self.layers.layers[tensor - 1].grid.is_none() {
+            self.layers.layers[tensor - 1].grid = self.layers.grid(image.tensor);
+        }
+        self.give(node, View { tensor, ..view });
+        Ok(())
     }
 
     /// Means over rows, columns, or both.
