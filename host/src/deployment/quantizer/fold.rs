@@ -430,8 +430,15 @@ impl Folder {
         shape: Shape,
     ) -> usize {
         let name = free_name(&self.folded, &format!("{}-{suffix}", node.name));
-        let activation = Activation::None;
-        self.folded.nodes.push(FoldedNode { name, operator, inputs, shape, activation });
+        self.folded.nodes.push(FoldedNode {
+            name,
+            operator,
+            inputs,
+            shape,
+            activation: Activation::None,
+            source: None,
+            gain: Vec::new(),
+        });
         self.folded.nodes.len()
     }
 
