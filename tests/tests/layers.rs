@@ -156,10 +156,11 @@ fn model(case: &OperatorCase, memory: &LayerMemory) -> Crafted {
     let other = tensor(case.other, 0, case.other_zero_point);
     if reads_other && case.other != case.input {
         let other = Tensor { offset: reserve(other.region().bytes).offset, ..other };
+        let offset = parameters.len() as u32;
         parameters.extend(InputMap { offset: 0, multiplier: 1, shift: 0 }.to_bytes());
         raw_inputs.push(InputTensor {
             name: "other".into(),
-            quantization: InputQuantization { offset: 8, ..quantization },
+            quantization: InputQuantization { offset, ..quantization },
             tensor: other,
         });
         inputs.push(Operand { source: 1, tensor: other }).unwrap();

@@ -42,7 +42,7 @@ impl Counts {
             }
             Subject::FullyConnected => {}
             _ => {
-                self.add(subject, "more than 10,000 elements", case.input.elements() > 10_000);
+                self.add(subject, "more than 10,000 elements", case.output.elements() > 10_000);
                 self.add(subject, "not a multiple of 4", !case.input.elements().is_multiple_of(4));
             }
         }
