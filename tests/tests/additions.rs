@@ -105,10 +105,7 @@ fn layout_lacks(number: usize, variant: &str, kernels: &[FastKernel]) -> Vec<&'s
             row(&model_file, &format!("packed weights, layout `{variant}`")).is_some(),
             "a row for its order in docs/model-file.md",
         ),
-        (
-            model_file.contains(&format!("{number} `{variant}`")),
-            "its number in docs/model-file.md",
-        ),
+        (model_file.contains(&format!("{number} `{variant}`")), "its number in docs/model-file.md"),
         (
             kernels.iter().any(|kernel| format!("{:?}", kernel.layout) == variant),
             "a fast kernel in tests/src/differential.rs",
