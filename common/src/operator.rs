@@ -24,7 +24,7 @@ pub use concatenate::{Concatenate, ConcatenateJob};
 pub use convolution_2d::{Convolution2d, ConvolutionJob};
 pub use depthwise_convolution_2d::DepthwiseConvolution2d;
 pub use fully_connected::{FullyConnected, FullyConnectedJob};
-pub use max_pool_2d::{MaxPool2d, MaxPool2dJob};
+pub use max_pool_2d::{Larger, MaxPool2d, MaxPool2dJob, max_pool_2d_by};
 pub use mean_pool_2d::{MeanPool2d, MeanPool2dJob};
 pub use multiply::{Multiply, MultiplyJob};
 pub use softmax::{Softmax, SoftmaxJob, power_of_two_fraction};

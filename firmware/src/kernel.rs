@@ -7,6 +7,8 @@ mod dsp;
 mod fully_connected_only;
 #[cfg(feature = "helium")]
 mod helium;
+#[cfg(any(feature = "helium", all(target_arch = "arm", any(feature = "dsp", feature = "mul32"))))]
+mod max_pool_2d;
 #[cfg(all(target_arch = "arm", feature = "small-memory-routines"))]
 mod memory;
 #[cfg(all(target_arch = "arm", feature = "mul32"))]

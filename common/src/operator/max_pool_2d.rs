@@ -55,11 +55,43 @@ impl Rules for MaxPool2d {
     }
 }
 
+/// How the larger of two values is found for many at once. A core's kernels bring their own way.
+pub trait Larger {
+    /// Writes the larger of each two values: of `first`, or of what `values` holds where there is none, and `other`. All have the same length.
+    fn larger(values: &mut [i8], first: Option<&[i8]>, other: &[i8]);
+}
+
+/// One value after the other.
+struct OneByOne;
+
+impl Larger for OneByOne {
+    fn larger(values: &mut [i8], first: Option<&[i8]>, other: &[i8]) {
+        match first {
+            Some(first) => {
+                for ((value, &one), &other) in values.iter_mut().zip(first).zip(other) {
+                    *value = one.max(other);
+                }
+            }
+            None => {
+                for (value, &other) in values.iter_mut().zip(other) {
+                    *value = other.max(*value);
+                }
+            }
+        }
+    }
+}
+
 pub(crate) fn max_pool_2d(job: &MaxPool2dJob, input: &[i8], output: &mut [i8]) {
+    max_pool_2d_by::<OneByOne>(job, input, output);
+}
+
+/// Equation (7), all channels of a pixel at once.
+// By itself, so that its numbers stay in registers.
+#[inline(never)]
+pub fn max_pool_2d_by<L: Larger>(job: &MaxPool2dJob, input: &[i8], mut output: &mut [i8]) {
     let window = job.window;
     let width = usize::from(job.input.width);
     let depth = usize::from(job.input.channels);
-    let mut values = output.iter_mut();
     for y in 0..usize::from(job.output.height) {
         let rows = Span::new(
             y,
@@ -71,18 +103,32 @@ pub(crate) fn max_pool_2d(job: &MaxPool2dJob, input: &[i8], output: &mut [i8]) {
         for x in 0..usize::from(job.output.width) {
             let columns =
                 Span::new(x, window.stride_width, window.padding_left, window.kernel_width, width);
-            for channel in 0..depth {
-                let mut largest = i8::MIN;
-                for row in rows.inputs() {
-                    for column in columns.inputs() {
-                        let place = (row * width + column) * depth + channel;
-                        if let Some(&value) = input.get(place) {
-                            largest = largest.max(value);
-                        }
+            let Some(values) = output.split_off_mut(..depth) else { return };
+            // The first tap, until it has met another.
+            let mut first = None;
+            let mut is_fresh = true;
+            let mut line = (rows.first_input * width + columns.first_input) * depth;
+            for _ in rows.first_tap..rows.end_tap {
+                let mut place = line;
+                for _ in columns.first_tap..columns.end_tap {
+                    let end = place.wrapping_add(depth);
+                    let Some(pixel) = input.get(place..end) else { return };
+                    place = end;
+                    if is_fresh {
+                        is_fresh = false;
+                        first = Some(pixel);
+                    } else {
+                        L::larger(values, first.take(), pixel);
                     }
                 }
-                if let Some(value) = values.next() {
-                    *value = job.activation.saturate(i32::from(largest));
+                line = line.wrapping_add(width * depth);
+            }
+            if let Some(only) = first {
+                L::larger(values, Some(only), only);
+            }
+            if job.activation != ActivationRange::FULL {
+                for value in values {
+                    *value = job.activation.saturate(i32::from(*value));
                 }
             }
         }

@@ -19,8 +19,11 @@ use tinyhero_common::kernels::{Kernels, Portable};
 use tinyhero_common::layer::Layer;
 use tinyhero_common::layout::Layout;
 use tinyhero_common::operator::{
-    AddJob, AveragePool2dJob, ConvolutionJob, FullyConnected, FullyConnectedJob, Operator, TableJob,
+    AddJob, AveragePool2dJob, ConvolutionJob, FullyConnected, FullyConnectedJob, MaxPool2dJob,
+    Operator, TableJob, max_pool_2d_by,
 };
+
+use crate::kernel::max_pool_2d::{ByWords, Select};
 
 core::arch::global_asm!(include_str!("dsp/pairs.s"), options(raw));
 core::arch::global_asm!(include_str!("dsp/depthwise.s"), options(raw));
@@ -74,6 +77,10 @@ impl Kernels for Dsp {
         if average_pool_2d::average_pool_2d(job, input, output).is_none() {
             Portable.average_pool_2d(job, input, output);
         }
+    }
+
+    fn max_pool_2d(&mut self, job: &MaxPool2dJob, input: &[i8], output: &mut [i8]) {
+        max_pool_2d_by::<ByWords<Select>>(job, input, output);
     }
 
     fn add(&mut self, job: &AddJob, input: &[i8], other: &[i8], output: &mut [i8]) {

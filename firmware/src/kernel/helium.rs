@@ -20,9 +20,13 @@ mod unit;
 
 use tinyhero_common::channels::Channels;
 use tinyhero_common::kernels::{Kernels, Portable};
-use tinyhero_common::operator::{AddJob, AveragePool2dJob, ConvolutionJob, FullyConnectedJob};
+use tinyhero_common::operator::{
+    AddJob, AveragePool2dJob, ConvolutionJob, FullyConnectedJob, MaxPool2dJob, max_pool_2d_by,
+};
 use tinyhero_common::tensor::SampleType;
 use tinyhero_common::wire::byte_routines::ByteRoutines;
+
+use crate::kernel::max_pool_2d::{ByWords, Select};
 
 /// The kernels for Helium. The core must have it: on any other the first kernel faults.
 #[derive(Clone, Copy, Debug, Default)]
@@ -89,6 +93,10 @@ impl Kernels for Helium {
     fn average_pool_2d(&mut self, job: &AveragePool2dJob, input: &[i8], output: &mut [i8]) {
         unit::switch_on();
         average_pool::average_pool_2d(job, input, output);
+    }
+
+    fn max_pool_2d(&mut self, job: &MaxPool2dJob, input: &[i8], output: &mut [i8]) {
+        max_pool_2d_by::<ByWords<Select>>(job, input, output);
     }
 
     fn add(&mut self, job: &AddJob, input: &[i8], other: &[i8], output: &mut [i8]) {

@@ -25,7 +25,9 @@ use armv6m as core_loops;
 use armv7m as core_loops;
 
 use tinyhero_common::kernels::{Kernels, Portable};
-use tinyhero_common::operator::{ConvolutionJob, FullyConnectedJob};
+use tinyhero_common::operator::{ConvolutionJob, FullyConnectedJob, MaxPool2dJob, max_pool_2d_by};
+
+use crate::kernel::max_pool_2d::{Arithmetic, ByWords};
 
 /// The kernels for Cortex-M0, M0+ and M3.
 #[derive(Clone, Copy, Debug, Default)]
@@ -67,6 +69,10 @@ impl Kernels for Mul32 {
         if fully_connected::fully_connected(job, input, scratch, output).is_none() {
             Portable.fully_connected(job, input, scratch, output);
         }
+    }
+
+    fn max_pool_2d(&mut self, job: &MaxPool2dJob, input: &[i8], output: &mut [i8]) {
+        max_pool_2d_by::<ByWords<Arithmetic>>(job, input, output);
     }
 }
 

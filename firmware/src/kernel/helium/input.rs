@@ -43,6 +43,10 @@ pub(super) fn quantize_input(
         return None;
     }
     let step = maps.len();
+    // A map that serves fewer values than a vector has costs more to hand over than to apply.
+    if step > 1 && samples < 4 * step {
+        return None;
+    }
     for (channel, map) in maps.iter().enumerate().take(samples) {
         let map = InputMap::from_bytes(*map);
         let job = Job {
