@@ -12,6 +12,7 @@ mod flash;
 mod import;
 mod inspect;
 mod interrupt;
+mod layout_note;
 mod model_file;
 mod output;
 mod precision;

@@ -6,6 +6,7 @@ use rayon::prelude::*;
 use serde::Deserialize;
 use tinyhero_common::bit_width::BitWidth;
 
+use super::layout_note;
 use super::model_file;
 use super::output::Output;
 use super::session;
@@ -61,6 +62,9 @@ pub fn run(options: &Options) -> Result<()> {
     let benches = run_on(options, &subject)?;
     for bench in &benches {
         show(bench, &earlier, output);
+    }
+    if let (Subject::File(file), Some(path)) = (&subject, &options.model) {
+        layout_note::on_boards(&model_file::load(path, file)?, &options.on, output)?;
     }
     output.json(&benches)
 }

@@ -8,6 +8,7 @@ use tinyhero_common::layer::Layer;
 use tinyhero_common::layout::{Layout, PackedWeights};
 use tinyhero_common::model::Model;
 
+use super::layout_note;
 use super::output::Output;
 use super::precision::Precision;
 use crate::artifact;
@@ -75,7 +76,8 @@ pub fn run(options: &Options) -> Result<()> {
     if options.per_tensor {
         quantization = quantization.per_tensor();
     }
-    let exported = export_for(&quantize_run(&run, &quantization)?, options.core)?;
+    let network = quantize_run(&run, &quantization)?;
+    let exported = export_for(&network, options.core)?;
     let model = Model::load(&exported.bytes).map_err(|reason| {
         Error::check_failed(options.out.display(), reason, "please report this")
     })?;
@@ -104,6 +106,9 @@ pub fn run(options: &Options) -> Result<()> {
             "the layout for this core takes {} bytes more than weights side by side would",
             grouped(widened as u64)
         ));
+    }
+    if options.core.is_none() {
+        layout_note::without_core(&network, output)?;
     }
     output.json(&report)
 }

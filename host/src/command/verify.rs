@@ -6,6 +6,7 @@ use indicatif::MultiProgress;
 use rayon::prelude::*;
 use serde::Serialize;
 
+use super::layout_note;
 use super::model_file;
 use super::output::Output;
 use super::samples::Samples;
@@ -78,6 +79,7 @@ pub fn run(options: &Options) -> Result<()> {
             output.line(line);
         }
     }
+    layout_note::on_boards(&model, &options.on, output)?;
     output.json(&entries)?;
     // The last line says why the command fails; boards before it say it here.
     if let Some(last) = failures.pop() {

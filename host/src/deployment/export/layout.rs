@@ -9,6 +9,7 @@ use tinyhero_common::bit_width::BitWidth;
 use tinyhero_common::layout::Layout;
 use tinyhero_common::layout::channel_quads::QuadColumns;
 use tinyhero_common::layout::vector_rows::Blocks;
+use tinyhero_common::model::Model;
 use tinyhero_common::operator::{Operator, Weights};
 use tinyhero_common::shape::Shape;
 
@@ -80,6 +81,7 @@ pub fn layouts(network: &IntegerNetwork, core: Option<Core>) -> Vec<Layout> {
     network.layers.iter().map(layout).collect()
 }
 
+<<<<<<< HEAD
 /// The layout of a layer whose weights have these bits.
 pub fn layout_of(
     network: &IntegerNetwork,
@@ -90,6 +92,20 @@ pub fn layout_of(
     let family = core.map_or(KernelFamily::Portable, KernelFamily::of);
     let input = network.tensor(layer.inputs[0]).shape;
     family.layout(&layer.operator, input, layer.output.shape, bit_width)
+=======
+/// How many layers of a model the kernels of a core would read faster in another layout, and how many have weights.
+pub fn layers_in_other_layouts(model: &Model<'_>, core: Core) -> (usize, usize) {
+    let family = KernelFamily::of(core);
+    let (mut others, mut all) = (0, 0);
+    for layer in model.layers() {
+        let Some(weights) = layer.weights() else { continue };
+        let (input, output) = (layer.input().shape, layer.output.shape);
+        let own = family.layout(&layer.operator, input, output, weights.bit_width);
+        all += 1;
+        others += usize::from(own != weights.layout);
+    }
+    (others, all)
+>>>>>>> 6edcf3f (Say when a model is not in the layout of a core's kernels)
 }
 
 /// The operator of a layer with the layout put in, its offsets still 0.

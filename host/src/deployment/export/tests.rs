@@ -104,3 +104,16 @@ fn inspection_shows_what_was_exported() {
         assert!(json["layers"][0].get(key).is_some(), "{key}");
     }
 }
+
+#[test]
+fn a_core_has_all_layers_in_its_own_layout_and_few_in_another_s() {
+    let network = random_network("ds-cnn");
+    for core in Core::ALL {
+        let own = export_for(&network, Some(core)).unwrap().bytes;
+        let others =
+            |bytes: &[u8]| layout::layers_in_other_layouts(&Model::load(bytes).unwrap(), core);
+        assert_eq!(others(&own), (0, 10), "{core}");
+        let portable = export(&network).unwrap().bytes;
+        assert!(others(&portable).0 >= 6, "{core}: {:?}", others(&portable));
+    }
+}
