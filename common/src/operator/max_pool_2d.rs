@@ -55,40 +55,26 @@ impl Rules for MaxPool2d {
     }
 }
 
-/// How the larger of two values is found for many at once. A core's kernels bring their own way.
-pub trait Larger {
-    /// Writes the larger of each two values: of `first`, or of what `values` holds where there is none, and `other`. All have the same length.
-    fn larger(values: &mut [i8], first: Option<&[i8]>, other: &[i8]);
-}
+/// Writes the larger of each two values: of the second slice, or of what the first one holds where there is none, and the third. All have the same
+/// length. A core's kernels bring their own way.
+pub type Larger = fn(&mut [i8], Option<&[i8]>, &[i8]);
 
 /// One value after the other.
-struct OneByOne;
-
-impl Larger for OneByOne {
-    fn larger(values: &mut [i8], first: Option<&[i8]>, other: &[i8]) {
-        match first {
-            Some(first) => {
-                for ((value, &one), &other) in values.iter_mut().zip(first).zip(other) {
-                    *value = one.max(other);
-                }
-            }
-            None => {
-                for (value, &other) in values.iter_mut().zip(other) {
-                    *value = other.max(*value);
-                }
-            }
-        }
+fn one_by_one(values: &mut [i8], first: Option<&[i8]>, other: &[i8]) {
+    for (index, (value, &other)) in values.iter_mut().zip(other).enumerate() {
+        let one = first.and_then(|first| first.get(index)).unwrap_or(value);
+        *value = other.max(*one);
     }
 }
 
 pub(crate) fn max_pool_2d(job: &MaxPool2dJob, input: &[i8], output: &mut [i8]) {
-    max_pool_2d_by::<OneByOne>(job, input, output);
+    max_pool_2d_by(one_by_one, job, input, output);
 }
 
 /// Equation (7), all channels of a pixel at once.
 // By itself, so that its numbers stay in registers.
 #[inline(never)]
-pub fn max_pool_2d_by<L: Larger>(job: &MaxPool2dJob, input: &[i8], mut output: &mut [i8]) {
+pub fn max_pool_2d_by(larger: Larger, job: &MaxPool2dJob, input: &[i8], mut output: &mut [i8]) {
     let window = job.window;
     let width = usize::from(job.input.width);
     let depth = usize::from(job.input.channels);
@@ -118,13 +104,13 @@ pub fn max_pool_2d_by<L: Larger>(job: &MaxPool2dJob, input: &[i8], mut output: &
                         is_fresh = false;
                         first = Some(pixel);
                     } else {
-                        L::larger(values, first.take(), pixel);
+                        larger(values, first.take(), pixel);
                     }
                 }
                 line = line.wrapping_add(width * depth);
             }
             if let Some(only) = first {
-                L::larger(values, Some(only), only);
+                larger(values, Some(only), only);
             }
             if job.activation != ActivationRange::FULL {
                 for value in values {

@@ -23,7 +23,7 @@ use tinyhero_common::operator::{
     Operator, TableJob, max_pool_2d_by,
 };
 
-use crate::kernel::max_pool_2d::{ByWords, Select};
+use crate::kernel::max_pool_2d::by_selection;
 
 core::arch::global_asm!(include_str!("dsp/pairs.s"), options(raw));
 core::arch::global_asm!(include_str!("dsp/depthwise.s"), options(raw));
@@ -80,7 +80,7 @@ impl Kernels for Dsp {
     }
 
     fn max_pool_2d(&mut self, job: &MaxPool2dJob, input: &[i8], output: &mut [i8]) {
-        max_pool_2d_by::<ByWords<Select>>(job, input, output);
+        max_pool_2d_by(by_selection, job, input, output);
     }
 
     fn add(&mut self, job: &AddJob, input: &[i8], other: &[i8], output: &mut [i8]) {

@@ -26,7 +26,7 @@ use tinyhero_common::operator::{
 use tinyhero_common::tensor::SampleType;
 use tinyhero_common::wire::byte_routines::ByteRoutines;
 
-use crate::kernel::max_pool_2d::{ByWords, Select};
+use crate::kernel::max_pool_2d::by_selection;
 
 /// The kernels for Helium. The core must have it: on any other the first kernel faults.
 #[derive(Clone, Copy, Debug, Default)]
@@ -96,7 +96,7 @@ impl Kernels for Helium {
     }
 
     fn max_pool_2d(&mut self, job: &MaxPool2dJob, input: &[i8], output: &mut [i8]) {
-        max_pool_2d_by::<ByWords<Select>>(job, input, output);
+        max_pool_2d_by(by_selection, job, input, output);
     }
 
     fn add(&mut self, job: &AddJob, input: &[i8], other: &[i8], output: &mut [i8]) {

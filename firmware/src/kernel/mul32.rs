@@ -27,7 +27,7 @@ use armv7m as core_loops;
 use tinyhero_common::kernels::{Kernels, Portable};
 use tinyhero_common::operator::{ConvolutionJob, FullyConnectedJob, MaxPool2dJob, max_pool_2d_by};
 
-use crate::kernel::max_pool_2d::{Arithmetic, ByWords};
+use crate::kernel::max_pool_2d::by_arithmetic;
 
 /// The kernels for Cortex-M0, M0+ and M3.
 #[derive(Clone, Copy, Debug, Default)]
@@ -72,7 +72,7 @@ impl Kernels for Mul32 {
     }
 
     fn max_pool_2d(&mut self, job: &MaxPool2dJob, input: &[i8], output: &mut [i8]) {
-        max_pool_2d_by::<ByWords<Arithmetic>>(job, input, output);
+        max_pool_2d_by(by_arithmetic, job, input, output);
     }
 }
 
