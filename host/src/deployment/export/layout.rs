@@ -81,7 +81,6 @@ pub fn layouts(network: &IntegerNetwork, core: Option<Core>) -> Vec<Layout> {
     network.layers.iter().map(layout).collect()
 }
 
-<<<<<<< HEAD
 /// The layout of a layer whose weights have these bits.
 pub fn layout_of(
     network: &IntegerNetwork,
@@ -92,7 +91,8 @@ pub fn layout_of(
     let family = core.map_or(KernelFamily::Portable, KernelFamily::of);
     let input = network.tensor(layer.inputs[0]).shape;
     family.layout(&layer.operator, input, layer.output.shape, bit_width)
-=======
+}
+
 /// How many layers of a model the kernels of a core would read faster in another layout, and how many have weights.
 pub fn layers_in_other_layouts(model: &Model<'_>, core: Core) -> (usize, usize) {
     let family = KernelFamily::of(core);
@@ -105,7 +105,6 @@ pub fn layers_in_other_layouts(model: &Model<'_>, core: Core) -> (usize, usize) 
         others += usize::from(own != weights.layout);
     }
     (others, all)
->>>>>>> 6edcf3f (Say when a model is not in the layout of a core's kernels)
 }
 
 /// The operator of a layer with the layout put in, its offsets still 0.
