@@ -5,6 +5,7 @@
 //! tensors in memory, where transposing and reshaping have gone. Those become a network of real
 //! numbers ([`float`]) or, where the model is quantized, one of its own integers ([`integer`]).
 
+mod axes;
 pub mod check;
 pub mod float;
 pub mod graph;

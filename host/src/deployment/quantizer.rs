@@ -12,6 +12,7 @@ mod fold;
 mod lower;
 mod on_grid;
 mod range;
+mod rounded_matrix;
 mod rounding;
 mod tensor_statistics;
 mod weight_only;

@@ -14,10 +14,10 @@ mod reading;
 use std::collections::{BTreeMap, HashMap};
 
 use super::Unsupported;
+use super::axes::axis;
 use super::graph::{Element, Graph, Node, ValueId};
 use super::layer::{Grid, Kind, Layer, Layers, Output};
 use super::operation::Operation;
-use super::passes::constants::axis;
 use super::passes::shapes;
 use super::view::View;
 use crate::data::SampleShape;

@@ -31,7 +31,7 @@ pub use windowed::Geometry;
 
 use super::activation::Activation;
 use super::range::quantize_tensor;
-use super::rounding::RoundedMatrix;
+use super::rounded_matrix::RoundedMatrix;
 use super::tensor_statistics::TensorStatistics;
 use super::weights::WeightMatrix;
 use super::{Quantization, RangeMethod};

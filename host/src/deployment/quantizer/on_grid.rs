@@ -4,7 +4,8 @@
 use super::Quantization;
 use super::fold::numbers::unfolded;
 use super::fold::{FoldedNode, fold};
-use super::rounding::{RoundedMatrix, Wanted, given, round};
+use super::rounded_matrix::RoundedMatrix;
+use super::rounding::{Wanted, given, round};
 use crate::error::Result;
 use crate::graph::grid::Grid;
 use crate::graph::trained_network::{TrainedNetwork, normalizations};

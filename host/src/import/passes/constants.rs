@@ -2,6 +2,7 @@
 
 use candle_core::cpu::erf::erf_f64;
 
+use crate::import::axes::{axis, broadcast};
 use crate::import::graph::{Constant, Graph, Node, Quantization, Value};
 use crate::import::operation::{Binary, Operation, Unary};
 
@@ -56,27 +57,6 @@ fn broadcast_place(index: &[usize], shape: &[usize]) -> usize {
     let skipped = index.len() - shape.len();
     let pairs = index[skipped..].iter().zip(shape);
     pairs.fold(0, |place, (&index, &size)| place * size + if size == 1 { 0 } else { index })
-}
-
-/// The shape of two values, element by element.
-pub fn broadcast(first: &[usize], second: &[usize]) -> Option<Vec<usize>> {
-    let rank = first.len().max(second.len());
-    let size = |shape: &[usize], axis: usize| {
-        (axis + shape.len()).checked_sub(rank).map_or(1, |axis| shape[axis])
-    };
-    let sizes = (0..rank).map(|axis| match (size(first, axis), size(second, axis)) {
-        (first, second) if first == second => Some(first),
-        (1, size) | (size, 1) => Some(size),
-        _ => None,
-    });
-    sizes.collect()
-}
-
-/// An axis counted from the front.
-pub fn axis(axis: i64, rank: usize) -> Option<usize> {
-    let rank = i64::try_from(rank).ok()?;
-    let axis = if axis < 0 { axis.checked_add(rank)? } else { axis };
-    (0..rank).contains(&axis).then_some(axis as usize)
 }
 
 /// The result of a node whose inputs are constant, or that asks only for a shape.

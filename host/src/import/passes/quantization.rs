@@ -121,7 +121,7 @@ fn quantization(graph: &Graph, node: &Node, axis: i64) -> Result<Option<Quantiza
     }
     let input = node.input(0);
     let rank = graph.shape(input).map_or(0, <[usize]>::len);
-    let axis = match (scales.len(), super::constants::axis(axis, rank)) {
+    let axis = match (scales.len(), crate::import::axes::axis(axis, rank)) {
         (1, _) => 0,
         (_, Some(axis)) => axis,
         (_, None) => return Err(wrong(node, "has several scales along an axis that is not there")),

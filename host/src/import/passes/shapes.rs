@@ -1,6 +1,6 @@
 //! The shape of every value, from the shapes of the inputs.
 
-use super::constants::{axis, broadcast};
+use crate::import::axes::{axis, broadcast};
 use crate::import::graph::{Graph, Node};
 use crate::import::operation::{Border, Convolution, Extent, Operation, WeightOrder};
 use crate::import::window::span;

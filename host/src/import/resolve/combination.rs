@@ -3,10 +3,10 @@
 use super::image::Image;
 use super::{Resolver, Step, refuse};
 use crate::data::SampleShape;
+use crate::import::axes::axis;
 use crate::import::graph::Node;
 use crate::import::layer::{Kind, Sliding, Weights};
 use crate::import::operation::Binary;
-use crate::import::passes::constants::axis;
 use crate::import::view::{Steps, View, merged};
 
 /// The axes of a view, each in as few steps as it has.

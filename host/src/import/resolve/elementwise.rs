@@ -1,10 +1,11 @@
 //! Nodes that compute number by number, and softmax.
 
 use super::{Resolver, Step, refuse};
+use crate::import::axes::axis;
 use crate::import::graph::{Node, ValueId};
 use crate::import::layer::Kind;
 use crate::import::operation::{Binary, Unary};
-use crate::import::passes::constants::{advance, axis};
+use crate::import::passes::constants::advance;
 use crate::import::view::View;
 
 impl Resolver<'_> {

@@ -7,7 +7,8 @@
 use rayon::prelude::*;
 use tinyhero_common::bit_width::BitWidth;
 
-use super::form::{Form, dot};
+use super::form::Form;
+use super::product::dot;
 use crate::deployment::quantizer::weights::{WeightedRow, quantize_weight, search_scale};
 
 /// Most passes over the weights.

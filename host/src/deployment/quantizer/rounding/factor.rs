@@ -1,7 +1,7 @@
 //! A triangular factor of a covariance, and the rounding that it gives: each weight in turn takes the
 //! error of those before it upon itself.
 
-use super::form::dot;
+use super::product::dot;
 use crate::deployment::quantizer::weights::quantize_weight;
 use tinyhero_common::bit_width::BitWidth;
 

@@ -4,6 +4,7 @@
 //! average, which the bias takes back, and by a variance of `eᵀ C e`, which is what rounding costs.
 
 use super::factor::Factor;
+use super::product::dot;
 
 /// Share of the mean variance that is added to every input's variance, so that a weight whose input
 /// never varied still counts.
@@ -110,19 +111,4 @@ fn shrinkage(covariances: &[Vec<f64>], windows: usize) -> f64 {
         found += beside;
     }
     if found > 0.0 { (by_chance / found).min(MOST_SHRINKAGE) } else { 0.0 }
-}
-
-/// `Σ a · b`, in a fixed order.
-pub fn dot(a: &[f64], b: &[f64]) -> f64 {
-    const LANES: usize = 4;
-    let mut sums = [0.0; LANES];
-    let (a, a_rest) = a.as_chunks::<LANES>();
-    let (b, b_rest) = b.as_chunks::<LANES>();
-    for (a, b) in a.iter().zip(b) {
-        for lane in 0..LANES {
-            sums[lane] += a[lane] * b[lane];
-        }
-    }
-    let rest: f64 = a_rest.iter().zip(b_rest).map(|(a, b)| a * b).sum();
-    sums.iter().sum::<f64>() + rest
 }

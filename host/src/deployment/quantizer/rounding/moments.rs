@@ -1,7 +1,8 @@
 //! Mean and variance of each output channel, brought back to what they are without rounding.
 
-use super::RoundedMatrix;
-use super::form::{Form, dot};
+use super::form::Form;
+use super::product::dot;
+use crate::deployment::quantizer::rounded_matrix::RoundedMatrix;
 
 /// Mean and variance of each channel of a layer's output, before its activation.
 #[derive(Clone, Debug, PartialEq)]
