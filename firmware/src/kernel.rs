@@ -2,6 +2,7 @@
 //!
 //! Each is a cargo feature (`dsp`, `mul32`, `helium`). All read every weight layout, their own ones fast.
 
+mod convolutional_only;
 #[cfg(all(target_arch = "arm", feature = "dsp"))]
 mod dsp;
 mod fully_connected_only;
@@ -17,6 +18,7 @@ mod mul32;
 #[cfg(any(feature = "helium", all(target_arch = "arm", any(feature = "dsp", feature = "mul32"))))]
 mod offsets;
 
+pub use convolutional_only::ConvolutionalOnly;
 #[cfg(all(target_arch = "arm", feature = "dsp"))]
 pub use dsp::{Dsp, DspFullyConnected};
 pub use fully_connected_only::FullyConnectedOnly;

@@ -75,15 +75,17 @@ impl Rules for Concatenate {
 }
 
 pub(crate) fn concatenate(job: &ConcatenateJob, input: &[i8], other: &[i8], output: &mut [i8]) {
-    let (channels, other_channels) = (job.channels, job.other_channels);
-    let mut rest = output;
-    let pixels = input.chunks_exact(channels.max(1));
-    for (first, second) in pixels.zip(other.chunks_exact(other_channels.max(1))) {
-        let Some((place, behind)) = rest.split_at_mut_checked(channels) else { return };
-        rescaled(job, first, job.input_zero_point, job.rescale, place);
-        let Some((place, behind)) = behind.split_at_mut_checked(other_channels) else { return };
-        rescaled(job, second, job.other_zero_point, job.other_rescale, place);
-        rest = behind;
+    let (mut input, mut other, mut rest) = (input, other, output);
+    let channels = job.channels.saturating_add(job.other_channels);
+    // Without channels nothing would get smaller; only a model that was not validated has none.
+    while channels > 0
+        && let Some(pixel) = rest.split_off_mut(..channels)
+        && let Some((first, second)) = pixel.split_at_mut_checked(job.channels)
+        && let Some(values) = input.split_off(..job.channels)
+        && let Some(others) = other.split_off(..job.other_channels)
+    {
+        rescaled(job, values, job.input_zero_point, job.rescale, first);
+        rescaled(job, others, job.other_zero_point, job.other_rescale, second);
     }
 }
 
