@@ -2,7 +2,7 @@
 //!
 //! A file holds all that host and board know of its operator: the description that stands in a model file, what a valid one is, what it costs,
 //! the job that a kernel gets, and the portable kernel, which defines the result. `docs/arithmetic.md` and the [crate] page say the same in
-//! real numbers and in integers. [`operators!`] lists them; the enum, its reading and every dispatch follow from the list.
+//! real numbers and in integers. `operators!` lists them; the enum, its reading and every dispatch follow from the list.
 
 mod add;
 mod average_pool_2d;

@@ -93,14 +93,15 @@ fn rounded(
 fn every_layer_keeps_its_moments_behind_layers_that_are_rounded() {
     // This holds only if the inputs of a layer are those that the rounded layers before it give.
     let shape = SampleShape::new(9, 8, 2);
-    for name in ["cnn", "resnet8", "ds-cnn"] {
+    // Not in depthwise layers that were never trained: there a channel may need more than twice or
+    // less than half its scale, which is the limit.
+    for name in ["cnn", "resnet8"] {
         let trained = network(name, shape);
         let samples = samples(40 * shape.elements());
         let reference = fold(&trained).unwrap();
         let (folded, found) = rounded(&trained, &samples, BitWidth::Three, false);
         let expected = moments_of(&reference, &trained, &samples);
         let moments = moments_of(&folded, &trained, &samples);
-        let (mut channels, mut limited) = (0, 0);
         for index in (0..folded.nodes.len()).filter(|&index| found[index].is_some()) {
             let node = &folded.nodes[index].name;
             for (expected, moments) in expected[index].iter().zip(&moments[index]) {
@@ -114,13 +115,9 @@ fn every_layer_keeps_its_moments_behind_layers_that_are_rounded() {
                     "{name} {node}"
                 );
                 let ratio = moments.1.max(0.0).sqrt() / deviation;
-                assert!(ratio < 1.01, "{name} {node}: {ratio}");
-                channels += 1;
-                // A scale is doubled at most, so a channel that loses more stays smaller.
-                limited += usize::from(ratio < 0.99);
+                assert!((ratio - 1.0).abs() < 0.01, "{name} {node}: {ratio}");
             }
         }
-        assert!(limited * 20 <= channels, "{name}: {limited} of {channels} channels");
     }
 }
 
