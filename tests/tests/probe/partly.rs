@@ -51,8 +51,9 @@ fn versions(image: &Path, folder: &TempDir) -> Vec<(u64, PathBuf)> {
             1 => (place_of(content, &[0xC0, 0x46]), &[0x00, 0xBF]),
             // The version that the greeting tells.
             2 => (place_of(content, b"0.1.0"), b"0.1.1"),
-            // How the log's channel is to behave when it is full, which only a debugger reads.
-            _ => (44, &[1]),
+            // How the last channel is to behave when it is full, which only a debugger reads: the
+            // last word, so that it shares a page with what lies behind the firmware.
+            _ => (content.len() - 4, &[1]),
         };
         assert_ne!(&content[place..place + to.len()], to);
         content[place..place + to.len()].copy_from_slice(to);
