@@ -5,6 +5,10 @@
 //! scratch bytes that the layer names. All kernels trust a validated model ([`crate::model::Model::load`]): slices have the
 //! sizes that the job's shapes say. If they had not, the portable kernels would leave outputs unwritten, never panic.
 
+mod only;
+
+pub use only::{Only, only};
+
 use crate::input;
 use crate::layer::Layer;
 use crate::operator::{

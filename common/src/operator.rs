@@ -231,6 +231,11 @@ macro_rules! define {
                 [$first::NAME, $($name::NAME,)*];
         }
 
+        impl $first {
+            /// Its number in a model file.
+            pub const NUMBER: u32 = 0;
+        }
+
         impl From<$first> for Operator {
             fn from(operator: $first) -> Self {
                 Self::$first(operator)
@@ -238,6 +243,11 @@ macro_rules! define {
         }
 
         $(
+            impl $name {
+                /// Its number in a model file.
+                pub const NUMBER: u32 = $tag;
+            }
+
             impl From<$name> for Operator {
                 fn from(operator: $name) -> Self {
                     Self::$name(operator)
@@ -254,9 +264,10 @@ macro_rules! define {
             }
         }
 
-        // The numbers stand in the list in their order.
+        // The numbers stand in the list in their order, and a set of them has a bit for each.
         const _: () = {
             let numbers = [0, $($tag,)*];
+            assert!(numbers.len() <= u32::BITS as usize);
             let mut index = 0;
             while index < numbers.len() {
                 assert!(numbers[index] == index);

@@ -2,10 +2,8 @@
 //!
 //! Each is a cargo feature (`dsp`, `mul32`, `helium`). All read every weight layout, their own ones fast.
 
-mod convolutional_only;
 #[cfg(all(target_arch = "arm", feature = "dsp"))]
 mod dsp;
-mod fully_connected_only;
 #[cfg(feature = "helium")]
 mod helium;
 #[cfg(any(feature = "helium", all(target_arch = "arm", any(feature = "dsp", feature = "mul32"))))]
@@ -14,16 +12,15 @@ mod max_pool_2d;
 mod memory;
 #[cfg(all(target_arch = "arm", feature = "mul32"))]
 mod mul32;
-
 #[cfg(any(feature = "helium", all(target_arch = "arm", any(feature = "dsp", feature = "mul32"))))]
 mod offsets;
+mod only;
 
-pub use convolutional_only::ConvolutionalOnly;
 #[cfg(all(target_arch = "arm", feature = "dsp"))]
 pub use dsp::{Dsp, DspFullyConnected};
-pub use fully_connected_only::FullyConnectedOnly;
 #[cfg(feature = "helium")]
 pub use helium::Helium;
 #[cfg(all(target_arch = "arm", feature = "mul32"))]
 pub use mul32::Mul32;
+pub use only::{CONVOLUTIONAL, ConvolutionalOnly, FullyConnectedOnly, Only, only};
 pub use tinyhero_common::kernels::{Kernels, Portable};

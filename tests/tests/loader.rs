@@ -40,7 +40,7 @@ fn the_crafted_model_loads_and_runs() {
 
 #[test]
 fn kernels_without_an_operator_do_not_load_it() {
-    let mut engine = Engine::<_, 8192>::new(FullyConnectedOnly(Portable));
+    let mut engine = Engine::<_, 8192>::new(FullyConnectedOnly::new(Portable));
     let file = Crafted::every_operator().file();
     let layers: Vec<Operator> =
         Model::load(&file).unwrap().layers().map(|layer| layer.operator).collect();

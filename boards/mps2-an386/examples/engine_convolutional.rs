@@ -11,7 +11,7 @@ use tinyhero_firmware::kernel::{ConvolutionalOnly, Dsp};
 
 type KernelSet = ConvolutionalOnly<Dsp>;
 #[expect(non_upper_case_globals, reason = "the application makes one by the name of its type")]
-const KernelSet: KernelSet = ConvolutionalOnly(Dsp);
+const KernelSet: KernelSet = ConvolutionalOnly::new(Dsp);
 
 fn load<'e, 'm>(engine: &'e mut ApplicationEngine, region: &'m [u8]) -> Loaded<'e, 'm> {
     engine.load(region).ok()
