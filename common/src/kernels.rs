@@ -13,7 +13,8 @@ use crate::input;
 use crate::layer::Layer;
 use crate::operator::{
     self, AddJob, AveragePool2dJob, ConcatenateJob, ConvolutionJob, FullyConnectedJob,
-    MaxPool2dJob, MeanPool2dJob, MultiplyJob, SoftmaxJob, TableJob,
+    GroupedConvolutionJob, MaxPool2dJob, MeanPool2dJob, MultiplyJob, Resize2dJob, SoftmaxJob,
+    TableJob,
 };
 use crate::tensor::SampleType;
 
@@ -122,6 +123,33 @@ pub trait Kernels {
     /// Equation (14).
     fn concatenate(&mut self, job: &ConcatenateJob, input: &[i8], other: &[i8], output: &mut [i8]) {
         operator::concatenate(job, input, other, output);
+    }
+
+    /// Equation (15).
+    fn resize_2d(&mut self, job: &Resize2dJob, input: &[i8], output: &mut [i8]) {
+        operator::resize_2d(job, input, output);
+    }
+
+    /// Equation (16).
+    fn transposed_convolution_2d(
+        &mut self,
+        job: &ConvolutionJob<'_>,
+        input: &[i8],
+        scratch: &mut [i8],
+        output: &mut [i8],
+    ) {
+        operator::transposed_convolution_2d(job, input, scratch, output);
+    }
+
+    /// Equation (17).
+    fn grouped_convolution_2d(
+        &mut self,
+        job: &GroupedConvolutionJob<'_>,
+        input: &[i8],
+        scratch: &mut [i8],
+        output: &mut [i8],
+    ) {
+        operator::grouped_convolution_2d(job, input, scratch, output);
     }
 }
 

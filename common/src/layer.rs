@@ -54,6 +54,6 @@ impl Layer<'_> {
 
     /// Multiply-accumulates of one inference; 0 for operators without weights.
     pub fn macs(&self) -> u64 {
-        self.output.shape.elements() as u64 * self.row_length() as u64
+        self.operator.macs(self.input().shape, self.output.shape)
     }
 }

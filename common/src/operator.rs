@@ -10,12 +10,15 @@ mod concatenate;
 mod convolution_2d;
 mod depthwise_convolution_2d;
 mod fully_connected;
+mod grouped_convolution_2d;
 mod max_pool_2d;
 mod mean_pool_2d;
 mod multiply;
+mod resize_2d;
 mod softmax;
 mod span;
 mod table;
+mod transposed_convolution_2d;
 mod weights;
 
 pub use add::{Add, AddJob};
@@ -24,11 +27,14 @@ pub use concatenate::{Concatenate, ConcatenateJob};
 pub use convolution_2d::{Convolution2d, ConvolutionJob};
 pub use depthwise_convolution_2d::DepthwiseConvolution2d;
 pub use fully_connected::{FullyConnected, FullyConnectedJob};
+pub use grouped_convolution_2d::{GroupedConvolution2d, GroupedConvolutionJob};
 pub use max_pool_2d::{Larger, MaxPool2d, MaxPool2dJob, max_pool_2d_by};
 pub use mean_pool_2d::{MeanPool2d, MeanPool2dJob};
 pub use multiply::{Multiply, MultiplyJob};
+pub use resize_2d::{Interpolation, Resize2d, Resize2dJob, Stretch};
 pub use softmax::{Softmax, SoftmaxJob, power_of_two_fraction};
 pub use table::{Table, TableJob};
+pub use transposed_convolution_2d::TransposedConvolution2d;
 pub use weights::Weights;
 
 pub(crate) use add::{add, add_in_place};
@@ -37,11 +43,14 @@ pub(crate) use concatenate::concatenate;
 pub(crate) use convolution_2d::convolution_2d;
 pub(crate) use depthwise_convolution_2d::depthwise_convolution_2d;
 pub(crate) use fully_connected::fully_connected;
+pub(crate) use grouped_convolution_2d::grouped_convolution_2d;
 pub(crate) use max_pool_2d::max_pool_2d;
 pub(crate) use mean_pool_2d::mean_pool_2d;
 pub(crate) use multiply::{multiply, multiply_in_place};
+pub(crate) use resize_2d::resize_2d;
 pub(crate) use softmax::softmax;
 pub(crate) use table::{table, table_in_place};
+pub(crate) use transposed_convolution_2d::transposed_convolution_2d;
 
 use serde::{Deserialize, Serialize};
 
@@ -72,6 +81,9 @@ macro_rules! operators {
             8 MeanPool2d: mean_pool_2d(input, output),
             9 Multiply: multiply(input, other, output) or multiply_in_place(output, other),
             10 Concatenate: concatenate(input, other, output),
+            11 Resize2d: resize_2d(input, output),
+            12 TransposedConvolution2d: transposed_convolution_2d(input, scratch, output),
+            13 GroupedConvolution2d: grouped_convolution_2d(input, scratch, output),
         }
     };
 }
@@ -103,21 +115,29 @@ impl<'a> Tensors<'a> {
     }
 
     /// Checks that every window of the output has at least one tap inside the image.
-    #[inline(never)]
     fn check_window(&self, window: &Window) -> Result<(), Reason> {
-        let axis = |kernel: u8, stride: u8, padding: u8, input: u16, output: u16| {
+        self.check_spread(window, [1, 1])
+    }
+
+    /// The same of a window whose taps lie apart; then, that every window meets the image.
+    #[inline(never)]
+    fn check_spread(&self, window: &Window, [down, across]: [u8; 2]) -> Result<(), Reason> {
+        let axis = |[kernel, stride, padding, dilation]: [u8; 4], input: u16, output: u16| {
             let last_start = (u32::from(output) - 1) * u32::from(stride);
+            let last_tap = u32::from(kernel).wrapping_sub(1).wrapping_mul(dilation.into());
             kernel >= 1
                 && stride >= 1
-                && padding < kernel
+                && dilation >= 1
+                && u32::from(padding) <= last_tap
                 && last_start < u32::from(input) + u32::from(padding)
         };
         let (input, output) = (&self.input().shape, &self.output.shape);
         let Window { kernel_height, stride_height, padding_top, .. } = *window;
         let Window { kernel_width, stride_width, padding_left, .. } = *window;
-        let rows = axis(kernel_height, stride_height, padding_top, input.height, output.height);
-        let columns = axis(kernel_width, stride_width, padding_left, input.width, output.width);
-        require(rows && columns, Reason::Window)
+        let rows = [kernel_height, stride_height, padding_top, down];
+        let columns = [kernel_width, stride_width, padding_left, across];
+        let rows = axis(rows, input.height, output.height);
+        require(rows && axis(columns, input.width, output.width), Reason::Window)
     }
 }
 
@@ -169,6 +189,11 @@ pub trait Rules {
     /// Weights of one output channel; 0 for operators without weights.
     fn row_length(&self, _input: Shape) -> usize {
         0
+    }
+
+    /// Multiply-accumulates of one inference; 0 for operators without weights.
+    fn macs(&self, input: Shape, output: Shape) -> u64 {
+        output.elements() as u64 * self.row_length(input) as u64
     }
 
     /// Elements that it reads for one that it writes, multiply-accumulates aside.
@@ -336,6 +361,11 @@ impl Operator {
     /// Weights of one output channel; 0 for operators without weights.
     pub fn row_length(&self, input: Shape) -> usize {
         operators!(each self, operator => operator.row_length(input))
+    }
+
+    /// Multiply-accumulates of one inference; 0 for operators without weights.
+    pub fn macs(&self, input: Shape, output: Shape) -> u64 {
+        operators!(each self, operator => operator.macs(input, output))
     }
 
     /// Elements that it reads for one that it writes, multiply-accumulates aside.

@@ -5,6 +5,7 @@ pub mod grid;
 pub mod input;
 pub mod network;
 pub mod provenance;
+pub mod sampling;
 pub mod trained_network;
 pub mod weights;
 

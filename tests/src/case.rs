@@ -5,6 +5,7 @@ pub(crate) mod shape;
 
 use tinyhero_common::bit_width::BitWidth;
 use tinyhero_common::layout::Layout;
+use tinyhero_common::operator::{Interpolation, Stretch};
 use tinyhero_common::requantize::{ActivationRange, AddRescale, Rescale};
 use tinyhero_common::shape::{Shape, Window};
 
@@ -44,6 +45,16 @@ pub struct OperatorCase {
     pub output: Shape,
     /// The window, for operators that have one.
     pub window: Window,
+    /// Distance of taps, of a grouped convolution.
+    pub dilation: [u8; 2],
+    /// Groups of channels, of a grouped convolution.
+    pub groups: u16,
+    /// What stands between pixels, of a resizing.
+    pub interpolation: Interpolation,
+    /// The rows of a resizing.
+    pub rows: Stretch,
+    /// The columns of a resizing.
+    pub columns: Stretch,
     /// Bits of a weight.
     pub bit_width: BitWidth,
     /// Order of the packed weights.

@@ -2,11 +2,15 @@
 //!
 //! Numbers in brackets are those of the equations. Nothing here is shared with the code under test except plain data types.
 
+mod resize;
 mod softmax;
 mod window;
 
+pub use resize::resized;
 pub use softmax::{Terms, power_of_two_fraction};
-pub use window::{Image, Place, average, convolution, depthwise, maximum, mean};
+pub use window::{
+    Image, Place, average, convolution, depthwise, grouped, maximum, mean, transposed,
+};
 
 use tinyhero_common::input::InputMap;
 use tinyhero_common::operator::{AddJob, ConcatenateJob, MultiplyJob};

@@ -190,8 +190,8 @@ impl fmt::Display for LayerMismatch {
 
 impl core::error::Error for LayerMismatch {}
 
-/// The operators without weights, as kernels: their layout means nothing.
-pub const WITHOUT_WEIGHTS: [FastKernel; 11] = [
+/// The operators that no layout is made for, as kernels: most of them have no weights.
+pub const WITHOUT_LAYOUT: [FastKernel; 14] = [
     FastKernel { subject: Subject::AveragePool2d, layout: Layout::Rows },
     FastKernel { subject: Subject::MaxPool2d, layout: Layout::Rows },
     FastKernel { subject: Subject::Add, layout: Layout::Rows },
@@ -203,9 +203,12 @@ pub const WITHOUT_WEIGHTS: [FastKernel; 11] = [
     FastKernel { subject: Subject::Multiply, layout: Layout::Rows },
     FastKernel { subject: Subject::MultiplyInPlace, layout: Layout::Rows },
     FastKernel { subject: Subject::Concatenate, layout: Layout::Rows },
+    FastKernel { subject: Subject::Resize2d, layout: Layout::Rows },
+    FastKernel { subject: Subject::TransposedConvolution2d, layout: Layout::Rows },
+    FastKernel { subject: Subject::GroupedConvolution2d, layout: Layout::Rows },
 ];
 
-/// The operators with weights in the portable layout.
+/// The operators with layouts, in the portable one.
 pub const IN_ROWS: [FastKernel; 3] = [
     FastKernel { subject: Subject::Convolution2d, layout: Layout::Rows },
     FastKernel { subject: Subject::DepthwiseConvolution2d, layout: Layout::Rows },

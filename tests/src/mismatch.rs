@@ -74,6 +74,12 @@ subjects! {
         MultiplyInPlace,
         /// Equation (14).
         Concatenate,
+        /// Equation (15).
+        Resize2d,
+        /// Equation (16).
+        TransposedConvolution2d,
+        /// Equation (17).
+        GroupedConvolution2d,
     }
     last {
         /// Equation (1) over a whole raw input.

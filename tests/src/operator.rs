@@ -4,8 +4,9 @@ use tinyhero_common::channels::{Channel, Channels};
 use tinyhero_common::kernels::Kernels;
 use tinyhero_common::layout::PackedWeights;
 use tinyhero_common::operator::{
-    AddJob, AveragePool2dJob, ConcatenateJob, ConvolutionJob, FullyConnectedJob, MaxPool2dJob,
-    MeanPool2dJob, MultiplyJob, SoftmaxJob, TableJob,
+    AddJob, AveragePool2dJob, ConcatenateJob, ConvolutionJob, FullyConnectedJob,
+    GroupedConvolutionJob, MaxPool2dJob, MeanPool2dJob, MultiplyJob, Resize2dJob, SoftmaxJob,
+    TableJob,
 };
 
 use crate::case::memory::Memory;
@@ -16,7 +17,14 @@ use crate::mismatch::{Mismatch, Subject};
 impl Subject {
     /// Whether the operator has weights and a channel table.
     pub(crate) const fn has_weights(self) -> bool {
-        matches!(self, Self::Convolution2d | Self::DepthwiseConvolution2d | Self::FullyConnected)
+        matches!(
+            self,
+            Self::Convolution2d
+                | Self::DepthwiseConvolution2d
+                | Self::FullyConnected
+                | Self::TransposedConvolution2d
+                | Self::GroupedConvolution2d
+        )
     }
 
     /// Whether the output takes the place of the first operand.
@@ -165,6 +173,22 @@ fn defined(memory: &Memory<'_>, case: &OperatorCase, terms: Terms, index: usize)
             let second = other.get(part(other, case.other.channels)).unwrap_or(&[]);
             definition::concatenate(&side_by_side(case), first, second, row)
         }
+        Subject::Resize2d => {
+            let axes = [case.rows, case.columns];
+            definition::resized(image, case.interpolation, axes, place, case.activation)
+        }
+        Subject::TransposedConvolution2d => {
+            weighted(definition::transposed(image, memory.row(case, row), place))
+        }
+        Subject::GroupedConvolution2d => {
+            let of_group = |channels: u16| channels.checked_div(case.groups).unwrap_or(0);
+            let inputs = i32::from(of_group(case.input.channels).cast_signed());
+            let outputs = i32::from(of_group(case.output.channels).cast_signed());
+            let group = place.channel.checked_div(outputs).unwrap_or(0);
+            let channels = [group * inputs, inputs];
+            let weights = memory.row(case, row);
+            weighted(definition::grouped(image, weights, place, case.dilation, channels))
+        }
         _ => terms.probability(value),
     }
 }
@@ -289,6 +313,25 @@ fn run_case<K: Kernels>(kernels: &mut K, memory: &mut Memory<'_>, case: &Operato
         }
         Subject::Concatenate => {
             kernels.concatenate(&side_by_side(case), input, call.other, output);
+        }
+        Subject::Resize2d => {
+            let job = Resize2dJob {
+                input: case.input,
+                output: case.output,
+                interpolation: case.interpolation,
+                rows: case.rows,
+                columns: case.columns,
+                activation: case.activation,
+            };
+            kernels.resize_2d(&job, input, output);
+        }
+        Subject::TransposedConvolution2d => {
+            kernels.transposed_convolution_2d(&convolution, input, scratch, output);
+        }
+        Subject::GroupedConvolution2d => {
+            let (dilation, groups) = (case.dilation, case.groups);
+            let job = GroupedConvolutionJob { convolution, dilation, groups };
+            kernels.grouped_convolution_2d(&job, input, scratch, output);
         }
         Subject::Table | Subject::TableInPlace => {
             let Some(entries) = call.packed.first_chunk() else { return };

@@ -13,7 +13,7 @@ use tinyhero::deployment::inspect::layout_name;
 use tinyhero::device::board;
 use tinyhero_common::layout::Layout;
 use tinyhero_common::operator::Operator;
-use tinyhero_tests::{FastKernel, IN_ROWS, Subject, WITHOUT_WEIGHTS};
+use tinyhero_tests::{FastKernel, IN_ROWS, Subject, WITHOUT_LAYOUT};
 
 fn text(path: &str) -> String {
     std::fs::read_to_string(board::workspace_root().unwrap().join(path)).unwrap_or_default()
@@ -49,7 +49,7 @@ fn operator_lacks(number: usize, name: &str) -> Vec<&'static str> {
     let listed = row(&model_file, "operator").unwrap_or_default();
     let first_word = name.split('-').next().unwrap_or_default();
     let subject = Subject::OPERATORS.iter().find(|subject| format!("{subject:?}") == camel(name));
-    let kernels = IN_ROWS.iter().chain(&WITHOUT_WEIGHTS);
+    let kernels = IN_ROWS.iter().chain(&WITHOUT_LAYOUT);
     let in_crafted = Crafted::every_operator().layers;
     let places = [
         (!source.is_empty(), "a file in common/src/operator"),

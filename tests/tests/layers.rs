@@ -19,15 +19,16 @@ use tinyhero_common::model::{
 };
 use tinyhero_common::operator::{
     Add, AddJob, AveragePool2d, AveragePool2dJob, Concatenate, Convolution2d, ConvolutionJob,
-    DepthwiseConvolution2d, FullyConnected, FullyConnectedJob, MaxPool2d, MeanPool2d, Multiply,
-    Operator, Softmax, SoftmaxJob, Table, Weights,
+    DepthwiseConvolution2d, FullyConnected, FullyConnectedJob, GroupedConvolution2d, MaxPool2d,
+    MeanPool2d, Multiply, Operator, Resize2d, Softmax, SoftmaxJob, Table, TransposedConvolution2d,
+    Weights,
 };
 use tinyhero_common::requantize::ActivationRange;
 use tinyhero_common::shape::{Element, Region, Shape, Window};
 use tinyhero_common::tensor::{Operand, Operands, SampleType, Scale, Tensor};
 use tinyhero_tests::{
     BOARD_LAYERS, FastKernel, IN_ROWS, LayerMemory, LayerMismatch, OperatorCase, Plan, Subject,
-    WITHOUT_WEIGHTS, Workspace, layer_case, layer_cases, operator_cases,
+    WITHOUT_LAYOUT, Workspace, layer_case, layer_cases, operator_cases,
 };
 
 const SEED: u32 = 20_261_128;
@@ -43,7 +44,7 @@ fn all_kernels() -> Vec<FastKernel> {
     let weighted = IN_ROWS.iter().flat_map(|kernel| {
         Layout::ALL.map(|layout| FastKernel { layout, subject: kernel.subject })
     });
-    weighted.chain(WITHOUT_WEIGHTS).collect()
+    weighted.chain(WITHOUT_LAYOUT).collect()
 }
 
 /// Runs as many layers as the portable kernels do in a few seconds.
@@ -65,7 +66,7 @@ fn every_portable_operator_is_exact_at_any_size() {
 
 /// The kernels of one core with those that no core has of its own, as a board of that core runs them.
 fn on_board(fast: [FastKernel; 3]) -> impl Iterator<Item = FastKernel> {
-    fast.into_iter().chain(WITHOUT_WEIGHTS)
+    fast.into_iter().chain(WITHOUT_LAYOUT)
 }
 
 /// A later change of the generator must not lose what the layers are there for.
@@ -118,7 +119,11 @@ fn model(case: &OperatorCase, memory: &LayerMemory) -> Crafted {
     let has_table = matches!(case.subject, Subject::Table | Subject::TableInPlace);
     let has_weights = matches!(
         case.subject,
-        Subject::Convolution2d | Subject::DepthwiseConvolution2d | Subject::FullyConnected
+        Subject::Convolution2d
+            | Subject::DepthwiseConvolution2d
+            | Subject::FullyConnected
+            | Subject::TransposedConvolution2d
+            | Subject::GroupedConvolution2d
     );
     let mut append = |bytes: &[u8], has: bool| {
         // Nothing but what a layer names may stand there.
@@ -210,6 +215,21 @@ fn model(case: &OperatorCase, memory: &LayerMemory) -> Crafted {
         Subject::Concatenate => Operator::Concatenate(Concatenate {
             rescale: case.rescale,
             other_rescale: case.other_rescale,
+        }),
+        Subject::Resize2d => Operator::Resize2d(Resize2d {
+            interpolation: case.interpolation,
+            rows: case.rows,
+            columns: case.columns,
+        }),
+        Subject::TransposedConvolution2d => {
+            Operator::TransposedConvolution2d(TransposedConvolution2d { window, weights })
+        }
+        Subject::GroupedConvolution2d => Operator::GroupedConvolution2d(GroupedConvolution2d {
+            window,
+            dilation_height: case.dilation[0],
+            dilation_width: case.dilation[1],
+            groups: case.groups,
+            weights,
         }),
         _ => Operator::Add(Add { rescale: case.add_rescale }),
     };

@@ -15,8 +15,8 @@ use tinyhero_common::layout::Layout;
 use tinyhero_common::model::{FORMAT_VERSION, LoadError, Model, Reason, Task, file_bytes};
 use tinyhero_common::network::{LayerDigests, run};
 use tinyhero_common::operator::{
-    Add, AveragePool2d, Convolution2d, DepthwiseConvolution2d, FullyConnected, MaxPool2d,
-    MeanPool2d, Operator, Softmax,
+    Add, AveragePool2d, Convolution2d, DepthwiseConvolution2d, GroupedConvolution2d, MaxPool2d,
+    MeanPool2d, Operator, Resize2d, Softmax, TransposedConvolution2d,
 };
 use tinyhero_common::requantize::{ActivationRange, Rescale};
 use tinyhero_common::shape::{Element, Region, Shape};
@@ -296,6 +296,9 @@ fn provoking(reason: Reason) -> Vec<(Vec<u8>, Option<u16>)> {
             (layer(6, |layer| layer.output.shape.channels += 1), Some(6)),
             (layer(3, |layer| layer.output.shape.channels = 1), Some(3)),
             (layer(2, |layer| layer.output.shape.width = 1), Some(2)),
+            (layer(11, |layer| layer.output.shape.channels += 1), Some(11)),
+            (layer(13, |layer| grouped_of(layer).groups = 0), Some(13)),
+            (layer(13, |layer| grouped_of(layer).groups = u16::MAX), Some(13)),
         ],
         Reason::Window => vec![
             (layer(0, |layer| window_of(layer).kernel_height = 0), Some(0)),
@@ -303,6 +306,14 @@ fn provoking(reason: Reason) -> Vec<(Vec<u8>, Option<u16>)> {
             (layer(3, |layer| window_of(layer).padding_left = 3), Some(3)),
             (layer(4, |layer| window_of(layer).stride_height = 2), Some(4)),
             (layer(4, |layer| window_of(layer).stride_width = 255), Some(4)),
+            (layer(11, |layer| resize_of(layer).rows.divisor = 0), Some(11)),
+            (layer(11, |layer| resize_of(layer).columns.divisor = 0), Some(11)),
+            (layer(12, |layer| window_of(layer).stride_height = 0), Some(12)),
+            (layer(12, |layer| window_of(layer).padding_top = 3), Some(12)),
+            (layer(12, |layer| layer.output.shape.height += 1), Some(12)),
+            (layer(13, |layer| grouped_of(layer).dilation_height = 0), Some(13)),
+            (layer(13, |layer| grouped_of(layer).dilation_width = 0), Some(13)),
+            (layer(13, |layer| window_of(layer).padding_left = 255), Some(13)),
         ],
         Reason::Source => vec![
             (changed(|model| model.layers[3].inputs[0].source = 4), Some(3)),
@@ -457,6 +468,8 @@ fn provoking(reason: Reason) -> Vec<(Vec<u8>, Option<u16>)> {
         Reason::Quantization => vec![
             (layer(4, |layer| layer.output.zero_point ^= 1), Some(4)),
             (layer(4, |layer| layer.output.scale.exponent = 3), Some(4)),
+            (layer(11, |layer| layer.output.zero_point ^= 1), Some(11)),
+            (layer(11, |layer| layer.output.scale.exponent = 3), Some(11)),
             (layer(6, |layer| layer.output.zero_point = -127), Some(6)),
         ],
         Reason::Work => vec![(too_much_work(), Some(0))],
@@ -479,18 +492,29 @@ fn window_of<'a>(layer: &'a mut Layer<'static>) -> &'a mut tinyhero_common::shap
         | Operator::DepthwiseConvolution2d(DepthwiseConvolution2d { window, .. })
         | Operator::AveragePool2d(AveragePool2d { window, .. })
         | Operator::MaxPool2d(MaxPool2d { window })
-        | Operator::MeanPool2d(MeanPool2d { window, .. }) => window,
+        | Operator::MeanPool2d(MeanPool2d { window, .. })
+        | Operator::TransposedConvolution2d(TransposedConvolution2d { window, .. })
+        | Operator::GroupedConvolution2d(GroupedConvolution2d { window, .. }) => window,
         _ => panic!("no window"),
     }
 }
 
-fn weights_of<'a>(layer: &'a mut Layer<'static>) -> &'a mut tinyhero_common::operator::Weights {
+fn resize_of<'a>(layer: &'a mut Layer<'static>) -> &'a mut Resize2d {
     match &mut layer.operator {
-        Operator::Convolution2d(Convolution2d { weights, .. })
-        | Operator::DepthwiseConvolution2d(DepthwiseConvolution2d { weights, .. })
-        | Operator::FullyConnected(FullyConnected { weights }) => weights,
-        _ => panic!("no weights"),
+        Operator::Resize2d(resize) => resize,
+        _ => panic!("no resize"),
     }
+}
+
+fn grouped_of<'a>(layer: &'a mut Layer<'static>) -> &'a mut GroupedConvolution2d {
+    match &mut layer.operator {
+        Operator::GroupedConvolution2d(grouped) => grouped,
+        _ => panic!("no grouped convolution"),
+    }
+}
+
+fn weights_of<'a>(layer: &'a mut Layer<'static>) -> &'a mut tinyhero_common::operator::Weights {
+    layer.operator.weights_mut().expect("no weights")
 }
 
 /// The addition's second operand is the network's input, which stands at 0..90 and has been left alone until the change.

@@ -189,9 +189,20 @@ pub(super) fn dot(weights: &[i8], values: &[i8]) -> i32 {
     sum
 }
 
+/// `Σ w · (x − zero point)` over as many pairs as the shorter slice has.
+#[inline(always)]
+pub(super) fn centred_dot(weights: &[i8], values: &[i8], zero_point: i8) -> i32 {
+    let mut sum = 0i32;
+    for (&weight, &value) in weights.iter().zip(values) {
+        let distance = i32::from(value) - i32::from(zero_point);
+        sum = sum.wrapping_add(i32::from(weight) * distance);
+    }
+    sum
+}
+
 /// `Σ w`.
 #[inline(always)]
-fn total(weights: &[i8]) -> i32 {
+pub(super) fn total(weights: &[i8]) -> i32 {
     let mut sum = 0i32;
     for &weight in weights {
         sum = sum.wrapping_add(i32::from(weight));

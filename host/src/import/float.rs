@@ -89,6 +89,10 @@ fn operation(layer: &Layer, layers: &Layers) -> Lowered {
             };
             Ok((operation, convolution(weights, sliding, 1)))
         }
+        Kind::Grouped { .. } | Kind::Transposed { .. } | Kind::Resize(_) => refuse(
+            "is not supported in a model of floats",
+            "quantize it in the framework that made it, and import that",
+        ),
         Kind::FullyConnected { weights } => {
             let operation = Operation::FullyConnected { out_features: weights.rows(), bias: true };
             let shape = vec![weights.rows(), weights.row_length];

@@ -19,7 +19,8 @@ use tinyhero_common::bit_width::BitWidth;
 use tinyhero_common::layout::Layout;
 use tinyhero_common::operator::{
     Add, AveragePool2d, Concatenate, Convolution2d, DepthwiseConvolution2d, FullyConnected,
-    MaxPool2d, MeanPool2d, Multiply, Operator, Softmax, Table, Weights as Place,
+    GroupedConvolution2d, MaxPool2d, MeanPool2d, Multiply, Operator, Softmax, Table,
+    TransposedConvolution2d, Weights as Place,
 };
 use tinyhero_common::requantize::{ActivationRange, Rescale};
 use tinyhero_common::shape::{Shape, Window};
@@ -31,6 +32,10 @@ pub const RAW_OFFSET: i16 = 128;
 const CONSTANT_RATIO: f64 = 1.0 / 256.0;
 /// Largest magnitude of a bias.
 const BIAS_MAX: f64 = (1 << 30) as f64;
+
+/// Why a resized image is refused.
+pub const WIDE_POSITIONS: &str =
+    "is resized between sizes whose pixels lie apart by a fraction of more than 16 bits";
 
 type Refusal = (String, String);
 type Step<T> = std::result::Result<T, Refusal>;
@@ -166,6 +171,8 @@ fn fuse(source: &Layers) -> Fused {
                 match &mut target.kind {
                     Kind::Convolution { weights, .. }
                     | Kind::Depthwise { weights, .. }
+                    | Kind::Grouped { weights, .. }
+                    | Kind::Transposed { weights, .. }
                     | Kind::FullyConnected { weights }
                         if free =>
                     {
@@ -181,6 +188,9 @@ fn fuse(source: &Layers) -> Fused {
                     target.kind,
                     Kind::Convolution { .. }
                         | Kind::Depthwise { .. }
+                        | Kind::Grouped { .. }
+                        | Kind::Transposed { .. }
+                        | Kind::Resize(_)
                         | Kind::FullyConnected { .. }
                         | Kind::Add
                         | Kind::Multiply
@@ -210,7 +220,9 @@ fn fuse(source: &Layers) -> Fused {
     // Poolings and activations without a range of their own have that of what they read.
     for index in 0..layers.layers.len() {
         let layer = &layers.layers[index];
-        if layer.grid.is_none() && matches!(layer.kind, Kind::MaxPool { .. } | Kind::Relu { .. }) {
+        let keeps =
+            matches!(layer.kind, Kind::MaxPool { .. } | Kind::Relu { .. } | Kind::Resize(_));
+        if layer.grid.is_none() && keeps {
             layers.layers[index].grid = layers.grid(layers.layers[index].inputs[0]);
         }
     }
@@ -245,11 +257,26 @@ fn tensor(size: SampleShape, grid: Option<Grid>) -> Step<IntegerTensor> {
     Ok(IntegerTensor { shape: shape(size)?, scale, zero_point })
 }
 
-fn window(sliding: &Sliding) -> Step<Window> {
-    let byte = |size: usize| match u8::try_from(size) {
+fn byte(size: usize) -> Step<u8> {
+    match u8::try_from(size) {
         Ok(size) => Ok(size),
         Err(_) => refuse(format!("has a window or stride of {size}"), "use at most 255"),
-    };
+    }
+}
+
+/// For operators whose output has the scale of their input.
+fn keep_scale(input: &IntegerTensor, output: &mut IntegerTensor, place: &str) -> Step<()> {
+    if !super::resolve::same(grid_of(input), grid_of(output)) {
+        return refuse(
+            format!("changes the scale in {place}"),
+            "quantize the model again, with one scale before and behind",
+        );
+    }
+    (output.scale, output.zero_point) = (input.scale, input.zero_point);
+    Ok(())
+}
+
+fn window(sliding: &Sliding) -> Step<Window> {
     let [top, _, left, _] = sliding.border;
     Ok(Window {
         kernel_height: byte(sliding.kernel[0])?,
@@ -314,6 +341,31 @@ fn lower_layer(layer: &FusedLayer, inputs: &[IntegerTensor]) -> Step<IntegerLaye
                 weights: place,
             })
         }
+        Kind::Grouped { sliding, dilation, groups, weights: table } => {
+            weights = Some(integers(table, &input, &output)?);
+            let [dilation_height, dilation_width] = *dilation;
+            Operator::GroupedConvolution2d(GroupedConvolution2d {
+                window: window(sliding)?,
+                dilation_height: byte(dilation_height)?,
+                dilation_width: byte(dilation_width)?,
+                // Not more than the channels, which fit.
+                groups: u16::try_from(*groups).unwrap_or(u16::MAX),
+                weights: place,
+            })
+        }
+        Kind::Transposed { sliding, weights: table } => {
+            weights = Some(integers(table, &input, &output)?);
+            let window = window(sliding)?;
+            Operator::TransposedConvolution2d(TransposedConvolution2d { window, weights: place })
+        }
+        Kind::Resize(sampling) => {
+            keep_scale(&input, &mut output, "a resizing")?;
+            let extent = |shape: Shape| [shape.height, shape.width].map(usize::from);
+            match sampling.operator(extent(input.shape), extent(output.shape)) {
+                Some(operator) => Operator::Resize2d(operator),
+                None => return refuse(WIDE_POSITIONS, "resize by a whole factor"),
+            }
+        }
         Kind::FullyConnected { weights: table } => {
             weights = Some(integers(table, &input, &output)?);
             Operator::FullyConnected(FullyConnected { weights: place })
@@ -352,13 +404,7 @@ fn lower_layer(layer: &FusedLayer, inputs: &[IntegerTensor]) -> Step<IntegerLaye
             }
         }
         Kind::MaxPool { sliding } => {
-            if !super::resolve::same(grid_of(&input), grid_of(&output)) {
-                return refuse(
-                    "changes the scale in a max pooling",
-                    "quantize the model again, with one scale before and behind",
-                );
-            }
-            (output.scale, output.zero_point) = (input.scale, input.zero_point);
+            keep_scale(&input, &mut output, "a max pooling")?;
             Operator::MaxPool2d(MaxPool2d { window: window(sliding)? })
         }
         Kind::Add => {

@@ -3,6 +3,7 @@
 
 use super::operation::Unary;
 use crate::data::SampleShape;
+use crate::graph::sampling::Sampling;
 
 /// The layers of a model with one input and one output.
 #[derive(Clone, Debug)]
@@ -159,6 +160,26 @@ pub enum Kind {
         /// Rows of kernel row, kernel column.
         weights: Weights,
     },
+    /// Convolution of each group of channels, with taps apart.
+    Grouped {
+        /// How it slides; the kernel is counted without what lies between its taps.
+        sliding: Sliding,
+        /// Vertical and horizontal distance of taps.
+        dilation: [usize; 2],
+        /// Groups of channels.
+        groups: usize,
+        /// Rows of kernel row, kernel column, input channel of the group.
+        weights: Weights,
+    },
+    /// Every input pixel adds its kernel to the output.
+    Transposed {
+        /// Strides are the output's; of the border, what is cut off above and left counts.
+        sliding: Sliding,
+        /// Rows of kernel row, kernel column, input channel.
+        weights: Weights,
+    },
+    /// An image of another size.
+    Resize(Sampling),
     /// All numbers of the input in the order of memory.
     FullyConnected {
         /// Rows of numbers in that order.

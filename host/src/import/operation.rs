@@ -1,5 +1,7 @@
 //! What a node of an imported model computes: the operators of all formats in one list.
 
+use crate::graph::sampling::Sampling;
+
 /// An operation. Axes are counted in the file's own shapes, from 0.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Operation {
@@ -9,8 +11,8 @@ pub enum Operation {
     TransposedConvolution {
         /// Strides and what is cut off.
         window: Convolution,
-        /// Rows and columns added at the far ends of the output.
-        output_padding: [usize; 2],
+        /// How large its output is.
+        reach: Reach,
     },
     /// `x · W + b`: reads `x`, the weights, and perhaps a bias.
     FullyConnected {
@@ -147,10 +149,12 @@ pub enum Operation {
     Expand,
     /// Repeated as often as an input says for each axis.
     Tile,
-    /// Larger by repetition; reads `x` and perhaps factors or sizes.
+    /// An image of another size; reads `x` and perhaps factors or sizes.
     Resize {
         /// What says how much.
         extent: Extent,
+        /// How.
+        sampling: Sampling,
         /// Whether axes are batch, rows, columns, channels.
         channels_last: bool,
     },
@@ -173,9 +177,22 @@ pub enum Operation {
     },
 }
 
-/// How much larger a resized image becomes.
+/// How large the output of a transposed convolution is.
 #[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Reach {
+    /// As far as the kernels reach, and these rows and columns more at the far ends; one number for a series.
+    Padded(Vec<usize>),
+    /// These rows and columns; one number for a series.
+    Stated(Vec<usize>),
+    /// As the input at position 3 says, all axes.
+    Input,
+}
+
+/// How much larger a resized image becomes.
+#[derive(Clone, Debug, PartialEq)]
 pub enum Extent {
+    /// Factors of all axes.
+    Factors(Vec<f64>),
     /// The inputs at these positions hold factors of all axes, and sizes of all axes.
     Inputs {
         /// Position of the factors.
@@ -209,6 +226,8 @@ pub struct Convolution {
 pub enum WeightOrder {
     /// Output channel, input channel of the group, row, column.
     OutputInputRowColumn,
+    /// Input channel, output channel of the group, row, column.
+    InputOutputRowColumn,
     /// Output channel, row, column, input channel.
     OutputRowColumnInput,
     /// 1, row, column, output channel: each channel has its own.

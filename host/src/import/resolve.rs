@@ -10,6 +10,8 @@ mod image;
 mod input;
 mod pooling;
 mod reading;
+mod resize;
+mod transposed;
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -182,8 +184,21 @@ impl Resolver<'_> {
         *self.passes.entry(pass).or_insert(0) += 1;
     }
 
-    /// The view of an input that is not constant.
-    fn view(&self, node: &Node, position: usize) -> Step<View> {
+    /// The view of an input that is not constant, for layers: its numbers are those of a tensor, once each.
+    fn view(&mut self, node: &Node, position: usize) -> Step<View> {
+        let view = self.named(node, position)?;
+        if !view.repeats() {
+            return Ok(view);
+        }
+        let view = self.repeated(node, view)?;
+        if let Some(id) = node.input(position) {
+            self.views[id] = Some(view.clone());
+        }
+        Ok(view)
+    }
+
+    /// The view of an input that is not constant, for nodes that name its numbers anew.
+    fn named(&self, node: &Node, position: usize) -> Step<View> {
         let id = node.input(position);
         match id.and_then(|id| self.views[id].clone()) {
             Some(view) => Ok(view),
@@ -282,6 +297,10 @@ impl Resolver<'_> {
     fn node(&mut self, node: &Node) -> Step<()> {
         match &node.operation {
             Operation::Convolution(window) => self.convolution(node, window),
+            Operation::TransposedConvolution { window, .. } => self.transposed(node, window),
+            Operation::Resize { sampling, channels_last, .. } => {
+                self.resize(node, *sampling, *channels_last)
+            }
             Operation::FullyConnected { .. } => self.fully_connected(node),
             Operation::Pool(pool) => self.pool(node, pool),
             Operation::Mean { .. } | Operation::GlobalAverage => self.mean(node),
@@ -301,7 +320,7 @@ impl Resolver<'_> {
 
     /// Nodes that only name numbers anew.
     fn rename(&mut self, node: &Node) -> Step<()> {
-        let view = self.view(node, 0)?;
+        let view = self.named(node, 0)?;
         let broken = || {
             let why = "takes numbers apart in a way that memory cannot be seen";
             (why.to_string(), KEEP_IN_ORDER.to_string())
@@ -322,12 +341,8 @@ impl Resolver<'_> {
                 (view.transposed(&order), "transpose")
             }
             Operation::Expand | Operation::Tile => {
-                let (before, after) =
-                    (self.shape_of(node.input(0))?, self.shape_of(Some(node.outputs[0]))?);
-                if before.iter().product::<usize>() != after.iter().product::<usize>() {
-                    return refuse("repeats numbers", "use nearest resizing instead");
-                }
-                (view.reshaped(after).ok_or_else(broken)?, "reshape")
+                let after = self.shape_of(Some(node.outputs[0]))?;
+                (view.repeated(after).ok_or_else(broken)?, "repetition")
             }
             Operation::Slice { .. } | Operation::SliceBySize | Operation::StridedSlice { .. } => {
                 let cut = shapes::cut(graph, node).ok_or_else(unknown)?;
@@ -416,6 +431,9 @@ impl Resolver<'_> {
         let Some(view) = self.views[id].clone() else {
             return refuse("does not depend on the input", "export the model again");
         };
+        if view.repeats() {
+            return refuse("gives repeated numbers", "end the model before they are repeated");
+        }
         let value = &self.graph.values[id];
         self.layers.output.tensor = view.tensor;
         self.layers.output.places = view.places();

@@ -65,6 +65,7 @@ fn affine_forward(layers: &mut Layers) -> bool {
                 (weights, false)
             }
             Kind::Depthwise { sliding, weights } if sliding.is_inside() || still => (weights, true),
+            Kind::Transposed { weights, .. } if still => (weights, false),
             Kind::FullyConnected { weights } => (weights, false),
             _ => continue,
         };
@@ -92,7 +93,11 @@ fn follows_weights(layers: &Layers, index: usize) -> bool {
     };
     let weighted = matches!(
         before.kind,
-        Kind::Convolution { .. } | Kind::Depthwise { .. } | Kind::FullyConnected { .. }
+        Kind::Convolution { .. }
+            | Kind::Depthwise { .. }
+            | Kind::Grouped { .. }
+            | Kind::Transposed { .. }
+            | Kind::FullyConnected { .. }
     );
     weighted && layers.readers()[source] == 1 && before.grid.is_none()
 }

@@ -155,6 +155,27 @@ impl View {
         Some(view)
     }
 
+    /// The same numbers, each axis as often as the shape is longer; new axes come first.
+    pub fn repeated(&self, shape: &[usize]) -> Option<Self> {
+        let mut axes = vec![Vec::new(); shape.len().checked_sub(self.axes.len())?];
+        axes.extend(self.axes.iter().cloned());
+        for (axis, &size) in axes.iter_mut().zip(shape) {
+            let own: usize = axis.iter().map(|steps| steps.size).product();
+            if own == 0 || !size.is_multiple_of(own) {
+                return None;
+            }
+            if size > own {
+                axis.insert(0, Steps { size: size / own, stride: 0 });
+            }
+        }
+        Some(Self { axes, ..self.clone() })
+    }
+
+    /// Whether some number occurs more than once.
+    pub fn repeats(&self) -> bool {
+        self.axes.iter().flatten().any(|steps| steps.stride == 0)
+    }
+
     /// The view with axes of size 1 where none are; `shape` has the same sizes but for those.
     pub fn squeezed(&self, gone: &[bool]) -> Self {
         let kept = self.axes.iter().zip(gone).filter(|(_, gone)| !**gone);

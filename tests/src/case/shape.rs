@@ -5,8 +5,8 @@ use core::ops::Range;
 use tinyhero_common::bit_width::BitWidth;
 use tinyhero_common::layout::{Layout, PackedWeights};
 use tinyhero_common::operator::{
-    Convolution2d, DepthwiseConvolution2d, FullyConnected, Operator, SCRATCH_ALIGNMENT, Table,
-    Weights,
+    Convolution2d, DepthwiseConvolution2d, FullyConnected, GroupedConvolution2d, Interpolation,
+    Operator, SCRATCH_ALIGNMENT, Stretch, Table, TransposedConvolution2d, Weights,
 };
 use tinyhero_common::requantize::{AddRescale, Rescale};
 use tinyhero_common::shape::{Shape, Window};
@@ -25,6 +25,9 @@ const PIXEL: Window = Window {
     padding_top: 0,
     padding_left: 0,
 };
+
+/// Every output at its own pixel.
+const UNSTRETCHED: Stretch = Stretch { step: 1, start: 0, divisor: 1 };
 
 impl OperatorCase {
     /// The constants of a case.
@@ -51,6 +54,11 @@ impl OperatorCase {
             other: Shape::vector(1),
             output: Shape::vector(1),
             window: PIXEL,
+            dilation: [1, 1],
+            groups: 1,
+            interpolation: Interpolation::Nearest,
+            rows: UNSTRETCHED,
+            columns: UNSTRETCHED,
             bit_width,
             layout: Layout::Rows,
             row_length: 0,
@@ -133,6 +141,28 @@ impl OperatorCase {
                 self.output.channels = self.input.channels;
                 self.output_zero_point = self.input_zero_point;
             }
+            Subject::Resize2d => {
+                self.input = image(generator, 64);
+                let extents = [self.input.height, self.input.width];
+                let [height, width] = extents
+                    .map(|extent| generator.between(1, 3 * i32::from(extent)).min(24) as u16);
+                self.stretch(generator, [height, width]);
+                let fits = ELEMENTS.checked_div(self.output.pixels()).unwrap_or(1) as u16;
+                self.input.channels = self.input.channels.min(fits.max(1));
+                self.output.channels = self.input.channels;
+            }
+            Subject::TransposedConvolution2d => {
+                self.choose_upward_window(generator);
+                let channels = usize::from(self.input.channels);
+                self.row_length = self.window.taps() * channels;
+                self.choose_output_channels(generator);
+            }
+            Subject::GroupedConvolution2d => {
+                self.choose_window(generator, 64);
+                self.spread(generator);
+                self.choose_output_channels(generator);
+                self.group(generator);
+            }
             _ => {
                 self.input = image(generator, 64);
                 self.output = self.input;
@@ -202,6 +232,99 @@ impl OperatorCase {
         self.output = Shape { height, width, channels: self.input.channels };
     }
 
+    /// Positions of a resizing to that many rows and columns: mostly whole factors by the ways that frameworks count, sometimes any.
+    pub(crate) fn stretch(&mut self, generator: &mut Generator, [height, width]: [u16; 2]) {
+        self.interpolation = generator.pick(Interpolation::Nearest, &[Interpolation::Linear]);
+        self.output_zero_point = self.input_zero_point;
+        self.output = Shape { height, width, channels: self.input.channels };
+        let mut axis = |extent: u16, output: u16| {
+            let (extent, output) = (i32::from(extent), i32::from(output));
+            let factor = generator.between(1, 5);
+            let [step, start, divisor] = match generator.below(8) {
+                0..=2 => [1, 0, factor],
+                3 => [2, 1 - factor, 2 * factor],
+                4 => [extent, 0, output],
+                5 => [2 * extent, extent - output, 2 * output],
+                6 => [extent - 1, 0, (output - 1).max(1)],
+                _ => [
+                    generator.between(0, u16::MAX.into()),
+                    generator.between(i16::MIN.into(), i16::MAX.into()),
+                    generator.between(1, u16::MAX.into()),
+                ],
+            };
+            Stretch { step: step as u16, start: start as i16, divisor: divisor.max(1) as u16 }
+        };
+        self.rows = axis(self.input.height, height);
+        self.columns = axis(self.input.width, width);
+    }
+
+    /// The window of a transposed convolution, and as many output rows and columns as it may give, or fewer.
+    fn choose_upward_window(&mut self, generator: &mut Generator) {
+        self.input = image(generator, 64);
+        let mut axis = |extent: u16| {
+            let kernel = generator.pick(2, &[1, 3, 4, 5]);
+            let stride = generator.pick(2, &[1, 3, 4, kernel + 1]);
+            let padding = if generator.chance(8) { generator.between(0, kernel - 1) } else { 0 };
+            let most = i32::from(extent) * stride + kernel - 1 - padding;
+            let most = most.clamp(1, 24);
+            let count = if generator.chance(4) { generator.between(1, most) } else { most };
+            (kernel as u8, stride as u8, padding as u8, count as u16)
+        };
+        let (kernel_height, stride_height, padding_top, height) = axis(self.input.height);
+        let (kernel_width, stride_width, padding_left, width) = axis(self.input.width);
+        self.window = Window {
+            kernel_height,
+            kernel_width,
+            stride_height,
+            stride_width,
+            padding_top,
+            padding_left,
+        };
+        let rows = SCRATCH.checked_div(self.window.taps()).unwrap_or(1).max(1) as u16;
+        self.input.channels = self.input.channels.min(rows);
+        self.output = Shape { height, width, channels: 1 };
+    }
+
+    /// Takes the taps of a window apart, whose windows still begin inside the image.
+    pub(crate) fn spread(&mut self, generator: &mut Generator) {
+        self.dilation = [0, 1].map(|_| generator.pick(1, &[1, 2, 3, 8, 255]) as u8);
+        if generator.chance(8) {
+            // Padding of more than a kernel without dilation may have.
+            let Window { kernel_height, kernel_width, .. } = self.window;
+            let [top, left] = [kernel_height, kernel_width].map(|kernel| i32::from(kernel) - 1);
+            let [down, across] = self.dilation.map(i32::from);
+            self.window.padding_top = generator.between(0, top * down).min(255) as u8;
+            self.window.padding_left = generator.between(0, left * across).min(255) as u8;
+        }
+        let count = |extent: u16, stride: u8, padding: u8, outputs: u16| {
+            let last = i32::from(extent) + i32::from(padding) - 1;
+            let most = last.checked_div(stride.into()).unwrap_or(0) + 1;
+            i32::from(outputs).min(most) as u16
+        };
+        let Window { stride_height, stride_width, padding_top, padding_left, .. } = self.window;
+        let Shape { height, width, .. } = self.output;
+        self.output.height = count(self.input.height, stride_height, padding_top, height);
+        self.output.width = count(self.input.width, stride_width, padding_left, width);
+        self.row_length = self.window.taps() * usize::from(self.input.channels);
+    }
+
+    /// Divides the channels into groups: fewer channels than there are, so that everything still fits.
+    pub(crate) fn group(&mut self, generator: &mut Generator) {
+        let channels = [self.input.channels, self.output.channels];
+        let most = i32::from(channels[0].min(channels[1]));
+        self.groups = match generator.below(4) {
+            0 => most,
+            1 => 1,
+            _ => generator.between(1, most),
+        } as u16;
+        let [inputs, outputs] =
+            channels.map(|count| count.wrapping_sub(count.checked_rem(self.groups).unwrap_or(0)));
+        self.input.channels = inputs;
+        self.output.channels = outputs;
+        let of_group = usize::from(inputs.checked_div(self.groups).unwrap_or(1));
+        self.row_length = self.window.taps() * of_group;
+    }
+
     /// As many output channels as output, weights and work allow, or fewer.
     fn choose_output_channels(&mut self, generator: &mut Generator) {
         let pixels = self.output.pixels();
@@ -237,6 +360,19 @@ impl OperatorCase {
                 Operator::DepthwiseConvolution2d(DepthwiseConvolution2d { window, weights })
             }
             Subject::FullyConnected => Operator::FullyConnected(FullyConnected { weights }),
+            Subject::TransposedConvolution2d => {
+                Operator::TransposedConvolution2d(TransposedConvolution2d { window, weights })
+            }
+            Subject::GroupedConvolution2d => {
+                let [dilation_height, dilation_width] = self.dilation;
+                Operator::GroupedConvolution2d(GroupedConvolution2d {
+                    window,
+                    dilation_height,
+                    dilation_width,
+                    groups: self.groups,
+                    weights,
+                })
+            }
             _ => return 0,
         };
         operator.scratch(self.input, self.output)

@@ -1,4 +1,4 @@
-//! Sliding windows, equations (3), (4), (6) and (7): every tap by its signed coordinates, padding by asking whether they are inside.
+//! Sliding windows, equations (3), (4), (6), (7), (12), (16) and (17): every tap by its signed coordinates, padding by asking whether they are inside.
 
 use tinyhero_common::shape::{Shape, Window};
 
@@ -29,7 +29,7 @@ impl Place {
 }
 
 /// The value at a place; `None` outside the image.
-fn at(input: &[i8], shape: Shape, y: i32, x: i32, channel: i32) -> Option<i64> {
+pub(super) fn at(input: &[i8], shape: Shape, y: i32, x: i32, channel: i32) -> Option<i64> {
     let height = i32::from(shape.height.cast_signed());
     let width = i32::from(shape.width.cast_signed());
     let channels = i32::from(shape.channels.cast_signed());
@@ -92,6 +92,67 @@ pub fn depthwise(image: Image<'_>, weights: &[i8], place: Place) -> i64 {
             .unwrap_or(i64::from(image.zero_point));
         sum = sum.wrapping_add(i64::from(weight).wrapping_mul(value));
     });
+    sum
+}
+
+/// (16): the accumulator of one output of a transposed convolution, bias left out. Taps that no input pixel reaches meet padding.
+pub fn transposed(image: Image<'_>, weights: &[i8], place: Place) -> i64 {
+    let window = image.window;
+    let channels = i32::from(image.shape.channels.cast_signed());
+    let kernel_width = i32::from(window.kernel_width);
+    // The input that the tap brings to this output, if there is one between the strides.
+    let source = |output: i32, padding: u8, tap: i32, stride: u8| {
+        let distance = output + i32::from(padding) - tap;
+        let stride = i32::from(stride);
+        let whole = distance.checked_rem_euclid(stride) == Some(0);
+        if whole { distance.checked_div_euclid(stride) } else { None }
+    };
+    let mut sum = 0i64;
+    for i in 0..i32::from(window.kernel_height) {
+        for j in 0..kernel_width {
+            let y = source(place.y, window.padding_top, i, window.stride_height);
+            let x = source(place.x, window.padding_left, j, window.stride_width);
+            for channel in 0..channels {
+                let index = usize::try_from((i * kernel_width + j) * channels + channel);
+                let weight = index.ok().and_then(|index| weights.get(index)).copied().unwrap_or(0);
+                let value = match (y, x) {
+                    (Some(y), Some(x)) => at(image.values, image.shape, y, x, channel),
+                    _ => None,
+                };
+                let value = value.unwrap_or(i64::from(image.zero_point));
+                sum = sum.wrapping_add(i64::from(weight).wrapping_mul(value));
+            }
+        }
+    }
+    sum
+}
+
+/// (17): as [`convolution`] over the `inputs` channels of a group from `first` on, taps `dilation` apart.
+pub fn grouped(
+    image: Image<'_>,
+    weights: &[i8],
+    place: Place,
+    dilation: [u8; 2],
+    [first, inputs]: [i32; 2],
+) -> i64 {
+    let window = image.window;
+    let [down, across] = dilation.map(i32::from);
+    let kernel_width = i32::from(window.kernel_width);
+    let top = place.y * i32::from(window.stride_height) - i32::from(window.padding_top);
+    let left = place.x * i32::from(window.stride_width) - i32::from(window.padding_left);
+    let mut sum = 0i64;
+    for i in 0..i32::from(window.kernel_height) {
+        for j in 0..kernel_width {
+            for channel in 0..inputs {
+                let index = usize::try_from((i * kernel_width + j) * inputs + channel);
+                let weight = index.ok().and_then(|index| weights.get(index)).copied().unwrap_or(0);
+                let (y, x) = (top + i * down, left + j * across);
+                let value = at(image.values, image.shape, y, x, first + channel);
+                let value = value.unwrap_or(i64::from(image.zero_point));
+                sum = sum.wrapping_add(i64::from(weight).wrapping_mul(value));
+            }
+        }
+    }
     sum
 }
 

@@ -148,6 +148,9 @@ impl OperatorCase {
                 case.draw_pool(generator);
             }
             Subject::Softmax => case.draw_softmax(generator),
+            Subject::Resize2d => case.draw_resized(generator),
+            Subject::TransposedConvolution2d => case.draw_upward(generator),
+            Subject::GroupedConvolution2d => case.draw_groups(generator),
             _ => case.draw_addition(generator),
         }
         case.choose_other(generator);
@@ -206,6 +209,22 @@ impl OperatorCase {
 
     fn packed_size(&self, rows: usize) -> usize {
         PackedWeights::bytes_for(self.bit_width, self.layout, rows, self.row_length)
+    }
+
+    /// The window of a transposed convolution, and at most `pixels` of the outputs that it may give along each axis.
+    fn lay_upward(
+        &mut self,
+        generator: &mut Generator,
+        [(vertical, rows), (horizontal, columns)]: [(Axis, usize); 2],
+        pixels: usize,
+    ) {
+        self.lay(generator, [vertical, horizontal], pixels);
+        let mut height = rows.min(u16::MAX.into()).min(pixels);
+        if generator.chance(8) {
+            height = height.min(usize::from(self.output.height));
+        }
+        self.output.height = height as u16;
+        self.output.width = columns.min(u16::MAX.into()).min(fit(pixels, height)) as u16;
     }
 
     /// The window, and at most `pixels` places for it: along a row of the image first, or along a column.
@@ -336,6 +355,56 @@ impl OperatorCase {
         while definition::accumulator_limit(self.rescale) < 255 * taps as i64 {
             self.rescale.shift = self.rescale.shift.wrapping_add(1);
         }
+    }
+
+    /// An image and another size of it.
+    fn draw_resized(&mut self, generator: &mut Generator) {
+        let [height, width] = extents(generator);
+        let pixels = usize::from(height) * usize::from(width);
+        let mut channels = channels(generator).min(fit(USUAL_INPUT, pixels));
+        let mut outputs = extents(generator);
+        while usize::from(outputs[0]) * usize::from(outputs[1]) > OUTPUT {
+            outputs = outputs.map(|extent| extent.div_ceil(2));
+        }
+        channels = channels.min(fit(OUTPUT, usize::from(outputs[0]) * usize::from(outputs[1])));
+        self.input = Shape { height, width, channels: channels as u16 };
+        self.stretch(generator, outputs);
+    }
+
+    /// A transposed convolution.
+    fn draw_upward(&mut self, generator: &mut Generator) {
+        let [height, width] = extents(generator);
+        let kernels = [kernel(generator, height.min(40)), kernel(generator, width.min(40))];
+        let axes = Axis::both(generator, [height, width], kernels);
+        let taps = usize::from(axes[0].kernel) * usize::from(axes[1].kernel);
+        let pixels = usize::from(height) * usize::from(width);
+        let inputs = channels(generator).min(fit(USUAL_INPUT, pixels)).min(fit(INPUT, taps));
+        self.row_length = taps * inputs;
+        // The definition goes through all taps of every output.
+        let outputs = fit(work(generator), self.row_length).min(OUTPUT);
+        let filters = channels(generator).min(fit(WEIGHTS, self.row_length)).min(outputs);
+        self.input = Shape { height, width, channels: inputs as u16 };
+        self.output.channels = filters as u16;
+        let axes = axes.map(|axis| {
+            // As many outputs as the strides give.
+            let most = usize::from(axis.extent) * usize::from(axis.stride)
+                + usize::from(axis.kernel - axis.padding)
+                - 1;
+            (axis, most.max(1))
+        });
+        self.lay_upward(generator, axes, fit(outputs, filters));
+    }
+
+    /// A grouped convolution.
+    fn draw_groups(&mut self, generator: &mut Generator) {
+        self.draw_window(generator);
+        self.spread(generator);
+        self.group(generator);
+        let taps = self.window.taps() * usize::from(self.input.channels);
+        let outputs = fit(fit(MOST_WORK, taps), self.output.channels.into());
+        let height = usize::from(self.output.height).min(outputs);
+        self.output.height = height as u16;
+        self.output.width = self.output.width.min(fit(outputs, height) as u16);
     }
 
     /// Two tensors of the same shape.

@@ -9,6 +9,7 @@ use tinyhero_common::layout::Layout;
 use tinyhero_common::layout::channel_pairs::PairColumns;
 use tinyhero_common::layout::vector_pairs::Strips;
 use tinyhero_common::layout::vector_rows::Blocks;
+use tinyhero_common::operator::Interpolation;
 use tinyhero_common::requantize::{
     ActivationRange, MULTIPLIER_MAX, MULTIPLIER_MIN, SHIFT_MAX, SHIFT_MIN,
 };
@@ -39,6 +40,39 @@ impl Counts {
                 let channels = case.input.channels;
                 self.add(subject, "as many channels as the loader admits", channels == 16_383);
                 self.add(subject, "more than 1,024 channels", channels > 1024);
+            }
+            Subject::Resize2d => {
+                let outputs = case.output.elements();
+                self.add(subject, "more than 10,000 elements", outputs > 10_000);
+                let linear = case.interpolation == Interpolation::Linear;
+                self.add(subject, "interpolated", linear);
+                self.add(subject, "outputs before the image", case.rows.start < 0);
+                let larger = case.output.height > case.input.height;
+                self.add(subject, "more rows", larger);
+                self.add(subject, "fewer rows", case.output.height < case.input.height);
+            }
+            Subject::TransposedConvolution2d => {
+                let window = case.window;
+                let most = window.stride_height.max(window.stride_width);
+                self.add(subject, "a stride of 1", window.stride_height == 1);
+                self.add(subject, "strides above the kernel", most > window.kernel_height);
+                self.add(subject, "a stride of 255", most == 255);
+                self.add(subject, "a kernel above 16", window.kernel_width > 16);
+                self.add(subject, "padding", window.padding_top > 0 && window.padding_left > 0);
+                let channels = case.output.channels;
+                self.add(subject, "several channels", channels > 4 && case.input.channels > 4);
+            }
+            Subject::GroupedConvolution2d => {
+                let channels = case.input.channels;
+                self.add(subject, "one group, taps apart", {
+                    case.groups == 1 && case.dilation != [1, 1] && case.window.taps() > 1
+                });
+                self.add(subject, "a group a channel", case.groups == channels && channels > 4);
+                self.add(subject, "some groups", (2..channels).contains(&case.groups));
+                self.add(subject, "taps 255 apart", case.dilation.contains(&255));
+                self.add(subject, "several outputs a group", {
+                    case.groups > 1 && case.output.channels > case.groups
+                });
             }
             Subject::FullyConnected => {}
             _ => {

@@ -11,7 +11,8 @@ use tinyhero_common::model::{
 };
 use tinyhero_common::operator::{
     Add, AveragePool2d, Concatenate, Convolution2d, DepthwiseConvolution2d, FullyConnected,
-    MaxPool2d, MeanPool2d, Multiply, Operator, SCRATCH_ALIGNMENT, Softmax, Table, Weights,
+    GroupedConvolution2d, Interpolation, MaxPool2d, MeanPool2d, Multiply, Operator, Resize2d,
+    SCRATCH_ALIGNMENT, Softmax, Stretch, Table, TransposedConvolution2d, Weights,
 };
 use tinyhero_common::requantize::{ActivationRange, AddRescale, Rescale};
 use tinyhero_common::shape::{Element, Region, Shape, Window};
@@ -141,12 +142,7 @@ impl Crafted {
             }
             let row_length = layer.row_length();
             let rows = usize::from(layer.output.shape.channels);
-            let (Operator::Convolution2d(Convolution2d { weights, .. })
-            | Operator::DepthwiseConvolution2d(DepthwiseConvolution2d { weights, .. })
-            | Operator::FullyConnected(FullyConnected { weights })) = &mut layer.operator
-            else {
-                continue;
-            };
+            let Some(weights) = layer.operator.weights_mut() else { continue };
             let bytes =
                 PackedWeights::bytes_for(weights.bit_width, weights.layout, rows, row_length);
             for (offset, bytes) in
@@ -193,7 +189,10 @@ impl Crafted {
         builder.kernel = kernel;
         for _ in 0..builder.generator.between(1, 7) {
             let before = builder.last();
-            match builder.generator.below(12) {
+            match builder.generator.below(15) {
+                12 => builder.resize(),
+                13 => builder.transposed_convolution(),
+                14 => builder.grouped_convolution(),
                 9 => builder.mean_pool(),
                 10 => builder.multiply(),
                 11 => builder.concatenate(),
@@ -216,7 +215,7 @@ impl Crafted {
 
     /// A model in which every operator occurs, at fixed places: convolution 0, depthwise 1, add of both 2, average pool 3, max
     /// pool 4, fully connected 5, softmax 6, table 7,
-    /// multiply 8, concatenate 9, mean pool 10.
+    /// multiply 8, concatenate 9, mean pool 10, resize 11, transposed convolution 12, grouped convolution 13.
     pub fn every_operator() -> Self {
         let mut generator = Generator::new(1, 1);
         let shape = Shape { height: 6, width: 5, channels: 3 };
@@ -243,6 +242,9 @@ impl Crafted {
         builder.multiply();
         builder.concatenate();
         builder.mean_pool();
+        builder.resize();
+        builder.transposed_convolution();
+        builder.grouped_convolution();
         builder.finish()
     }
 }
@@ -408,6 +410,71 @@ impl<'a> Builder<'a> {
             let weights = self.weights(usize::from(shape.channels), window.taps() * depth);
             self.push(Operator::Convolution2d(Convolution2d { window, weights }), shape);
         }
+    }
+
+    /// Another size, mostly by a whole factor.
+    fn resize(&mut self) {
+        let (_, input) = self.last();
+        let mut axis = |extent: u16| {
+            let factor = self.generator.between(1, 3);
+            let random = self.generator.chance(4);
+            let stretch = match random {
+                true => Stretch {
+                    step: self.generator.below(9) as u16,
+                    start: self.generator.between(-9, 9) as i16,
+                    divisor: self.generator.between(1, 9) as u16,
+                },
+                false => Stretch { step: 1, start: 0, divisor: factor as u16 },
+            };
+            (stretch, extent * factor as u16)
+        };
+        let (rows, height) = axis(input.shape.height.min(7));
+        let (columns, width) = axis(input.shape.width.min(7));
+        let interpolation = self.generator.pick(Interpolation::Nearest, &[Interpolation::Linear]);
+        let shape = Shape { height, width, ..input.shape };
+        let operator = Resize2d { interpolation, rows, columns };
+        let layer = self.push(Operator::Resize2d(operator), shape);
+        layer.output.zero_point = input.zero_point;
+    }
+
+    fn transposed_convolution(&mut self) {
+        let (_, input) = self.last();
+        let (window, mut shape) = self.sliding(input.shape);
+        let reach = |extent: u16, stride: u8, kernel: u8, padding: u8| {
+            let end = u32::from(extent) * u32::from(stride) + u32::from(kernel);
+            (end - 1 - u32::from(padding)).clamp(1, 8) as u16
+        };
+        let Window { stride_height, kernel_height, padding_top, .. } = window;
+        shape.height = reach(input.shape.height, stride_height, kernel_height, padding_top);
+        let Window { stride_width, kernel_width, padding_left, .. } = window;
+        shape.width = reach(input.shape.width, stride_width, kernel_width, padding_left);
+        shape.channels = self.generator.between(1, 6) as u16;
+        let row_length = window.taps() * usize::from(input.shape.channels);
+        let weights = self.weights(usize::from(shape.channels), row_length);
+        let operator = TransposedConvolution2d { window, weights };
+        self.push(Operator::TransposedConvolution2d(operator), shape);
+    }
+
+    fn grouped_convolution(&mut self) {
+        let (_, input) = self.last();
+        let (window, mut shape) = self.sliding(input.shape);
+        let channels = i32::from(input.shape.channels);
+        let divisors: Vec<u16> =
+            (1..=channels).filter(|&by| channels % by == 0).map(|by| by as u16).collect();
+        let groups = self.generator.pick(divisors[0], &divisors[1..]);
+        shape.channels = groups * self.generator.between(1, 3) as u16;
+        let row_length = window.taps() * usize::from(input.shape.channels / groups);
+        let weights = self.weights(usize::from(shape.channels), row_length);
+        let mut dilation = || self.generator.between(1, 3) as u8;
+        let (dilation_height, dilation_width) = (dilation(), dilation());
+        let operator = Operator::GroupedConvolution2d(GroupedConvolution2d {
+            window,
+            dilation_height,
+            dilation_width,
+            groups,
+            weights,
+        });
+        self.push(operator, shape);
     }
 
     fn fully_connected(&mut self) {

@@ -6,7 +6,8 @@ use tinyhero_common::layout::Layout;
 use tinyhero_common::model::{MAX_LAYERS, Model};
 use tinyhero_common::operator::{
     Add, AveragePool2d, Concatenate, Convolution2d, DepthwiseConvolution2d, FullyConnected,
-    MaxPool2d, MeanPool2d, Multiply, Operator, Softmax, Table, Weights,
+    GroupedConvolution2d, MaxPool2d, MeanPool2d, Multiply, Operator, Resize2d, Softmax, Table,
+    TransposedConvolution2d, Weights,
 };
 use tinyhero_common::requantize::ActivationRange;
 use tinyhero_common::shape::{Element, Shape, Window};
@@ -56,7 +57,9 @@ fn one_size_of_zero(generator: &mut Generator, layouts: &'static [Layout]) -> Ve
         | Operator::DepthwiseConvolution2d(DepthwiseConvolution2d { window, .. })
         | Operator::AveragePool2d(AveragePool2d { window, .. })
         | Operator::MaxPool2d(MaxPool2d { window })
-        | Operator::MeanPool2d(MeanPool2d { window, .. }) => Some(window),
+        | Operator::MeanPool2d(MeanPool2d { window, .. })
+        | Operator::TransposedConvolution2d(TransposedConvolution2d { window, .. })
+        | Operator::GroupedConvolution2d(GroupedConvolution2d { window, .. }) => Some(window),
         _ => None,
     };
     match (of_window, generator.below(7)) {
@@ -91,14 +94,21 @@ fn steps(model: &Model<'_>) -> u64 {
             | Operator::DepthwiseConvolution2d(DepthwiseConvolution2d { window, .. })
             | Operator::AveragePool2d(AveragePool2d { window, .. })
             | Operator::MaxPool2d(MaxPool2d { window })
-            | Operator::MeanPool2d(MeanPool2d { window, .. }) => window.taps() as u64 + 1,
+            | Operator::MeanPool2d(MeanPool2d { window, .. })
+            | Operator::TransposedConvolution2d(TransposedConvolution2d { window, .. })
+            | Operator::GroupedConvolution2d(GroupedConvolution2d { window, .. }) => {
+                window.taps() as u64 + 1
+            }
             Operator::FullyConnected(_) => {
                 at_least_one(input.height).saturating_mul(at_least_one(input.width))
             }
             _ => 1,
         };
         let channels = match layer.operator {
-            Operator::Convolution2d(_) | Operator::FullyConnected(_) => {
+            Operator::Convolution2d(_)
+            | Operator::FullyConnected(_)
+            | Operator::TransposedConvolution2d(_)
+            | Operator::GroupedConvolution2d(_) => {
                 at_least_one(channels).saturating_mul(at_least_one(input.channels))
             }
             _ => at_least_one(channels).max(at_least_one(input.channels)),
@@ -188,8 +198,25 @@ fn damage_shape(generator: &mut Generator, shape: &mut Shape) {
 
 fn damage_operator(generator: &mut Generator, layer: &mut Layer<'static>) {
     match &mut layer.operator {
+        Operator::GroupedConvolution2d(grouped) if generator.chance(6) => {
+            match generator.below(3) {
+                0 => grouped.groups = size(generator, grouped.groups.into()) as u16,
+                1 => grouped.dilation_height = size(generator, 1) as u8,
+                _ => grouped.dilation_width = size(generator, 1) as u8,
+            }
+        }
+        Operator::Resize2d(Resize2d { rows, columns, .. }) => {
+            let axis = if generator.chance(8) { rows } else { columns };
+            match generator.below(3) {
+                0 => axis.step = size(generator, axis.step.into()) as u16,
+                1 => axis.start = size(generator, 0) as i16,
+                _ => axis.divisor = size(generator, axis.divisor.into()) as u16,
+            }
+        }
         Operator::Convolution2d(Convolution2d { window, weights })
-        | Operator::DepthwiseConvolution2d(DepthwiseConvolution2d { window, weights }) => {
+        | Operator::DepthwiseConvolution2d(DepthwiseConvolution2d { window, weights })
+        | Operator::TransposedConvolution2d(TransposedConvolution2d { window, weights })
+        | Operator::GroupedConvolution2d(GroupedConvolution2d { window, weights, .. }) => {
             if generator.chance(11) {
                 damage_window(generator, window);
             } else {

@@ -7,7 +7,8 @@ use tinyhero_common::model::{Model, Reason, Task};
 use tinyhero_common::network::{LayerDigests, run};
 use tinyhero_common::operator::{
     Add, AveragePool2d, Concatenate, Convolution2d, DepthwiseConvolution2d, FullyConnected,
-    MaxPool2d, MeanPool2d, Multiply, Operator, Softmax, Table, Weights,
+    GroupedConvolution2d, MaxPool2d, MeanPool2d, Multiply, Operator, Resize2d, Softmax, Table,
+    TransposedConvolution2d, Weights,
 };
 use tinyhero_common::requantize::Rescale;
 use tinyhero_common::shape::{Element, Region, Window};
@@ -201,8 +202,25 @@ fn damage_layer(generator: &mut Generator, layer: &mut Layer<'static>) {
         4 => layer.activation = generator.activation_range(),
         5 => damage_region(generator, &mut layer.scratch),
         _ => match &mut layer.operator {
+            Operator::GroupedConvolution2d(grouped) if generator.chance(6) => {
+                match generator.below(3) {
+                    0 => short(generator, &mut grouped.groups),
+                    1 => byte(generator, &mut grouped.dilation_height),
+                    _ => byte(generator, &mut grouped.dilation_width),
+                }
+            }
+            Operator::Resize2d(Resize2d { rows, columns, .. }) => {
+                let axis = if generator.chance(8) { rows } else { columns };
+                match generator.below(3) {
+                    0 => short(generator, &mut axis.step),
+                    1 => axis.start = generator.next_word() as i16,
+                    _ => short(generator, &mut axis.divisor),
+                }
+            }
             Operator::Convolution2d(Convolution2d { window, weights })
-            | Operator::DepthwiseConvolution2d(DepthwiseConvolution2d { window, weights }) => {
+            | Operator::DepthwiseConvolution2d(DepthwiseConvolution2d { window, weights })
+            | Operator::TransposedConvolution2d(TransposedConvolution2d { window, weights })
+            | Operator::GroupedConvolution2d(GroupedConvolution2d { window, weights, .. }) => {
                 if generator.chance(8) {
                     damage_window(generator, window);
                 } else {

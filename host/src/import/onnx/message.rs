@@ -304,6 +304,12 @@ impl Node<'_> {
         self.attribute(name).map(|attribute| attribute.integers.clone())
     }
 
+    /// Floats, if they are given.
+    pub fn floats(&self, name: &str) -> Option<Vec<f64>> {
+        let floats = &self.attribute(name)?.floats;
+        Some(floats.iter().map(|&float| f64::from(float)).collect())
+    }
+
     /// A text, empty where it is left out.
     pub fn text(&self, name: &str) -> &str {
         self.attribute(name).and_then(|attribute| attribute.text.as_deref()).unwrap_or("")

@@ -1,8 +1,9 @@
 //! From the nodes of an ONNX file to operations.
 
 use super::message::Node;
+use crate::graph::sampling::{Coordinates, Method, PositionRounding, Sampling};
 use crate::import::operation::{
-    Binary, Border, Convolution, Extent, Operation, Pool, Unary, WeightOrder,
+    Binary, Border, Convolution, Extent, Operation, Pool, Reach, Unary, WeightOrder,
 };
 
 /// What a node with an attribute or operator that is not known becomes.
@@ -171,21 +172,20 @@ fn border(node: &Node<'_>) -> Result<Border, Operation> {
 }
 
 fn transposed(node: &Node<'_>) -> Operation {
-    let window = match window(node) {
+    let mut window = match window(node) {
         Ok(window) => window,
         Err(why) => return why,
     };
-    if node.attribute("output_shape").is_some() {
-        return unknown("states its output_shape", "export with pads and output_padding");
-    }
-    match sizes(node, "output_padding", &[0, 0]).as_deref() {
-        Some(&[rows, columns]) => {
-            Operation::TransposedConvolution { window, output_padding: [rows, columns] }
+    window.weights = WeightOrder::InputOutputRowColumn;
+    let (stated, padded) = (sizes(node, "output_shape", &[]), sizes(node, "output_padding", &[]));
+    match (stated, padded) {
+        (Some(stated), _) if !stated.is_empty() => {
+            Operation::TransposedConvolution { window, reach: Reach::Stated(stated) }
         }
-        Some(&[columns]) => {
-            Operation::TransposedConvolution { window, output_padding: [0, columns] }
+        (Some(_), Some(padded)) => {
+            Operation::TransposedConvolution { window, reach: Reach::Padded(padded) }
         }
-        _ => unknown("has an output_padding of another rank", "export the model again"),
+        _ => unknown("has a negative or huge size", "export the model again"),
     }
 }
 
@@ -226,20 +226,62 @@ fn pool(node: &Node<'_>, maximum: bool) -> Operation {
 }
 
 fn resize(node: &Node<'_>, opset: i64) -> Operation {
-    let mode = node.text("mode");
-    if !mode.is_empty() && mode != "nearest" {
-        return unknown(format!("resizes with mode '{mode}'"), "use nearest");
+    // The first two versions count from the corners of pixels and take the one before.
+    let old = node.operator == "Upsample" || opset < 11;
+    let text = |name: &str, default| match node.text(name) {
+        "" => default,
+        _ if old && name != "mode" => default,
+        text => text,
+    };
+    let rounding = match text("nearest_mode", if old { "floor" } else { "round_prefer_floor" }) {
+        "floor" => PositionRounding::Floor,
+        "ceil" => PositionRounding::Ceil,
+        "round_prefer_floor" => PositionRounding::HalfDown,
+        "round_prefer_ceil" => PositionRounding::HalfUp,
+        other => return unknown(format!("has nearest_mode '{other}'"), "use floor"),
+    };
+    let method = match text("mode", "nearest") {
+        "nearest" => Method::Nearest { rounding },
+        "linear" => Method::Linear,
+        mode => {
+            return unknown(format!("resizes with mode '{mode}'"), "use nearest or linear");
+        }
+    };
+    let counted = if old { "asymmetric" } else { "half_pixel" };
+    let coordinates = match text("coordinate_transformation_mode", counted) {
+        "asymmetric" => Coordinates::Asymmetric,
+        "half_pixel" => Coordinates::HalfPixel,
+        "pytorch_half_pixel" => Coordinates::HalfPixelUnlessOne,
+        "tf_half_pixel_for_nn" => Coordinates::HalfOutput,
+        "align_corners" => Coordinates::AlignedCorners,
+        coordinates => {
+            return unknown(
+                format!("resizes with coordinates '{coordinates}'"),
+                "use asymmetric, half_pixel or align_corners",
+            );
+        }
+    };
+    if node.integer("antialias", 0) != 0 {
+        return unknown("resizes with antialias", "resize without");
     }
-    let coordinates = node.text("coordinate_transformation_mode");
-    if !matches!(coordinates, "" | "asymmetric" | "half_pixel" | "pytorch_half_pixel") {
-        return unknown(
-            format!("resizes with coordinates '{coordinates}'"),
-            "use asymmetric or half_pixel",
-        );
+    if node.attribute("axes").is_some() {
+        return unknown("names the axes that it resizes", "give factors for all axes");
     }
-    let extent = match (node.operator.as_str(), opset < 11) {
-        ("Upsample", _) | (_, true) => Extent::Inputs { factors: 1, sizes: usize::MAX },
+    match node.text("keep_aspect_ratio_policy") {
+        "" | "stretch" => {}
+        policy => {
+            return unknown(format!("has keep_aspect_ratio_policy '{policy}'"), "use stretch");
+        }
+    }
+    let extent = match (node.operator.as_str(), opset) {
+        // Its first version has the factors as an attribute.
+        ("Upsample", ..9) => match node.floats("scales") {
+            Some(factors) => Extent::Factors(factors),
+            None => return unknown("has no scales", "export the model again"),
+        },
+        ("Upsample", _) | (_, ..11) => Extent::Inputs { factors: 1, sizes: usize::MAX },
         _ => Extent::Inputs { factors: 2, sizes: 3 },
     };
-    Operation::Resize { extent, channels_last: false }
+    let sampling = Sampling { method, coordinates };
+    Operation::Resize { extent, sampling, channels_last: false }
 }

@@ -2,7 +2,7 @@
 
 use crate::import::axes::{axis, broadcast};
 use crate::import::graph::{Graph, Node};
-use crate::import::operation::{Border, Convolution, Extent, Operation, WeightOrder};
+use crate::import::operation::{Border, Convolution, Extent, Operation, Reach, WeightOrder};
 use crate::import::window::span;
 
 /// The shapes that a node writes; none where they do not follow.
@@ -11,8 +11,20 @@ pub fn shapes(graph: &Graph, node: &Node) -> Option<Vec<Vec<usize>>> {
     let one = |shape: Vec<usize>| Some(vec![shape]);
     match &node.operation {
         Operation::Convolution(convolution) => one(convolved(convolution, input(0)?, input(1)?)?),
-        Operation::TransposedConvolution { window, output_padding } => {
-            one(upward(window, *output_padding, input(0)?, input(1)?)?)
+        Operation::TransposedConvolution { .. } => {
+            let shape = input(0)?;
+            let upward = upward(graph, node)?;
+            let Operation::TransposedConvolution { window, .. } = &node.operation else {
+                return None;
+            };
+            let mut result = shape.to_vec();
+            let channels = if window.channels_last { shape.len() - 1 } else { 1 };
+            result[channels] = upward.outputs;
+            let spatial = spatial_axes(shape, window.channels_last);
+            for (axis, along) in spatial.zip(&upward.axes) {
+                result[axis] = along.output;
+            }
+            one(result)
         }
         Operation::FullyConnected { outputs_first, .. } => {
             let (data, weights) = (input(0)?, input(1)?);
@@ -144,6 +156,7 @@ pub fn kernel(order: WeightOrder, weights: &[usize]) -> Option<(Vec<usize>, usiz
     let (&first, rest) = weights.split_first()?;
     match order {
         WeightOrder::OutputInputRowColumn => Some((rest.get(1..)?.to_vec(), first)),
+        WeightOrder::InputOutputRowColumn => Some((rest.get(1..)?.to_vec(), *rest.first()?)),
         WeightOrder::OutputRowColumnInput => Some((rest.split_last()?.1.to_vec(), first)),
         WeightOrder::RowColumnOutput => {
             let (&last, kernel) = rest.split_last()?;
@@ -170,21 +183,86 @@ fn convolved(window: &Convolution, shape: &[usize], weights: &[usize]) -> Option
     Some(result)
 }
 
-fn upward(
-    window: &Convolution,
-    output_padding: [usize; 2],
-    shape: &[usize],
-    weights: &[usize],
-) -> Option<Vec<usize>> {
-    let [_, per_group, rows, columns] = *weights else { return None };
-    let [batch, _, height, width] = *shape else { return None };
-    let Border::Amounts(cut) = &window.border else { return None };
-    let amount = |index: usize| cut.get(index).copied().unwrap_or(0);
-    let size = |axis: usize, size: usize, kernel: usize| {
-        let whole = (size - 1) * window.stride.get(axis)? + kernel + output_padding[axis];
-        whole.checked_sub(amount(axis) + amount(axis + 2))
+/// A transposed convolution along one axis.
+#[derive(Clone, Copy, Debug)]
+pub struct UpwardAxis {
+    /// Taps, without dilation.
+    pub kernel: usize,
+    /// From one input pixel's kernel to the next one's.
+    pub stride: usize,
+    /// Distance of taps.
+    pub dilation: usize,
+    /// What is cut off before the output.
+    pub before: usize,
+    /// Size of the output.
+    pub output: usize,
+}
+
+/// The numbers of a transposed convolution.
+#[derive(Clone, Debug)]
+pub struct Upward {
+    /// Rows and columns; one for a series.
+    pub axes: Vec<UpwardAxis>,
+    /// Output channels.
+    pub outputs: usize,
+    /// Groups of channels.
+    pub groups: usize,
+}
+
+/// The numbers of a transposed convolution, as both formats count them.
+pub fn upward(graph: &Graph, node: &Node) -> Option<Upward> {
+    let Operation::TransposedConvolution { window, reach } = &node.operation else { return None };
+    let (shape, weights) = (graph.shape(node.input(0))?, graph.shape(node.input(1))?);
+    let (kernel, per_group) = kernel(window.weights, weights)?;
+    let spatial = spatial_axes(shape, window.channels_last);
+    let (count, groups) = (spatial.len(), window.groups.max(1));
+    if kernel.len() != count {
+        return None;
+    }
+    let stated: Option<Vec<usize>> = match reach {
+        Reach::Padded(_) => None,
+        Reach::Stated(sizes) => Some(sizes.clone()),
+        Reach::Input => {
+            let sizes = graph.integers(node.input(3))?;
+            let sizes: Vec<usize> =
+                sizes.iter().map(|&size| size.try_into().ok()).collect::<Option<_>>()?;
+            Some(sizes.get(1..sizes.len().checked_sub(1)?)?.to_vec())
+        }
     };
-    Some(vec![batch, per_group * window.groups, size(0, height, rows)?, size(1, width, columns)?])
+    let axis = |position: usize| {
+        let size = shape[spatial.start + position];
+        let (stride, dilation) = (*window.stride.get(position)?, *window.dilation.get(position)?);
+        let more = match reach {
+            Reach::Padded(padded) => padded.get(position).copied().unwrap_or(0),
+            Reach::Stated(_) | Reach::Input => 0,
+        };
+        let steps = size.checked_sub(1)?.checked_mul(stride)?;
+        let span = kernel[position].checked_sub(1)?.checked_mul(dilation)?.checked_add(1)?;
+        let whole = steps.checked_add(span)?.checked_add(more)?;
+        let (before, output) = match (&window.border, &stated) {
+            (Border::Amounts(amounts), None) => {
+                let amount = |index: usize| amounts.get(index).copied().unwrap_or(0);
+                let cut = amount(position) + amount(count + position);
+                (amount(position), whole.checked_sub(cut)?)
+            }
+            (border, stated) => {
+                let output = match stated {
+                    Some(sizes) => *sizes.get(position)?,
+                    None => size.checked_mul(stride)?,
+                };
+                // TensorFlow's valid windows cut off nothing.
+                let valid = *reach == Reach::Input && matches!(border, Border::Amounts(_));
+                let cut = if valid { 0 } else { whole.saturating_sub(output) };
+                let larger_before =
+                    matches!(border, Border::Same { larger_before: true } | Border::Amounts(_));
+                (if larger_before { cut.div_ceil(2) } else { cut / 2 }, output)
+            }
+        };
+        let found = UpwardAxis { kernel: kernel[position], stride, dilation, before, output };
+        (stride > 0 && dilation > 0 && (1..1 << 16).contains(&output)).then_some(found)
+    };
+    let axes = (0..count).map(axis).collect::<Option<_>>()?;
+    Some(Upward { axes, outputs: per_group.checked_mul(groups)?, groups })
 }
 
 /// The shape behind an operation that keeps the numbers in their order.
@@ -452,7 +530,15 @@ pub fn padding(graph: &Graph, node: &Node) -> Option<Vec<[usize; 2]>> {
 fn resized(graph: &Graph, node: &Node) -> Option<Vec<usize>> {
     let Operation::Resize { extent, .. } = &node.operation else { return None };
     let shape = graph.shape(node.input(0))?;
+    let larger = |factors: &[f64]| -> Option<Vec<usize>> {
+        let sizes = shape.iter().zip(factors).map(|(&size, factor)| {
+            let size = (size as f64 * factor).floor();
+            (1.0..65_536.0).contains(&size).then_some(size as usize)
+        });
+        if factors.len() == shape.len() { sizes.collect() } else { None }
+    };
     match extent {
+        Extent::Factors(factors) => larger(factors),
         Extent::Image => {
             let [height, width] = *graph.integers(node.input(1))? else { return None };
             let [batch, .., channels] = *shape else { return None };
@@ -464,17 +550,26 @@ fn resized(graph: &Graph, node: &Node) -> Option<Vec<usize>> {
             {
                 return sizes.iter().map(|&size| size.try_into().ok()).collect();
             }
-            let factors = graph.reals(node.input(*factors))?;
-            if factors.len() != shape.len() {
-                return None;
-            }
-            let sizes = shape.iter().zip(&factors);
-            sizes
-                .map(|(&size, factor)| {
-                    let size = (size as f64 * factor).floor();
-                    (1.0..65_536.0).contains(&size).then_some(size as usize)
-                })
-                .collect()
+            larger(&graph.reals(node.input(*factors))?)
         }
     }
+}
+
+/// Whether a resized image has the size that its factors give without rounding, so that positions follow from the sizes.
+pub fn is_whole_resize(graph: &Graph, node: &Node) -> bool {
+    let Operation::Resize { extent, .. } = &node.operation else { return false };
+    let factors = match extent {
+        Extent::Factors(factors) => Some(factors.clone()),
+        Extent::Image => None,
+        Extent::Inputs { factors, sizes } => match graph.integers(node.input(*sizes)) {
+            Some(sizes) if !sizes.is_empty() => None,
+            _ => graph.reals(node.input(*factors)),
+        },
+    };
+    let shape = graph.shape(node.input(0)).unwrap_or_default();
+    let exact = |(&size, factor): (&usize, &f64)| {
+        let wanted = size as f64 * factor;
+        (wanted - wanted.floor()).abs() < 1e-4
+    };
+    factors.is_none_or(|factors| shape.iter().zip(&factors).all(exact))
 }

@@ -13,19 +13,26 @@ use crate::import::window::span;
 /// Most rows or columns of a window in a model file.
 const MOST_WINDOW: usize = 255;
 
+/// Weights, zeros included, for one that is not zero, from which a dense convolution is no longer faster than one without them.
+const ZEROS_OF_DENSE: usize = 6;
+/// The same of a depthwise convolution, whose fast kernels gain less.
+const ZEROS_OF_DEPTHWISE: usize = 3;
+
 impl Resolver<'_> {
     /// The image at the first input, and what is added around it beside the layer's own border.
     pub(super) fn image_with_border(
-        &self,
+        &mut self,
         node: &Node,
         channels_last: bool,
     ) -> Step<(Image, [[usize; 2]; 2])> {
         match self.bordered(node.input(0)) {
             Some((inside, amounts)) => {
-                let Some(view) = &self.views[inside] else {
-                    return refuse("reads a constant border", "export the model again");
+                let view = match self.views[inside].clone() {
+                    Some(view) if view.repeats() => self.repeated(node, view)?,
+                    Some(view) => view,
+                    None => return refuse("reads a constant border", "export the model again"),
                 };
-                Ok((Image::of(&self.layers, view, channels_last)?, amounts))
+                Ok((Image::of(&self.layers, &view, channels_last)?, amounts))
             }
             None => {
                 let view = self.view(node, 0)?;
@@ -36,7 +43,9 @@ impl Resolver<'_> {
 
     pub(super) fn convolution(&mut self, node: &Node, window: &Convolution) -> Step<()> {
         let output_axis = match window.weights {
-            WeightOrder::OutputInputRowColumn | WeightOrder::OutputRowColumnInput => 0,
+            WeightOrder::OutputInputRowColumn
+            | WeightOrder::InputOutputRowColumn
+            | WeightOrder::OutputRowColumnInput => 0,
             WeightOrder::RowColumnOutput => 3,
         };
         let table = self.table(node, 1, output_axis)?;
@@ -47,7 +56,7 @@ impl Resolver<'_> {
         let slides = slides(window, &sizes, &image, more)?;
         let channels = image.channels.len();
         let per_group = match window.weights {
-            WeightOrder::OutputInputRowColumn => table.shape[1],
+            WeightOrder::OutputInputRowColumn | WeightOrder::InputOutputRowColumn => table.shape[1],
             WeightOrder::OutputRowColumnInput => table.shape[table.shape.len() - 1],
             WeightOrder::RowColumnOutput => 1,
         };
@@ -69,6 +78,10 @@ impl Resolver<'_> {
         let bias = self.bias(node, 2, outputs)?;
         let taps =
             Taps { order: window.weights, sizes, per_group, outputs, swapped: image.swapped };
+        if let Some(native) = slides.native([groups, outputs], &image) {
+            return self.grouped(node, &table, &taps, &image, native, bias);
+        }
+        fits(&slides.sliding)?;
         let depthwise = groups == channels && outputs == channels && channels > 1;
         if depthwise && image.channels.len() == image.shape.channels {
             return self.depthwise(node, &table, &taps, &image, slides, bias);
@@ -98,6 +111,38 @@ impl Resolver<'_> {
         });
         let (shape, view) = image.next(0, slides.extent, outputs);
         let kind = Kind::Convolution { sliding: slides.sliding, weights };
+        let tensor = self.push(node, kind, vec![image.tensor], shape)?;
+        self.give(node, View { tensor, ..view });
+        Ok(())
+    }
+
+    /// A convolution whose weights of zero are left out.
+    fn grouped(
+        &mut self,
+        node: &Node,
+        table: &Table,
+        taps: &Taps,
+        image: &Image,
+        native: Native,
+        bias: Vec<f64>,
+    ) -> Step<()> {
+        let Native { sliding, dilation, groups, extent } = native;
+        let [rows, columns] = sliding.kernel;
+        let row_length = rows * columns * taps.per_group;
+        self.weigh(taps.outputs, row_length)?;
+        let weights = spread(table, taps.outputs, row_length, bias, 1.0, |output| {
+            (0..rows).flat_map(move |row| {
+                (0..columns).flat_map(move |column| {
+                    let tap = row * columns + column;
+                    (0..taps.per_group).map(move |input| {
+                        let from = taps.place(output, input, row, column);
+                        (tap * taps.per_group + input, from)
+                    })
+                })
+            })
+        });
+        let (shape, view) = image.next(0, extent, taps.outputs);
+        let kind = Kind::Grouped { sliding, dilation, groups, weights };
         let tensor = self.push(node, kind, vec![image.tensor], shape)?;
         self.give(node, View { tensor, ..view });
         Ok(())
@@ -161,7 +206,7 @@ impl Taps {
             _ => [1, 1],
         };
         match self.order {
-            WeightOrder::OutputInputRowColumn => {
+            WeightOrder::OutputInputRowColumn | WeightOrder::InputOutputRowColumn => {
                 ((output * self.per_group + input) * rows + row) * columns + column
             }
             WeightOrder::OutputRowColumnInput => {
@@ -178,11 +223,51 @@ pub struct Slides {
     pub sliding: Sliding,
     /// What it was dilated by.
     pub dilation: [usize; 2],
+    /// The kernel without dilation.
+    kernel: [usize; 2],
     /// Rows and columns of the output as the model counts them.
     pub extent: [usize; 2],
 }
 
+/// A convolution for the operator that knows groups and dilation.
+struct Native {
+    /// The kernel without dilation.
+    sliding: Sliding,
+    dilation: [usize; 2],
+    groups: usize,
+    extent: [usize; 2],
+}
+
 impl Slides {
+    /// The convolution without weights of zero, where these would be so many that no fast kernel makes up for them, or where no window of a
+    /// model file has room for them.
+    fn native(&self, [groups, outputs]: [usize; 2], image: &Image) -> Option<Native> {
+        let in_order = image.channels.iter().copied().eq(0..image.shape.channels);
+        let taps: usize = self.kernel.iter().product();
+        let filled: usize = self.sliding.kernel.iter().product();
+        let depthwise = groups == image.channels.len() && outputs == groups && groups > 1;
+        let worth = match depthwise {
+            true if self.dilation == [1, 1] => return None,
+            true => filled >= ZEROS_OF_DEPTHWISE * taps,
+            false => filled * groups >= ZEROS_OF_DENSE * taps,
+        };
+        let wide = fits(&self.sliding).is_err();
+        let [top, bottom, left, right] = self.sliding.border;
+        let [rows, columns] = self.sliding.kernel;
+        let possible = [self.kernel, self.sliding.stride, self.dilation, [top, left]]
+            .into_iter()
+            .flatten()
+            .all(|size| size <= MOST_WINDOW)
+            && top.max(bottom) < rows
+            && left.max(right) < columns;
+        (in_order && possible && (worth || wide)).then_some(Native {
+            sliding: Sliding { kernel: self.kernel, ..self.sliding },
+            dilation: self.dilation,
+            groups,
+            extent: self.extent,
+        })
+    }
+
     /// Every tap that has a weight: its place in the window, its row and column without dilation.
     fn taps(&self) -> impl Iterator<Item = (usize, usize, usize)> + use<> {
         let [height, width] = self.sliding.kernel;
@@ -212,7 +297,7 @@ fn slides(
         return refuse("slides over more than two axes", "use images or series");
     };
     let (border, kernel_border) = (&window.border, sizes.len());
-    let mut slides = Slides { sliding: Sliding::PIXEL, dilation, extent: [1, 1] };
+    let mut slides = Slides { sliding: Sliding::PIXEL, dilation, kernel, extent: [1, 1] };
     let mut amounts = [[0, 0]; 2];
     for axis in 0..2 {
         let position = (axis + kernel_border).checked_sub(2);
@@ -241,7 +326,7 @@ fn slides(
     slides.dilation = image.ordered(slides.dilation);
     let [[top, bottom], [left, right]] = image.ordered(amounts);
     slides.sliding.border = [top, bottom, left, right];
-    fits(&slides.sliding)?;
+    slides.kernel = image.ordered(kernel);
     Ok(slides)
 }
 

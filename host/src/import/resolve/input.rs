@@ -58,7 +58,9 @@ fn wanted(graph: &Graph, id: ValueId, shape: &[usize]) -> Option<(SampleShape, V
         let Some(&source) = varying.find(|&&input| views[input].is_some()) else { continue };
         let view = views[source].clone()?;
         let next = match &node.operation {
-            Operation::Convolution(window) => return arranged(&view, window.channels_last, shape),
+            Operation::Convolution(window) | Operation::TransposedConvolution { window, .. } => {
+                return arranged(&view, window.channels_last, shape);
+            }
             Operation::Pool(pool) => return arranged(&view, pool.channels_last, shape),
             Operation::Resize { channels_last, .. } => {
                 return arranged(&view, *channels_last, shape);

@@ -1,9 +1,10 @@
 //! From the operators of a TensorFlow Lite file to operations.
 
 use super::flatbuffer::Table;
+use crate::graph::sampling::{Coordinates, Method, PositionRounding, Sampling};
 use crate::import::graph::{Constant, Value, ValueId};
 use crate::import::operation::{
-    Binary, Border, Convolution, Extent, Operation, Pool, Unary, WeightOrder,
+    Binary, Border, Convolution, Extent, Operation, Pool, Reach, Unary, WeightOrder,
 };
 
 /// Names of the operators by their numbers (`BuiltinOperator` of `schema.fbs`).
@@ -300,8 +301,9 @@ pub fn operation(
         "TRANSPOSE_CONV" => {
             let (stride, border) = (options.sizes([2, 1], 1), options.border());
             // Inputs are the output's shape, the weights, the image, the bias.
-            if inputs.len() >= 3 {
-                inputs.swap(0, 2);
+            if let [shape, weights, image, rest @ ..] = &inputs[..] {
+                let bias = rest.first().copied().flatten();
+                *inputs = vec![*image, *weights, bias, *shape];
             }
             let operation = match (stride, border) {
                 (Some(stride), Some(border)) => Operation::TransposedConvolution {
@@ -313,7 +315,7 @@ pub fn operation(
                         weights: WeightOrder::OutputRowColumnInput,
                         channels_last: true,
                     },
-                    output_padding: [0, 0],
+                    reach: Reach::Input,
                 },
                 _ => absurd(),
             };
@@ -405,10 +407,25 @@ fn plain(
         },
         "TILE" => O::Tile,
         "BROADCAST_TO" => O::Expand,
-        "RESIZE_NEAREST_NEIGHBOR" if options.byte(0) != 0 => {
-            unknown("aligns corners", "resize without align_corners")
+        "RESIZE_NEAREST_NEIGHBOR" => {
+            let (coordinates, rounding) = match (options.byte(0) != 0, options.byte(1) != 0) {
+                (true, _) => (Coordinates::AlignedCorners, PositionRounding::HalfUp),
+                (_, true) => (Coordinates::HalfOutput, PositionRounding::Floor),
+                _ => (Coordinates::Asymmetric, PositionRounding::Floor),
+            };
+            let sampling = Sampling { method: Method::Nearest { rounding }, coordinates };
+            O::Resize { extent: Extent::Image, sampling, channels_last: true }
         }
-        "RESIZE_NEAREST_NEIGHBOR" => O::Resize { extent: Extent::Image, channels_last: true },
+        "RESIZE_BILINEAR" => {
+            // Two fields of older files come first.
+            let coordinates = match (options.byte(2) != 0, options.byte(3) != 0) {
+                (true, _) => Coordinates::AlignedCorners,
+                (_, true) => Coordinates::HalfPixel,
+                _ => Coordinates::Asymmetric,
+            };
+            let sampling = Sampling { method: Method::Linear, coordinates };
+            O::Resize { extent: Extent::Image, sampling, channels_last: true }
+        }
         "WHILE" | "IF" | "CALL" | "CALL_ONCE" => unknown(
             "is control flow, which has no fixed work",
             "convert with the loop unrolled (unroll=True), or use convolutions over time",

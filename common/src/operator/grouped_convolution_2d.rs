@@ -1,0 +1,147 @@
+//! Convolution in groups of channels, with taps apart, equation (17): groups, dilation and depth multipliers without weights of zero.
+
+use super::convolution_2d::{centred_dot, total};
+use super::{ConvolutionJob, Rules, Tensors, Weights};
+use crate::compact::described;
+use crate::reason::{Reason, require};
+use crate::shape::{Shape, Window};
+
+described! {
+    /// Convolution of each group of input channels to a group of output channels.
+    pub struct GroupedConvolution2d {
+        /// How the kernel slides; padding is fewer than the rows and columns that it spans.
+        pub window: Window,
+        /// Rows from one row of taps to the next, at least 1.
+        pub dilation_height: u8,
+        /// Columns from one column of taps to the next, at least 1.
+        pub dilation_width: u8,
+        /// Groups, which divide the channels of input and output.
+        pub groups: u16,
+        /// `output channels × (kernel_height · kernel_width · input channels of a group)` weights.
+        pub weights: Weights,
+    }
+}
+
+/// A grouped convolution, ready to run.
+#[derive(Clone, Copy, Debug)]
+pub struct GroupedConvolutionJob<'a> {
+    /// What a convolution has.
+    pub convolution: ConvolutionJob<'a>,
+    /// Vertical and horizontal distance of taps.
+    pub dilation: [u8; 2],
+    /// Groups of channels.
+    pub groups: u16,
+}
+
+impl Rules for GroupedConvolution2d {
+    type Job<'a> = GroupedConvolutionJob<'a>;
+
+    const NAME: &'static str = "grouped-convolution-2d";
+
+    fn check(&self, tensors: &Tensors<'_>) -> Result<(), Reason> {
+        let divides = |channels: u16| channels.checked_rem(self.groups) == Some(0);
+        let (input, output) = (&tensors.input().shape, &tensors.output.shape);
+        require(divides(input.channels) && divides(output.channels), Reason::ShapeMismatch)?;
+        tensors.check_spread(&self.window, [self.dilation_height, self.dilation_width])
+    }
+
+    fn job<'a>(
+        &self,
+        tensors: &Tensors<'_>,
+        parameters: &'a [u8],
+    ) -> Option<GroupedConvolutionJob<'a>> {
+        let row_length = self.row_length(tensors.input().shape);
+        let convolution =
+            ConvolutionJob::new(&self.window, &self.weights, row_length, tensors, parameters)?;
+        let dilation = [self.dilation_height, self.dilation_width];
+        Some(GroupedConvolutionJob { convolution, dilation, groups: self.groups })
+    }
+
+    fn weights(&self) -> Option<&Weights> {
+        Some(&self.weights)
+    }
+
+    fn weights_mut(&mut self) -> Option<&mut Weights> {
+        Some(&mut self.weights)
+    }
+
+    fn row_length(&self, input: Shape) -> usize {
+        let channels = input.channels.checked_div(self.groups).unwrap_or(0);
+        self.window.taps().saturating_mul(usize::from(channels))
+    }
+
+    /// One row of weights, unpacked.
+    fn portable_scratch(&self, input: Shape) -> usize {
+        self.row_length(input)
+    }
+}
+
+pub(crate) fn grouped_convolution_2d(
+    job: &GroupedConvolutionJob<'_>,
+    input: &[i8],
+    scratch: &mut [i8],
+    output: &mut [i8],
+) {
+    let convolution = &job.convolution;
+    let of_group = |channels: u16| usize::from(channels.checked_div(job.groups).unwrap_or(0));
+    let (depth, outputs) =
+        (of_group(convolution.input.channels), of_group(convolution.output.channels));
+    let Some(row) = scratch.get_mut(..convolution.weights.row_length) else { return };
+    for (index, channel) in convolution.channels.iter().enumerate() {
+        convolution.weights.unpack(index, 0, row);
+        // The bias of the table is for taps that all meet something, if only a pixel of real zero.
+        let zeros = total(row).wrapping_mul(i32::from(convolution.input_zero_point));
+        let bias = channel.bias.wrapping_add(zeros);
+        let first = index.checked_div(outputs).unwrap_or(0) * depth;
+        let mut place = index;
+        for y in 0..usize::from(convolution.output.height) {
+            for x in 0..usize::from(convolution.output.width) {
+                let sum = bias.wrapping_add(inside(job, row, input, first..first + depth, [y, x]));
+                if let Some(value) = output.get_mut(place) {
+                    *value = convolution.requantize(sum, channel.rescale);
+                }
+                place += usize::from(convolution.output.channels);
+            }
+        }
+    }
+}
+
+/// `Σ w · (x − zero point)` over the taps of an output pixel inside the image, in some of the channels.
+#[inline(always)]
+fn inside(
+    job: &GroupedConvolutionJob<'_>,
+    row: &[i8],
+    input: &[i8],
+    channels: core::ops::Range<usize>,
+    [y, x]: [usize; 2],
+) -> i32 {
+    let ConvolutionJob { window, input: shape, .. } = &job.convolution;
+    let [down, across] = job.dilation.map(usize::from);
+    let (height, width) = (usize::from(shape.height), usize::from(shape.width));
+    let start_row = y * usize::from(window.stride_height);
+    let start_column = x * usize::from(window.stride_width);
+    let (top, left) = (usize::from(window.padding_top), usize::from(window.padding_left));
+    let (tap_rows, tap_columns) =
+        (usize::from(window.kernel_height), usize::from(window.kernel_width));
+    let mut sum = 0i32;
+    for tap_row in 0..tap_rows {
+        let Some(line) = (start_row + tap_row * down).checked_sub(top) else { continue };
+        if line >= height {
+            break;
+        }
+        for tap_column in 0..tap_columns {
+            let column = (start_column + tap_column * across).checked_sub(left);
+            let Some(column) = column else { continue };
+            if column >= width {
+                break;
+            }
+            let tap = tap_row * tap_columns + tap_column;
+            let weights = row.get(tap * channels.len()..).unwrap_or(&[]);
+            let pixel = (line * width + column) * usize::from(shape.channels);
+            let values = input.get(pixel + channels.start..pixel + channels.end).unwrap_or(&[]);
+            let zero_point = job.convolution.input_zero_point;
+            sum = sum.wrapping_add(centred_dot(weights, values, zero_point));
+        }
+    }
+    sum
+}
