@@ -3,6 +3,10 @@
 use serde::{Deserialize, Serialize};
 use tinyhero_common::operator::{self, Interpolation, Stretch};
 
+/// Why an image cannot be resized.
+pub const WIDE_POSITIONS: &str =
+    "is resized between sizes whose pixels lie apart by a fraction of more than 16 bits";
+
 /// What a resized image takes of the other.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "method", rename_all = "kebab-case", deny_unknown_fields)]

@@ -14,6 +14,7 @@ use crate::deployment::integer_network::{
 use crate::deployment::meaning::TOOL;
 use crate::deployment::notes::{Column, InputNotes, Notes, Provenance};
 use crate::deployment::quantizer::{add_rescale, exponent_multiplier, input_map, rescale};
+use crate::graph::sampling::WIDE_POSITIONS;
 use crate::graph::task::Task;
 use tinyhero_common::bit_width::BitWidth;
 use tinyhero_common::layout::Layout;
@@ -32,10 +33,6 @@ pub const RAW_OFFSET: i16 = 128;
 const CONSTANT_RATIO: f64 = 1.0 / 256.0;
 /// Largest magnitude of a bias.
 const BIAS_MAX: f64 = (1 << 30) as f64;
-
-/// Why a resized image is refused.
-pub const WIDE_POSITIONS: &str =
-    "is resized between sizes whose pixels lie apart by a fraction of more than 16 bits";
 
 type Refusal = (String, String);
 type Step<T> = std::result::Result<T, Refusal>;

@@ -3,9 +3,8 @@
 use super::image::Image;
 use super::{Resolver, Step, refuse};
 use crate::data::SampleShape;
-use crate::graph::sampling::Sampling;
+use crate::graph::sampling::{Sampling, WIDE_POSITIONS};
 use crate::import::graph::Node;
-use crate::import::integer::WIDE_POSITIONS;
 use crate::import::layer::Kind;
 use crate::import::passes::shapes;
 use crate::import::view::{Steps, View, merged};
