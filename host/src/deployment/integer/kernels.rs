@@ -10,7 +10,7 @@ mod elementwise;
 mod image;
 mod output;
 mod pool;
-mod vectors;
+pub mod vectors;
 mod widened;
 
 use std::borrow::Cow;

@@ -12,6 +12,7 @@ mod mean_pool_2d;
 mod multiply;
 mod softmax;
 mod table;
+mod tiles;
 mod weighted;
 mod windowed;
 

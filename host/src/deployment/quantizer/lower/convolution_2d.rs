@@ -1,6 +1,7 @@
 //! Convolution over all input channels, equation (3).
 
 use super::super::weights::WeightMatrix;
+use super::tiles::Tiles;
 use super::windowed::Geometry;
 use super::{Context, FoldedOperator, Linear, Lowered, Reads, weighted};
 use crate::error::Result;
@@ -11,13 +12,13 @@ use tinyhero_common::operator::{self, Operator};
 pub struct Convolution2d {
     geometry: Geometry,
     matrix: WeightMatrix,
-    transposed: OnceLock<Vec<f32>>,
+    tiles: OnceLock<Tiles>,
 }
 
 impl Convolution2d {
     /// `matrix` has one row per output channel, in the order kernel row, kernel column, input channel.
     pub const fn new(geometry: Geometry, matrix: WeightMatrix) -> Self {
-        Self { geometry, matrix, transposed: OnceLock::new() }
+        Self { geometry, matrix, tiles: OnceLock::new() }
     }
 }
 
@@ -31,24 +32,14 @@ pub fn transpose(matrix: &WeightMatrix) -> Vec<f32> {
 
 impl FoldedOperator for Convolution2d {
     fn forward(&self, inputs: &[&[f32]], output: &mut [f32]) {
-        let weights = self.transposed.get_or_init(|| transpose(&self.matrix));
-        let channels = self.matrix.rows();
+        let tiles = self.tiles.get_or_init(|| Tiles::new(&self.matrix));
         let depth = usize::from(self.geometry.input.channels);
-        for pixel in output.chunks_exact_mut(channels) {
-            for (value, &bias) in pixel.iter_mut().zip(&self.matrix.bias) {
-                *value = bias as f32;
-            }
-        }
+        let mut strip = tiles.strip(output);
         self.geometry.for_each_tap(|pixel, tap, place| {
-            let sums = &mut output[pixel * channels..(pixel + 1) * channels];
             let values = &inputs[0][place * depth..(place + 1) * depth];
-            let weights = &weights[tap * depth * channels..(tap + 1) * depth * channels];
-            for (&value, weights) in values.iter().zip(weights.chunks_exact(channels)) {
-                for (sum, &weight) in sums.iter_mut().zip(weights) {
-                    *sum += value * weight;
-                }
-            }
+            strip.window(pixel)[tap * depth..(tap + 1) * depth].copy_from_slice(values);
         });
+        strip.finish();
     }
 
     fn lower(&self, context: &Context<'_>) -> Result<Lowered> {
@@ -68,12 +59,12 @@ impl FoldedOperator for Convolution2d {
 
     fn set_matrix(&mut self, matrix: WeightMatrix) {
         self.matrix = matrix;
-        self.transposed = OnceLock::new();
+        self.tiles = OnceLock::new();
     }
 
     fn fold_affine(&mut self, gain: &[f64], shift: &[f64]) -> bool {
         self.matrix.fold_affine(gain, shift);
-        self.transposed = OnceLock::new();
+        self.tiles = OnceLock::new();
         true
     }
 }

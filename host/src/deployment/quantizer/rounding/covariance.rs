@@ -4,6 +4,7 @@ use rayon::prelude::*;
 
 use super::form::Form;
 use super::forward::Inputs;
+use crate::deployment::integer::kernels::vectors::{Instructions, Vectors, Work};
 use crate::deployment::quantizer::lower::{Geometry, Linear, Reads};
 
 /// Inputs of a block at most; a layer with more has several.
@@ -13,7 +14,7 @@ const PART: usize = 32;
 /// Windows whose sums are made in f32 before they are added up in f64.
 const CHUNK: usize = 128;
 /// Columns of a tile; the inputs of a block are filled up to a multiple of it.
-const COLUMNS: usize = 8;
+const COLUMNS: usize = 16;
 /// Rows of a tile.
 const ROWS: usize = 4;
 
@@ -171,25 +172,43 @@ fn add_chunk(chunk: &[f32], columns: usize, blocks: &[usize], sums: &mut Sums) {
 
 /// Adds `Σ x_i · x_j` over the windows of a chunk, for `j` from the panel of `i` on.
 fn add_products(panels: &[[f32; COLUMNS]], windows: usize, size: usize, products: &mut [f64]) {
-    let width = padded(size);
-    for i in (0..width).step_by(ROWS) {
-        let first = i / COLUMNS;
-        let rows = &panels[first * windows..(first + 1) * windows];
-        let offset = i % COLUMNS;
-        for panel in first..width / COLUMNS {
-            let columns = &panels[panel * windows..(panel + 1) * windows];
-            let mut tile = [[0.0f32; COLUMNS]; ROWS];
-            for (row, column) in rows.iter().zip(columns) {
-                for (sums, value) in tile.iter_mut().zip(&row[offset..offset + ROWS]) {
-                    for (sum, column) in sums.iter_mut().zip(column) {
-                        *sum += value * column;
+    Instructions::detect().run(Products { panels, windows, width: padded(size), products });
+}
+
+/// The work of [`add_products`]. Each sum is made in the order of the windows, so the vectors that a
+/// processor has make no difference to it.
+struct Products<'a> {
+    panels: &'a [[f32; COLUMNS]],
+    windows: usize,
+    width: usize,
+    products: &'a mut [f64],
+}
+
+impl Work for Products<'_> {
+    type Result = ();
+
+    #[inline(always)]
+    fn run<V: Vectors>(self, _vectors: V) {
+        let Self { panels, windows, width, products } = self;
+        for i in (0..width).step_by(ROWS) {
+            let first = i / COLUMNS;
+            let rows = &panels[first * windows..(first + 1) * windows];
+            let offset = i % COLUMNS;
+            for panel in first..width / COLUMNS {
+                let columns = &panels[panel * windows..(panel + 1) * windows];
+                let mut tile = [[0.0f32; COLUMNS]; ROWS];
+                for (row, column) in rows.iter().zip(columns) {
+                    for (sums, value) in tile.iter_mut().zip(&row[offset..offset + ROWS]) {
+                        for (sum, column) in sums.iter_mut().zip(column) {
+                            *sum += value * column;
+                        }
                     }
                 }
-            }
-            for (row, sums) in tile.iter().enumerate() {
-                let from = (i + row) * width + panel * COLUMNS;
-                for (product, &sum) in products[from..from + COLUMNS].iter_mut().zip(sums) {
-                    *product += f64::from(sum);
+                for (row, sums) in tile.iter().enumerate() {
+                    let from = (i + row) * width + panel * COLUMNS;
+                    for (product, &sum) in products[from..from + COLUMNS].iter_mut().zip(sums) {
+                        *product += f64::from(sum);
+                    }
                 }
             }
         }
