@@ -4,8 +4,10 @@
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
 
 use crate::cortex::Core;
+use crate::data::to_hex;
 use crate::error::{Error, Result};
 
 /// A model that comes with the program.
@@ -122,6 +124,13 @@ pub fn find(name: &str) -> Result<Pretrained> {
             format_args!("use one of {}", names.join(", ")),
         )
     })
+}
+
+impl Pretrained {
+    /// SHA-256 of the file, in hex.
+    pub fn sha256(&self) -> String {
+        to_hex(&Sha256::digest(self.file))
+    }
 }
 
 impl Card {

@@ -16,10 +16,12 @@ use crate::device::board::{self, Board};
 use crate::error::{Error, Result};
 use crate::report::plot::{Plot, Series};
 use crate::report::table::{Table, grouped, percent};
-use crate::study::search::{Cost, Costs, Instructions, Point, Search, Tried, front, least, spread};
+use crate::study::search::{
+    Choice, Cost, Costs, Instructions, Point, Search, Tried, front, least, spread,
+};
 use crate::training::{Run, RunFolder};
 
-/// Choose bits for every layer under a budget of bytes
+/// Choose bits for every layer under a budget of bytes, and of instructions
 ///
 /// Each layer is rounded alone, and how much that changes the network's answers on the run's calibration samples is what its bits are worth. Widths of the
 /// front are then tried as deployed.
@@ -58,9 +60,45 @@ pub struct Options {
 struct Report {
     front: Vec<Tried>,
     uniform: Vec<Tried>,
+    /// What each layer costs at each width, rounded alone.
+    layers: Vec<LayerReport>,
     /// Which samples the accuracies are of.
     part: Option<&'static str>,
     samples: usize,
+}
+
+#[derive(Debug, Serialize)]
+struct LayerReport {
+    name: String,
+    weights: usize,
+    widths: Vec<WidthReport>,
+}
+
+#[derive(Debug, Serialize)]
+struct WidthReport {
+    bits: u32,
+    flash: usize,
+    instructions: Option<u64>,
+    estimate: f64,
+}
+
+impl LayerReport {
+    fn all(costs: &Costs, counted: bool) -> Vec<Self> {
+        let width = |choice: &Choice| WidthReport {
+            bits: choice.width.bits(),
+            flash: choice.cost.bytes,
+            instructions: counted.then_some(choice.cost.instructions),
+            estimate: choice.estimate,
+        };
+        let layers = costs.divergences.iter().zip(&costs.layers);
+        layers
+            .map(|(layer, choices)| Self {
+                name: layer.name.clone(),
+                weights: layer.weights,
+                widths: choices.iter().map(width).collect(),
+            })
+            .collect()
+    }
 }
 
 pub fn run(options: &Options) -> Result<()> {
@@ -113,7 +151,8 @@ pub fn run(options: &Options) -> Result<()> {
         output.line(format_args!("instructions are the sum over the layers to {}", percent(error)));
     }
     write(options, &tried, &uniform)?;
-    let report = Report { front: tried, uniform, part, samples: test.len() };
+    let layers = LayerReport::all(&costs, board.is_some());
+    let report = Report { front: tried, uniform, layers, part, samples: test.len() };
     output.table(&table(&report.front));
     output.json(&report)
 }
