@@ -11,4 +11,3 @@ pub mod plan;
 pub mod precision;
 pub mod quantizer;
 pub mod reconstruction;
-pub mod relayout;

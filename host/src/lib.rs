@@ -11,7 +11,6 @@ pub mod graph;
 pub mod import;
 pub mod leftovers;
 pub mod plain;
-pub mod pretrained;
 pub mod random;
 pub mod report;
 pub mod statistics;
