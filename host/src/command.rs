@@ -10,6 +10,7 @@ mod evaluate;
 #[cfg(feature = "probe")]
 mod flash;
 mod import;
+mod input;
 mod inspect;
 mod interrupt;
 mod layout_note;

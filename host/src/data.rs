@@ -25,8 +25,10 @@ pub use column::{Column, Convention};
 pub use description::{Description, SeenClass};
 pub use digest::{from_hex, to_hex};
 pub use folder::located;
+pub use foreign::name as foreign_kind;
 pub use format::{Entry, Format};
 pub use formats::csv::sample as sample_of_text;
+pub use formats::pictures::Picture;
 pub use formats::{FORMATS, listed as listed_formats};
 pub use normalization::{Normalization, Scaling};
 pub use options::{DataOptions, Missing, Separator, SplitChoice, Window};
@@ -92,6 +94,27 @@ impl From<[usize; 3]> for SampleShape {
 impl From<SampleShape> for [usize; 3] {
     fn from(shape: SampleShape) -> Self {
         [shape.height, shape.width, shape.channels]
+    }
+}
+
+impl std::str::FromStr for SampleShape {
+    type Err = String;
+
+    /// Reads `HxWxC`, or `HxW` for one channel.
+    fn from_str(text: &str) -> std::result::Result<Self, String> {
+        /// Most rows, columns or channels.
+        const MOST: usize = 65_536;
+        let sizes: Option<Vec<usize>> = text
+            .split('x')
+            .map(|size| size.parse().ok().filter(|size| (1..=MOST).contains(size)))
+            .collect();
+        match sizes.as_deref() {
+            Some([height, width]) => Ok(Self::new(*height, *width, 1)),
+            Some([height, width, channels]) => Ok(Self::new(*height, *width, *channels)),
+            _ => Err(format!(
+                "must be height, width and channels from 1 to {MOST}, such as 28x28x1 or 128x1x6"
+            )),
+        }
     }
 }
 

@@ -3,6 +3,7 @@
 //! Everything random is decided by the seed and the epoch alone, so a run that is interrupted and resumed ends with the same
 //! bytes as one that is not.
 
+mod augmentation;
 mod batch;
 pub mod calibration;
 pub mod checkpoint;
@@ -16,7 +17,8 @@ pub mod optimizer;
 mod options;
 mod run;
 
-pub use batch::Augmentation;
+pub use augmentation::Augmentation;
+pub use batch::Balance;
 pub use folder::RunFolder;
 pub use in_loop::QuantizerOptions;
 pub use log::EpochRecord;

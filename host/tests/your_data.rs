@@ -360,7 +360,7 @@ fn foreign_files_are_named() {
         ("model.tflite", tflite, ["TensorFlow Lite", "import"]),
         ("excel.csv", excel, ["UTF-16", "UTF-8"]),
         ("a.mat", b"MATLAB 5.0 MAT-file".to_vec(), ["MATLAB", "CSV"]),
-        ("a.jpg", b"\xFF\xD8\xFF\xE0\0\x10JFIF".to_vec(), ["JPEG", "PNG"]),
+        ("a.jpg", b"\xFF\xD8\xFF\xE0\0\x10JFIF".to_vec(), ["JPEG", "folder"]),
         ("a.h5", b"\x89HDF\r\n\x1a\n".to_vec(), ["HDF5", "CSV"]),
         ("a.xls", b"\xD0\xCF\x11\xE0\xA1".to_vec(), ["Excel", "CSV"]),
     ] {
@@ -416,7 +416,13 @@ fn recordings_pictures_and_archives_are_read_where_they_are() {
             writer.write_image_data(&[level + number; 48]).unwrap();
         }
     }
-    show(folder, "pictures", &[], 0, &["png, samples of 4x4x3 (U8)", "paper", "4 of 20 samples"]);
+    show(
+        folder,
+        "pictures",
+        &[],
+        0,
+        &["pictures, samples of 4x4x3 (U8)", "paper", "4 of 20 samples"],
+    );
 
     let acquisition = |value: f64| {
         let rows = (0..30).map(|row| format!("[{value},{row}]")).collect::<Vec<_>>().join(",");

@@ -12,11 +12,12 @@ use super::output::Output;
 use super::session;
 use crate::artifact;
 use crate::cortex::Core;
+use crate::data::SampleShape;
 use crate::deployment::export::export_for;
 use crate::deployment::integer_network::IntegerNetwork;
 #[cfg(feature = "probe")]
 use crate::device::bench::measure;
-use crate::device::bench::{Bench, bench, untrained};
+use crate::device::bench::{Asked, Bench, bench, untrained_for};
 use crate::device::board::Board;
 #[cfg(feature = "probe")]
 use crate::device::verify::Counts;
@@ -27,15 +28,23 @@ use crate::report::table::{Table, grouped};
 ///
 /// Emulated boards count instructions, exactly and repeatably; they are not cycles. A real board, behind a --probe, counts its core's cycles.
 ///
+/// With --network nothing needs to be trained: it says what a network will take, and what the boards' format refuses.
+///
 /// Example: tinyhero bench --network resnet8 --bits 4 --on mps2-an386
 #[derive(Debug, clap::Args)]
 pub struct Options {
     /// The model file
     #[arg(required_unless_present = "network", conflicts_with = "network")]
     model: Option<PathBuf>,
-    /// A network of the zoo with random weights instead
+    /// A network of the zoo or a TOML file, with random weights, instead
     #[arg(long, requires = "bits")]
     network: Option<String>,
+    /// Height, width and channels of a sample of --network [default: its file's or the zoo's]
+    #[arg(long, value_name = "HxWxC", requires = "network")]
+    input: Option<SampleShape>,
+    /// Classes of --network, or values that it predicts [default: the zoo's, else 10]
+    #[arg(long, value_name = "N", requires = "network", value_parser = super::positive)]
+    classes: Option<usize>,
     /// Bits of each weight of --network
     #[arg(long, requires = "network", value_parser = super::bit_width)]
     bits: Option<BitWidth>,
@@ -59,18 +68,32 @@ pub fn run(options: &Options) -> Result<()> {
         Some(path) => Earlier::read(path)?,
         None => Earlier::default(),
     };
-    let benches = run_on(options, &subject)?;
-    for bench in &benches {
-        show(bench, &earlier, output);
+    let mut benches = Vec::new();
+    let mut failures = Vec::new();
+    for outcome in run_on(options, &subject)? {
+        match outcome {
+            Ok(bench) => {
+                show(&bench, &earlier, output);
+                benches.push(bench);
+            }
+            Err(error) => failures.push(error),
+        }
     }
     if let (Subject::File(file), Some(path)) = (&subject, &options.model) {
         layout_note::on_boards(&model_file::load(path, file)?, &options.on, output)?;
     }
-    output.json(&benches)
+    output.json(&benches)?;
+    // The last line says why the command fails; boards before it say it here.
+    let last = failures.pop();
+    for error in failures {
+        output.line(error);
+    }
+    last.map_or(Ok(()), Err)
 }
 
-/// Measures on the real board behind a probe if one is named, else on the emulated boards.
-fn run_on(options: &Options, subject: &Subject) -> Result<Vec<Bench>> {
+/// Measures on the real board behind a probe if one is named, else on the emulated boards. One that fails does not keep the others
+/// from it.
+fn run_on(options: &Options, subject: &Subject) -> Result<Vec<Result<Bench>>> {
     let output = &options.output;
     let place = |board: &Board| options.model.clone().unwrap_or_else(|| board.name.clone().into());
     #[cfg(feature = "probe")]
@@ -79,14 +102,14 @@ fn run_on(options: &Options, subject: &Subject) -> Result<Vec<Bench>> {
         let connected = options.probe.connect(&options.on, &on_board, output)?;
         let (board, image, file, mut client) = connected;
         let model = model_file::load(&place(&board), &file)?;
-        return Ok(vec![measure(&mut client, &board, Counts::Cycles, &image, &file, &model)?]);
+        return Ok(vec![measure(&mut client, &board, Counts::Cycles, &image, &file, &model)]);
     }
     let session = session::prepare(&options.on, output)?;
     let on_board = |(board, image): &(Board, PathBuf)| {
         let file = subject.file_for(board.core)?;
         bench(board, image, &file, &model_file::load(&place(board), &file)?)
     };
-    session.boards.par_iter().map(on_board).collect()
+    Ok(session.boards.par_iter().map(on_board).collect())
 }
 
 /// What is measured.
@@ -102,7 +125,8 @@ impl Subject {
         match (&options.model, &options.network, options.bits) {
             (Some(path), _, _) => Ok(Self::File(model_file::read(path)?)),
             (None, Some(network), Some(bits)) => {
-                Ok(Self::Network(Box::new(untrained(network, bits)?)))
+                let asked = Asked { input: options.input, classes: options.classes };
+                Ok(Self::Network(Box::new(untrained_for(network, asked, bits)?)))
             }
             _ => Err(Error::bad_input("bench", "has nothing to run", "give a model file")),
         }

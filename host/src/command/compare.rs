@@ -35,7 +35,7 @@ use crate::training::{Augmentation, Outcome, RunFolder};
 pub struct Options {
     #[arg(long, help = Dataset::help())]
     data: Option<String>,
-    /// mlp, cnn, lenet, resnet8, resnet20, ds-cnn, mobilenet-v1-0.25, har-cnn, or a TOML file
+    /// mlp, cnn, lenet, resnet8, resnet20, ds-cnn, mobilenet-v1-0.25, har-cnn, tcn, or a TOML file
     #[arg(long)]
     network: Option<String>,
     /// Optimizers: sgd, sam, asam, grad-l1, hero, or NAME:KIND for one more of a kind
@@ -71,8 +71,8 @@ pub struct Options {
     /// Largest global norm of the gradient
     #[arg(long)]
     clip: Option<f64>,
-    /// Random changes to training images
-    #[arg(long, value_enum)]
+    /// Random changes to training samples; see `tinyhero train --help`
+    #[arg(long, value_name = "CHANGES")]
     augment: Option<Augmentation>,
     /// A training setting, named as in a run's configuration.toml: of one optimizer (hero.rho=0.02) or of all (momentum=0.8)
     #[arg(long, value_name = "[NAME.]KEY=VALUE")]
@@ -237,7 +237,10 @@ impl Options {
             ("epochs", whole(self.epochs)),
             ("batch", whole(self.batch)),
             ("clip", float(self.clip)),
-            ("augmentation", self.augment.and_then(|augment| Value::try_from(augment).ok())),
+            (
+                "augmentation",
+                self.augment.as_ref().map(|augment| Value::String(augment.to_string())),
+            ),
         ];
         for (key, value) in common {
             if let Some(value) = value {

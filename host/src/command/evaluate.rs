@@ -16,6 +16,10 @@ use crate::deployment::integer_network::decode_scale;
 use crate::deployment::meaning::usual_classes;
 use crate::deployment::reconstruction::reconstruct;
 use crate::error::{Error, Result};
+use crate::plain::plain;
+use crate::report::confusion::ConfusionPlot;
+use crate::report::histogram::ErrorHistogram;
+use crate::report::points::PointPlot;
 use crate::report::table::{Table, grouped, percent};
 
 /// Run a model on the host in the board's arithmetic and report what its answers are worth
@@ -33,6 +37,9 @@ pub struct Options {
     /// Also write every prediction, a row a sample
     #[arg(long, value_name = "FILE.csv")]
     predictions: Option<PathBuf>,
+    /// Also draw plots into a folder: the confusion matrix, predicted against true values, or errors with the threshold
+    #[arg(long, value_name = "DIR")]
+    plots: Option<PathBuf>,
     #[command(flatten)]
     output: Output,
 }
@@ -48,6 +55,22 @@ pub fn run(options: &Options) -> Result<()> {
         Task::Classification { .. } => classification(options, &model, &dataset),
         Task::Regression { .. } => regression(options, &model, &dataset),
         Task::Reconstruction { .. } => reconstruction(options, &model, &dataset),
+    }
+}
+
+impl Options {
+    /// The model's name in plots.
+    fn title(&self) -> String {
+        let stem = self.model.file_stem().map(|stem| stem.to_string_lossy().into_owned());
+        plain(&stem.unwrap_or_default())
+    }
+
+    /// Saves a plot and tells where.
+    fn save(&self, folder: &Path, name: &str, plot: impl Fn(&Path) -> Result<()>) -> Result<()> {
+        let path = folder.join(name);
+        plot(&path)?;
+        self.output.line(format_args!("plot: {}", path.display()));
+        Ok(())
     }
 }
 
@@ -102,6 +125,17 @@ fn classification(options: &Options, model: &Model<'_>, dataset: &Dataset) -> Re
     if let Some(auc) = figures.auc {
         output.line(format_args!("area under the curve: {auc:.4}"));
     }
+    if let Some(folder) = &options.plots {
+        let title = format!(
+            "{}: {} of {} right, {}",
+            options.title(),
+            grouped(figures.correct as u64),
+            grouped(figures.samples as u64),
+            percent(figures.accuracy)
+        );
+        let plot = ConfusionPlot { title, names: &names, counts: &figures.confusion };
+        options.save(folder, "confusion.svg", |path| plot.save(path))?;
+    }
     if let Some(path) = &options.predictions {
         let mut heading = vec!["sample".to_string(), "class".to_string(), "answer".to_string()];
         heading.extend(names.iter().map(|name| format!("score {name}")));
@@ -155,6 +189,25 @@ fn regression(options: &Options, model: &Model<'_>, dataset: &Dataset) -> Result
     }
     output.line(format_args!("{} samples: R² {:.4}", grouped(figures.samples as u64), figures.r2));
     output.table(&table);
+    if let Some(folder) = &options.plots {
+        for (place, figures) in figures.outputs.iter().enumerate() {
+            let of = |all: &[f64]| -> Vec<f64> {
+                all.iter().skip(place).step_by(outputs).copied().collect()
+            };
+            let quantity = match figures.unit.is_empty() {
+                true => figures.name.clone(),
+                false => format!("{} ({})", figures.name, figures.unit),
+            };
+            let title = format!("{}: R² {:.4}", options.title(), figures.r2);
+            let points = of(&values).into_iter().zip(of(&predicted)).collect();
+            let plot = PointPlot { title, quantity, points };
+            let name = match outputs {
+                1 => "predicted.svg".to_string(),
+                _ => format!("predicted_{}.svg", place + 1),
+            };
+            options.save(folder, &name, |path| plot.save(path))?;
+        }
+    }
     if let Some(path) = &options.predictions {
         let mut heading = vec!["sample".to_string()];
         for (name, _) in &names {
@@ -216,6 +269,24 @@ fn reconstruction(options: &Options, model: &Model<'_>, dataset: &Dataset) -> Re
         ));
     } else if let Some(auc) = figures.auc {
         output.line(format_args!("area under the curve: {auc:.4}"));
+    }
+    if let Some(folder) = &options.plots {
+        let of = |wanted: bool| -> Vec<f64> {
+            let pairs = errors.iter().zip(&unusual).filter(|(_, unusual)| **unusual == wanted);
+            pairs.map(|(error, _)| *error).collect()
+        };
+        let title = match figures.auc {
+            Some(auc) => format!("{}: area under the curve {auc:.4}", options.title()),
+            None => options.title(),
+        };
+        let (usual, strange) = (of(false), of(true));
+        let plot = ErrorHistogram {
+            title,
+            usual: &usual,
+            unusual: &strange,
+            threshold: figures.threshold,
+        };
+        options.save(folder, "errors.svg", |path| plot.save(path))?;
     }
     if let Some(path) = &options.predictions {
         let heading = ["sample", "class", "unusual", "error", "squared steps"].map(String::from);

@@ -2,19 +2,37 @@
 
 use std::path::PathBuf;
 
+use tinyhero_common::model::Model;
+use tinyhero_common::tensor::SampleType;
+
+use super::input;
 use super::model_file;
 use super::output::Output;
+use crate::data::DataOptions;
+use crate::deployment::constants::{self, Language, Worked};
 use crate::deployment::inspect::{InspectedLayer, inspect};
-use crate::error::Result;
+use crate::deployment::integer::{run_all, self_test_input};
+use crate::error::{Error, Result};
+use crate::plain::plain;
 use crate::report::table::{Table, grouped};
 
 /// Validate a model file and show its layers, shapes, bits, bytes, arena, scales and digest
+///
+/// With --constants it prints what a firmware has to know instead: what raw numbers mean, class names, and a worked sample.
 ///
 /// Example: tinyhero inspect tinyhero-demo/hero-4.hero
 #[derive(Debug, clap::Args)]
 pub struct Options {
     /// The model file
     model: PathBuf,
+    /// Print constants for a firmware as source text in this language instead
+    #[arg(long, value_enum, value_name = "LANGUAGE")]
+    constants: Option<Language>,
+    /// The worked sample of --constants, as `run` takes it: a row of text, a picture, DATA:INDEX [default: the self-test's]
+    #[arg(long, requires = "constants")]
+    input: Option<String>,
+    #[command(flatten)]
+    data_options: DataOptions,
     #[command(flatten)]
     output: Output,
 }
@@ -27,6 +45,10 @@ pub fn run(options: &Options) -> Result<()> {
     let bytes = model_file::read(&options.model)?;
     let model = model_file::load(&options.model, &bytes)?;
     let inspection = inspect(&model, bytes.len());
+    if let Some(language) = options.constants {
+        print_constants(options, &model, bytes.len(), language)?;
+        return output.json(&inspection);
+    }
     output.line(format_args!(
         "{}: {} layers, {} bytes of file, {} bytes of arena, {} MACs, digest {}",
         inspection.name,
@@ -83,4 +105,40 @@ pub fn run(options: &Options) -> Result<()> {
         output.line(warning);
     }
     output.json(&inspection)
+}
+
+/// Prints the constants alone, so that they can be redirected into a file.
+fn print_constants(
+    options: &Options,
+    model: &Model<'_>,
+    bytes: usize,
+    language: Language,
+) -> Result<()> {
+    // Lines about the sample go to standard error.
+    let aside = Output { json: Some("-".into()) };
+    let (raw, origin) = match &options.input {
+        Some(input) => {
+            let (raw, _) = input::read(input, &options.data_options, model, &aside)?;
+            (raw, plain(input))
+        }
+        None => {
+            let bytes = self_test_input(model);
+            let raw = match model.input().quantization.sample_type {
+                SampleType::U8 => bytes.iter().map(|&byte| i16::from(byte)).collect(),
+                SampleType::I16 => {
+                    let pairs = bytes.as_chunks::<2>().0.iter();
+                    pairs.map(|pair| i16::from_le_bytes(*pair)).collect()
+                }
+            };
+            (raw, "the pseudo-random input of the self-test".to_string())
+        }
+    };
+    let outcomes = run_all(model, &raw)?;
+    let Some(outcome) = outcomes.first() else {
+        let problem = "the model gives nothing for this sample";
+        return Err(Error::bad_input("--input", problem, "give a whole sample"));
+    };
+    let worked = Worked { origin: &origin, raw: &raw, outcome };
+    options.output.text(&constants::text(model, bytes, &worked, language));
+    Ok(())
 }

@@ -25,8 +25,8 @@ use crate::task::Task;
 use crate::training::engine::StatisticsPasses;
 use crate::training::optimizer::{Direction, Method, Reduction, Schedule, Step, StepKind};
 use crate::training::{
-    Augmentation, EpochRecord, Keep, Observer, OptimizerKind, Outcome, QuantizerOptions, Run,
-    RunFolder, TrainingOptions,
+    Augmentation, Balance, EpochRecord, Keep, Observer, OptimizerKind, Outcome, QuantizerOptions,
+    Run, RunFolder, TrainingOptions,
 };
 
 /// The learning rate at which a network that is trained already goes on, with momentum.
@@ -45,7 +45,7 @@ const FURTHER_RATE: f64 = 0.03;
 pub struct Options {
     #[arg(long, required_unless_present_any = ["resume", "from"], help = Dataset::help())]
     data: Option<String>,
-    /// mlp, cnn, lenet, resnet8, resnet20, ds-cnn, mobilenet-v1-0.25, har-cnn, autoencoder, or a TOML file
+    /// mlp, cnn, lenet, resnet8, resnet20, ds-cnn, mobilenet-v1-0.25, har-cnn, tcn, autoencoder, or a TOML file
     #[arg(long, required_unless_present_any = ["resume", "from"])]
     network: Option<String>,
     /// Begin with the network of this run, and read data as it does; options that are not given are that run's, except for the optimizer's
@@ -116,9 +116,17 @@ pub struct Options {
     /// Probability with which a training label is redrawn uniformly [default: 0]
     #[arg(long)]
     label_noise: Option<f64>,
-    /// Random changes to training images [default: none]
-    #[arg(long, value_enum)]
+    /// Random changes to training samples, several separated by commas. Images: flip, shift, shift-flip. Series: time-shift:0.1 (share of
+    /// the sample), noise:0.05 (standard deviations of the channel), amplitude:0.1 (share), negate:COLUMN+COLUMN (half of the time),
+    /// background:0.1 (another sample, at up to this share) [default: none]
+    #[arg(long, value_name = "CHANGES")]
     augment: Option<Augmentation>,
+    /// Share of each label that is spread over all classes [default: 0]
+    #[arg(long, value_name = "SHARE")]
+    label_smoothing: Option<f64>,
+    /// How rare classes are made to count as much as others [default: none]
+    #[arg(long, value_enum)]
+    balance: Option<Balance>,
     /// What the values of each channel are brought to
     #[arg(long, value_enum, default_value = "standard")]
     scaling: Scaling,
@@ -250,7 +258,9 @@ impl Options {
             batch: self.batch.unwrap_or(start.batch),
             seed: self.seed.unwrap_or(start.seed),
             label_noise: self.label_noise.unwrap_or(start.label_noise),
-            augmentation: self.augment.unwrap_or(start.augmentation),
+            augmentation: self.augment.clone().unwrap_or(start.augmentation),
+            label_smoothing: self.label_smoothing.unwrap_or(start.label_smoothing),
+            balance: self.balance.unwrap_or(start.balance),
             statistics: self.statistics,
             limit: self.limit.or(start.limit),
             validation: self.validation.unwrap_or(start.validation),

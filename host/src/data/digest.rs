@@ -12,6 +12,7 @@ pub fn of<'a>(files: impl Iterator<Item = (Part, &'a [u8])>) -> String {
             Part::Train => 0,
             Part::Test => 1,
             Part::Unknown => 2,
+            Part::Validation => 3,
         };
         digest.update([part]);
         digest.update((bytes.len() as u64).to_le_bytes());

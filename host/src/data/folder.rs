@@ -126,21 +126,10 @@ fn candidate(opened: &Opened, place: &str, in_folder: bool) -> Candidate {
 
 /// Separates the `:HxWxC` (or `:HxW`) at the end of `PATH:HxWxC`.
 fn split_shape(name: &str) -> (&str, Option<SampleShape>) {
-    let parse = |text: &str| {
-        let sizes: Option<Vec<usize>> = text
-            .split('x')
-            .map(|size| size.parse().ok().filter(|&size| size > 0 && size <= 65_536))
-            .collect();
-        match *sizes?.as_slice() {
-            [height, width] => Some(SampleShape::new(height, width, 1)),
-            [height, width, channels] => Some(SampleShape::new(height, width, channels)),
-            _ => None,
-        }
-    };
     match name.rsplit_once(':') {
-        Some((path, text)) => match parse(text) {
-            Some(shape) => (path, Some(shape)),
-            None => (name, None),
+        Some((path, text)) => match text.parse() {
+            Ok(shape) => (path, Some(shape)),
+            Err(_) => (name, None),
         },
         None => (name, None),
     }

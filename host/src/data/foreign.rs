@@ -21,20 +21,14 @@ const UTF16: &str = "save it as UTF-8 (in Excel: CSV UTF-8)";
 const PICTURES: &str = "give pictures as PNG, or their pixels as CSV or NPZ";
 
 /// More than one may fit: the first counts.
-const KINDS: [Kind; 26] = [
+const KINDS: [Kind; 25] = [
     kind(4, b"TFL3", "a TensorFlow Lite model", IMPORT),
     kind(0, b"HERO", "a tinyhero model", "give it to `tinyhero inspect` or `tinyhero evaluate`"),
     kind(8, b"WAVE", "a WAV file", "give a folder of WAV files, or its samples as CSV"),
     kind(0, b"\x89PNG\r\n\x1a\n", "a PNG picture", "give a folder of pictures, one folder a class"),
-    kind(0, b"\xFF\xD8\xFF", "a JPEG picture", PICTURES),
+    kind(0, b"\xFF\xD8\xFF", "a JPEG picture", "give a folder of pictures, one folder a class"),
     kind(0, b"GIF8", "a GIF picture", PICTURES),
     kind(0, b"BM", "a BMP picture", PICTURES),
-    kind(
-        0,
-        b"\x93NUMPY",
-        "a NumPy array (NPY)",
-        "put samples and labels into one NPZ with numpy.savez",
-    ),
     kind(
         0,
         b"PK\x03\x04",
@@ -101,7 +95,6 @@ mod tests {
         for (start, expected) in [
             (b"\x20\0\0\0TFL3\0".as_slice(), "TensorFlow Lite"),
             (b"RIFF\x24\0\0\0WAVEfmt ", "WAV"),
-            (b"\x93NUMPY\x01\0", "NPY"),
             (b"PK\x03\x04\x14\0", "NPZ"),
             (b"\xFF\xFEa\0", "UTF-16"),
             (&utf16, "UTF-16"),

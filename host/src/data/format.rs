@@ -93,6 +93,8 @@ pub enum Part {
     Train,
     /// Test data.
     Test,
+    /// Data for choices during development.
+    Validation,
     /// It says nothing.
     Unknown,
 }
@@ -105,10 +107,17 @@ impl Part {
             Self::Train
         } else if has(&["test", "t10k"]) || base_name.ends_with(".tes") {
             Self::Test
+        } else if base_name.split(|c: char| !c.is_alphanumeric()).any(is_validation) {
+            Self::Validation
         } else {
             Self::Unknown
         }
     }
+}
+
+/// Whether a word of a name in lower case announces validation data.
+pub fn is_validation(word: &str) -> bool {
+    ["val", "valid", "validation", "validate", "dev"].contains(&word)
 }
 
 /// A file of a known format.

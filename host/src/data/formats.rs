@@ -5,7 +5,7 @@ pub(super) mod csv;
 mod edge_impulse;
 mod idx;
 mod npz;
-mod png;
+pub(super) mod pictures;
 mod wav;
 
 use super::format::Entry;
@@ -14,7 +14,7 @@ use super::format::Entry;
 pub const FORMATS: [Entry; 7] = [
     Entry::of::<idx::Idx>(),
     Entry::of::<npz::Npz>(),
-    Entry::of::<png::Png>(),
+    Entry::of::<pictures::Pictures>(),
     Entry::of::<wav::Wav>(),
     Entry::of::<edge_impulse::EdgeImpulse>(),
     Entry::of::<cifar10::Cifar10>(),

@@ -1,6 +1,6 @@
 //! What the names of files and folders say: part, label, group.
 
-use super::format::Part;
+use super::format::{Part, is_validation};
 
 /// Where in a name a label or a group stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -14,8 +14,8 @@ pub enum NamePlace {
 }
 
 /// Folders whose names say the part and not the label.
-const PART_FOLDERS: [&str; 8] =
-    ["train", "training", "test", "testing", "val", "valid", "validation", "data"];
+const PART_FOLDERS: [&str; 9] =
+    ["train", "training", "test", "testing", "val", "valid", "validation", "dev", "data"];
 
 impl NamePlace {
     /// What an option's value means: `file`, `folder` or `file:2`.
@@ -81,6 +81,7 @@ pub fn part_of(relative: &str) -> Part {
             let parts = folders.iter().map(|folder| match folder.as_str() {
                 "train" | "training" => Part::Train,
                 "test" | "testing" => Part::Test,
+                word if is_validation(word) => Part::Validation,
                 _ => Part::Unknown,
             });
             parts.into_iter().find(|part| *part != Part::Unknown).unwrap_or(Part::Unknown)
@@ -107,5 +108,8 @@ mod tests {
         assert_eq!(part_of("train/seven/a.wav"), Part::Train);
         assert_eq!(part_of("seven/test_1.csv.gz"), Part::Test);
         assert_eq!(part_of("contest/a.csv"), Part::Unknown);
+        assert_eq!(part_of("valid/cat/a.png"), Part::Validation);
+        assert_eq!(part_of("my_val.csv"), Part::Validation);
+        assert_eq!(part_of("values.csv"), Part::Unknown);
     }
 }

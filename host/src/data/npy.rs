@@ -67,6 +67,12 @@ impl Array {
         self.bytes.is_empty()
     }
 
+    /// An array of doubles; the product of `shape` is the number of values.
+    pub fn of(shape: Vec<usize>, values: &[f64]) -> Self {
+        let bytes = values.iter().flat_map(|value| value.to_le_bytes()).collect();
+        Self { shape, number_type: NumberType::Float(8), bytes }
+    }
+
     /// All values, the last index fastest. Every integer below 2^53 is exact.
     pub fn values(&self) -> impl Iterator<Item = f64> + '_ {
         let number_type = self.number_type;

@@ -9,6 +9,7 @@ use tinyhero_common::bit_width::BitWidth;
 use tinyhero_common::model::Model;
 
 use crate::artifact;
+use crate::data::{Normalization, SampleShape, SampleType};
 use crate::deployment::inspect::parameter_bytes;
 use crate::deployment::integer;
 use crate::deployment::integer_network::IntegerNetwork;
@@ -19,9 +20,10 @@ use crate::device::link::Link;
 use crate::device::qemu::Emulator;
 use crate::device::verify::{self, Counts};
 use crate::error::{Error, Result};
-use crate::graph::network::{NAMES, Network};
+use crate::graph::network::Network;
 use crate::graph::trained_network::TrainedNetwork;
 use crate::random::{self, Purpose};
+use crate::task::Task;
 
 /// Most inputs in the request that the server is measured with.
 const SERVER_INPUTS: usize = 16;
@@ -280,23 +282,71 @@ fn text_and_constants(image: &Path) -> Result<(u64, u64)> {
 /// Random samples that stand in for training data.
 const RANDOM_SAMPLES: usize = 8;
 
+/// Classes that a network file is given where nobody says how many.
+const USUAL_CLASSES: usize = 10;
+
+/// What an untrained network is made for; what is not said, the zoo or the network's file says.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Asked {
+    /// Shape of a sample. Its raw values are `u8` where it is an image, with height and width, and `i16` else.
+    pub input: Option<SampleShape>,
+    /// Number of classes, or of values to predict.
+    pub classes: Option<usize>,
+}
+
 /// A network of the zoo with random weights, calibrated on random samples, for measurements without
 /// a trained one.
 ///
 /// # Errors
 /// There is no such network.
 pub fn untrained(name: &str, bit_width: BitWidth) -> Result<IntegerNetwork> {
-    let Some((shape, classes)) = Network::default_input(name) else {
+    untrained_for(name, Asked::default(), bit_width)
+}
+
+/// The same for samples of another shape, and for network files.
+///
+/// # Errors
+/// There is no such network, its sample shape is not known, or the integer format cannot express it.
+pub fn untrained_for(name: &str, asked: Asked, bit_width: BitWidth) -> Result<IntegerNetwork> {
+    let usual = Network::default_input(name);
+    let own = Network::input_of(name)?;
+    let Some(shape) = asked.input.or(own).or(usual.map(|(shape, _)| shape)) else {
         return Err(Error::bad_input(
             format_args!("--network {name}"),
-            "is not in the zoo",
-            format_args!("use one of {}", NAMES.join(", ")),
+            "does not say the shape of a sample",
+            "give it with --input, for example --input 128x1x6",
         ));
     };
-    let trained = TrainedNetwork::untrained(Network::open(name, shape, classes)?, 0)?;
+    /// Most values of a sample: more than any board's arena has room for.
+    const MOST_VALUES: usize = 1 << 24;
+    if shape.elements() > MOST_VALUES {
+        let place = format_args!("--input {shape}").to_string();
+        let problem = format_args!("is {} values a sample", shape.elements());
+        return Err(Error::bad_input(place, problem, "give the shape of one sample"));
+    }
+    let classes = match (asked.classes, Network::task_of(name)?) {
+        (_, Some(Task::Reconstruction)) => shape.elements(),
+        (Some(classes), _) => classes,
+        (None, _) => usual.map_or(USUAL_CLASSES, |(_, classes)| classes),
+    };
+    let mut trained = TrainedNetwork::untrained(Network::open(name, shape, classes)?, 0)?;
     let mut generator = random::generator(0, Purpose::Order, 0);
-    let samples: Vec<i16> = (0..RANDOM_SAMPLES * shape.elements())
-        .map(|_| random::below(256, &mut generator) as i16)
-        .collect();
+    let is_image = shape.height > 1 && shape.width > 1;
+    let bytes = asked.input.is_none() || is_image;
+    let mut raw = || match bytes {
+        true => random::below(256, &mut generator) as i16,
+        false => (random::below(1 << 16, &mut generator) as u16).cast_signed(),
+    };
+    let samples: Vec<i16> = (0..RANDOM_SAMPLES * shape.elements()).map(|_| raw()).collect();
+    if !bytes {
+        // The standard deviation of 16 random bits.
+        let inverse_scale = 12f64.sqrt() / f64::from(1 << 16);
+        let channels = shape.channels;
+        trained.input.sample_type = SampleType::I16;
+        trained.input.normalization = Normalization {
+            offset: vec![0.0; channels],
+            inverse_scale: vec![inverse_scale; channels],
+        };
+    }
     quantize(&trained, &samples, &Quantization::new(bit_width))
 }

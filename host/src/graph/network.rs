@@ -263,6 +263,18 @@ impl Network {
         }
     }
 
+    /// The sample shape that the network file at this path says itself; `None` for one that leaves it to the data, and for the
+    /// zoo.
+    ///
+    /// # Errors
+    /// A file that cannot be read, or none of this name.
+    pub fn input_of(name: &str) -> Result<Option<SampleShape>> {
+        match zoo::task(name) {
+            Some(_) => Ok(None),
+            None => file::input(name),
+        }
+    }
+
     /// The sample shape and number of classes that `bench` uses for a network of the zoo when no data is given.
     pub fn default_input(name: &str) -> Option<(SampleShape, usize)> {
         zoo::default_input(name)

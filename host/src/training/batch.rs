@@ -1,33 +1,64 @@
-//! Minibatches: order, label noise, augmentation, normalisation.
+//! Minibatches: order, balance of classes, label noise, changes, normalisation.
+
+use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::data::{Normalization, SampleShape, Split};
+use super::augmentation::Changes;
+use crate::data::{Normalization, Split};
 use crate::random::{self, ChaCha8Rng, Purpose};
 
-/// Random changes to training images.
+/// How rare classes are made to count as much as others.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
 #[serde(rename_all = "kebab-case")]
-pub enum Augmentation {
-    /// Images as they are
+pub enum Balance {
+    /// Not: every sample counts as much
     #[default]
     None,
-    /// Mirrored left to right half of the time
-    Flip,
-    /// Moved by up to an eighth of the image (at least a pixel) in each direction; what comes in has raw value 0
-    Shift,
-    /// Moved likewise and mirrored left to right half of the time
-    ShiftFlip,
+    /// A sample of a class counts by the inverse of the class's share
+    Weights,
+    /// Minibatches have as many samples of every class; those of rare ones come again
+    Batches,
 }
 
-impl Augmentation {
-    const fn moves(self) -> bool {
-        matches!(self, Self::Shift | Self::ShiftFlip)
+impl Balance {
+    /// Whether nothing is done.
+    pub fn is_none(&self) -> bool {
+        *self == Self::None
     }
+}
 
-    const fn mirrors(self) -> bool {
-        matches!(self, Self::Flip | Self::ShiftFlip)
+/// The weight of each class by which all classes count as much, 1 on average over the samples. A class without samples has 1.
+pub(super) fn class_weights(labels: &[u16], classes: usize) -> Vec<f64> {
+    let mut counts = vec![0usize; classes];
+    for &label in labels {
+        if let Some(count) = counts.get_mut(usize::from(label)) {
+            *count += 1;
+        }
     }
+    let present = counts.iter().filter(|count| **count > 0).count();
+    let share = labels.len() as f64 / present.max(1) as f64;
+    counts.iter().map(|&count| if count > 0 { share / count as f64 } else { 1.0 }).collect()
+}
+
+/// As many indexes as there are labels, of every class in turn; each class in an order of its own, again and again.
+fn balanced(labels: &[u16], generator: &mut ChaCha8Rng) -> Vec<usize> {
+    let mut classes: BTreeMap<u16, Vec<usize>> = BTreeMap::new();
+    for (index, &label) in labels.iter().enumerate() {
+        classes.entry(label).or_default().push(index);
+    }
+    let mut order = Vec::with_capacity(labels.len() + classes.len());
+    let mut orders = vec![Vec::new(); classes.len()];
+    while order.len() < labels.len() {
+        for (indexes, left) in classes.values().zip(&mut orders) {
+            if left.is_empty() {
+                *left = random::permutation(indexes.len(), generator);
+            }
+            order.extend(left.pop().map(|place: usize| indexes[place]));
+        }
+    }
+    order.truncate(labels.len());
+    order
 }
 
 /// Redraws each label with probability `noise`, uniformly from all classes.
@@ -69,11 +100,10 @@ pub(super) const fn count(samples: usize, batch: usize) -> usize {
 
 /// The minibatches of one epoch, in an order that seed and epoch decide.
 pub(super) struct Batches<'a> {
-    pub split: &'a Split,
-    pub shape: SampleShape,
-    pub normalization: &'a Normalization,
-    pub augmentation: Augmentation,
-    pub batch: usize,
+    split: &'a Split,
+    normalization: &'a Normalization,
+    changes: &'a Changes,
+    batch: usize,
     order: Vec<usize>,
     generator: ChaCha8Rng,
     next: usize,
@@ -82,18 +112,23 @@ pub(super) struct Batches<'a> {
 impl<'a> Batches<'a> {
     pub fn new(
         split: &'a Split,
-        shape: SampleShape,
         normalization: &'a Normalization,
-        augmentation: Augmentation,
+        changes: &'a Changes,
+        balance: Balance,
         batch: usize,
         seed: u64,
         epoch: usize,
     ) -> Self {
         let epoch = epoch as u64;
         let mut order_generator = random::generator(seed, Purpose::Order, epoch);
-        let order = random::permutation(split.len(), &mut order_generator);
+        let order = match balance {
+            Balance::Batches => balanced(&split.labels, &mut order_generator),
+            Balance::None | Balance::Weights => {
+                random::permutation(split.len(), &mut order_generator)
+            }
+        };
         let generator = random::generator(seed, Purpose::Augmentation, epoch);
-        Self { split, shape, normalization, augmentation, batch, order, generator, next: 0 }
+        Self { split, normalization, changes, batch, order, generator, next: 0 }
     }
 
     /// Number of minibatches of the epoch.
@@ -108,21 +143,23 @@ impl<'a> Batches<'a> {
             if count(rest, self.batch) > 1 { self.next + self.batch } else { self.order.len() };
         let indexes = self.order.get(self.next..end).filter(|indexes| !indexes.is_empty())?;
         self.next = end;
-        let mut samples = Vec::with_capacity(indexes.len() * self.shape.elements());
+        let elements = self.split.samples.len().checked_div(self.split.len()).unwrap_or(0);
+        let mut samples = Vec::with_capacity(indexes.len() * elements);
         let mut labels = Vec::with_capacity(indexes.len());
         let mut values = Vec::new();
+        let mut another = Vec::new();
         let outputs = self.split.values.len().checked_div(self.split.len()).unwrap_or(0);
         for &index in indexes {
             let sample = self.split.sample(index)?;
-            let moved;
-            let sample = match self.augmentation {
-                Augmentation::None => sample,
-                Augmentation::Flip | Augmentation::Shift | Augmentation::ShiftFlip => {
-                    moved = augment(sample, self.shape, self.augmentation, &mut self.generator);
-                    &moved
-                }
-            };
-            normalize(sample, self.normalization, &mut samples);
+            let moved = self.changes.image(sample, &mut self.generator);
+            let start = samples.len();
+            normalize(moved.as_deref().unwrap_or(sample), self.normalization, &mut samples);
+            if self.changes.want_another() {
+                let other = random::below(self.split.len(), &mut self.generator);
+                another.clear();
+                normalize(self.split.sample(other)?, self.normalization, &mut another);
+            }
+            self.changes.series(&mut samples[start..], &another, &mut self.generator);
             labels.push(self.split.labels[index]);
             values.extend_from_slice(&self.split.values[index * outputs..(index + 1) * outputs]);
         }
@@ -149,51 +186,9 @@ pub(super) fn normalize(raw: &[i16], normalization: &Normalization, reals: &mut 
     }
 }
 
-fn augment(
-    sample: &[i16],
-    shape: SampleShape,
-    augmentation: Augmentation,
-    generator: &mut ChaCha8Rng,
-) -> Vec<i16> {
-    let mut offset = |extent: usize| {
-        if extent < 2 || !augmentation.moves() {
-            return 0;
-        }
-        let largest = (extent / 8).max(1);
-        random::below(2 * largest + 1, generator) as isize - largest as isize
-    };
-    let (down, right) = (offset(shape.height), offset(shape.width));
-    let flip = augmentation.mirrors() && random::below(2, generator) == 1;
-    let mut moved = vec![0; sample.len()];
-    for y in 0..shape.height {
-        for x in 0..shape.width {
-            let column = if flip { shape.width - 1 - x } else { x };
-            let source_y = y.checked_add_signed(-down).filter(|&y| y < shape.height);
-            let source_x = column.checked_add_signed(-right).filter(|&x| x < shape.width);
-            if let (Some(source_y), Some(source_x)) = (source_y, source_x) {
-                let from = (source_y * shape.width + source_x) * shape.channels;
-                let to = (y * shape.width + x) * shape.channels;
-                moved[to..to + shape.channels]
-                    .copy_from_slice(&sample[from..from + shape.channels]);
-            }
-        }
-    }
-    moved
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    /// Every outcome of a hundred changes to one sample.
-    fn outcomes(sample: &[i16], shape: SampleShape, augmentation: Augmentation) -> Vec<Vec<i16>> {
-        let mut generator = random::generator(1, Purpose::Augmentation, 0);
-        let changed = (0..100).map(|_| augment(sample, shape, augmentation, &mut generator));
-        let mut all: Vec<Vec<i16>> = changed.collect();
-        all.sort();
-        all.dedup();
-        all
-    }
 
     #[test]
     fn few_samples_left_over_go_into_the_last_minibatch() {
@@ -208,9 +203,10 @@ mod tests {
             let count = samples as usize;
             let split = Split { samples: vec![0; count], labels: vec![0; count], ..<_>::default() };
             let normalization = Normalization { offset: vec![0.0], inverse_scale: vec![1.0] };
-            let shape = SampleShape::new(1, 1, 1);
-            let none = Augmentation::None;
-            let mut batches = Batches::new(&split, shape, &normalization, none, 64, 0, 0);
+            let shape = crate::data::SampleShape::new(1, 1, 1);
+            let none = crate::training::Augmentation::default().of(shape, &[], vec![0.0]).unwrap();
+            let balance = Balance::None;
+            let mut batches = Batches::new(&split, &normalization, &none, balance, 64, 0, 0);
             assert_eq!(batches.count(), expected.len());
             let sizes = std::iter::from_fn(|| batches.next().map(|batch| batch.labels.len()));
             assert_eq!(sizes.collect::<Vec<_>>(), expected, "{samples}");
@@ -218,24 +214,21 @@ mod tests {
     }
 
     #[test]
-    fn a_flip_mirrors_whole_pixels_or_leaves_the_image_as_it_is() {
-        let shape = SampleShape::new(1, 3, 2);
-        let image = [1, 2, 3, 4, 5, 6];
-        assert_eq!(
-            outcomes(&image, shape, Augmentation::Flip),
-            [vec![1, 2, 3, 4, 5, 6], vec![5, 6, 3, 4, 1, 2]]
-        );
-    }
-
-    #[test]
-    fn a_shift_moves_by_up_to_an_eighth_and_fills_with_zeros() {
-        let shape = SampleShape::new(1, 4, 1);
-        let image = [1, 2, 3, 4];
-        let moved = [vec![0, 1, 2, 3], vec![1, 2, 3, 4], vec![2, 3, 4, 0]];
-        assert_eq!(outcomes(&image, shape, Augmentation::Shift), moved);
-        let mirrored = moved.iter().map(|row| row.iter().rev().copied().collect());
-        let mut both: Vec<Vec<i16>> = moved.iter().cloned().chain(mirrored).collect();
-        both.sort();
-        assert_eq!(outcomes(&image, shape, Augmentation::ShiftFlip), both);
+    fn rare_classes_count_as_much_as_others() {
+        let labels: Vec<u16> = (0..100).map(|index| u16::from(index % 10 == 0)).collect();
+        let weights = class_weights(&labels, 3);
+        assert_eq!(weights, [100.0 / 180.0, 5.0, 1.0]);
+        let all: f64 = labels.iter().map(|&label| weights[usize::from(label)]).sum();
+        assert!((all - 100.0).abs() < 1e-9);
+        let mut generator = random::generator(0, Purpose::Order, 0);
+        let order = balanced(&labels, &mut generator);
+        assert_eq!(order.len(), 100);
+        let rare = |part: &[usize]| part.iter().filter(|&&index| labels[index] == 1).count();
+        assert_eq!((rare(&order), rare(&order[..10])), (50, 5));
+        // The frequent ones come once before one of them comes again.
+        let frequent: std::collections::BTreeSet<&usize> =
+            order.iter().filter(|&&index| labels[index] == 0).collect();
+        assert_eq!(frequent.len(), 50);
+        assert!(balanced(&[], &mut generator).is_empty());
     }
 }

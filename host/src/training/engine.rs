@@ -37,6 +37,26 @@ pub enum StatisticsPasses {
     Both,
 }
 
+/// What labels count.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Emphasis {
+    /// Share of a label's probability that is spread evenly over all classes.
+    pub smoothing: f64,
+    /// What a sample of each class counts; empty where all count the same.
+    pub class_weights: Vec<f64>,
+}
+
+impl Emphasis {
+    /// What each sample counts; empty where all count the same.
+    fn of(&self, labels: &[u16]) -> Vec<f64> {
+        if self.class_weights.is_empty() {
+            return Vec::new();
+        }
+        let weight = |&label: &u16| self.class_weights.get(usize::from(label)).copied();
+        labels.iter().map(|label| weight(label).unwrap_or(1.0)).collect()
+    }
+}
+
 /// The tensors of one node.
 #[derive(Clone, Debug)]
 enum NodeTensors {
@@ -52,6 +72,10 @@ pub struct TrainingGraph {
     pub statistics_passes: StatisticsPasses,
     /// Whether the loss uses the running statistics and leaves them alone, so that it is one fixed function of the parameters.
     pub frozen_statistics: bool,
+    /// What labels count in the minibatches that are set from now on.
+    pub emphasis: Emphasis,
+    /// What each sample of the minibatch counts; none where all count the same.
+    weights: Option<Tensor>,
     network: Network,
     summaries: Vec<NodeSummary>,
     nodes: Vec<NodeTensors>,
@@ -129,6 +153,8 @@ impl TrainingGraph {
             device,
             statistics_passes: StatisticsPasses::default(),
             frozen_statistics: false,
+            emphasis: Emphasis::default(),
+            weights: None,
             network: network.clone(),
             summaries,
             nodes,
@@ -157,8 +183,17 @@ impl TrainingGraph {
         };
         self.batch = Some((input, target));
         let labels = (self.network.task == Task::Classification).then_some(labels);
+        let weights = labels.map_or_else(Vec::new, |labels| self.emphasis.of(labels));
+        self.weights = match weights.len() {
+            0 => None,
+            count => {
+                let tensor = Tensor::from_slice(&weights, (count, 1), &self.device)?;
+                Some(tensor.to_dtype(self.dtype)?)
+            }
+        };
+        let smoothing = self.emphasis.smoothing;
         if let Some(direct) = self.direct() {
-            direct.set_batch(samples, labels);
+            direct.set_batch(samples, labels, smoothing, weights);
         }
         Ok(())
     }
@@ -351,7 +386,9 @@ impl Objective for TrainingGraph {
                 if output.dims() == target.dims() { output } else { output.flatten_from(1)? };
             return Ok(output.sub(&target)?.sqr()?.mean_all()?);
         }
-        forward::cross_entropy(&output.flatten_from(1)?, &target)
+        let logits = output.flatten_from(1)?;
+        let smoothing = self.emphasis.smoothing;
+        forward::cross_entropy(&logits, &target, smoothing, self.weights.as_ref())
     }
 
     fn gradient(&mut self, pass: Pass) -> Result<(f64, Vec<Tensor>)> {

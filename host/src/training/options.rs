@@ -3,8 +3,8 @@
 use clap::ValueEnum;
 use serde::{Deserialize, Serialize};
 
-use super::Augmentation;
 use super::in_loop::QuantizerOptions;
+use super::{Augmentation, Balance};
 use crate::data::{DataOptions, Scaling};
 use crate::error::{Error, Result};
 use crate::graph::weights::Initialization;
@@ -46,8 +46,14 @@ pub struct TrainingOptions {
     pub seed: u64,
     /// Probability with which a training label is redrawn uniformly from all classes.
     pub label_noise: f64,
-    /// Random changes to training images.
+    /// Random changes to training samples.
     pub augmentation: Augmentation,
+    /// Share of a label's probability that is spread evenly over all classes.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub label_smoothing: f64,
+    /// How rare classes are made to count as much as others.
+    #[serde(default, skip_serializing_if = "Balance::is_none")]
+    pub balance: Balance,
     /// What the channels' values are brought to before they enter the network.
     #[serde(default)]
     pub scaling: Scaling,
@@ -94,7 +100,9 @@ impl TrainingOptions {
             batch: 64,
             seed: 0,
             label_noise: 0.0,
-            augmentation: Augmentation::None,
+            augmentation: Augmentation::default(),
+            label_smoothing: 0.0,
+            balance: Balance::None,
             scaling: Scaling::default(),
             initialization: Initialization::default(),
             statistics: StatisticsPasses::default(),
@@ -179,6 +187,11 @@ impl TrainingOptions {
         require(self.clip.is_none_or(positive), "--clip", "a number above 0")?;
         require((0.0..=1.0).contains(&self.label_noise), "--label-noise", "a share from 0 to 1")?;
         require(
+            (0.0..1.0).contains(&self.label_smoothing),
+            "--label-smoothing",
+            "a share from 0 to below 1",
+        )?;
+        require(
             (0.0..1.0).contains(&self.validation),
             "--validation",
             "a share from 0 to below 1",
@@ -192,6 +205,10 @@ impl TrainingOptions {
         require(self.batch > 0, "--batch", "at least 1")?;
         require(self.limit != Some(0), "--limit", "at least 1")
     }
+}
+
+fn is_zero(value: &f64) -> bool {
+    *value == 0.0
 }
 
 /// The keys of the method and of the step rule in a configuration.

@@ -6,7 +6,10 @@ use std::time::{Duration, Instant};
 
 use candle_core::DType;
 
-use super::batch::{self, Batches, add_label_noise, normalize, take_validation};
+use super::augmentation::{Augmentation, Changes};
+use super::batch::{
+    self, Balance, Batches, add_label_noise, class_weights, normalize, take_validation,
+};
 use super::calibration;
 use super::folder::{RunFolder, best_epoch};
 use super::log::{self, EpochRecord};
@@ -22,7 +25,7 @@ use crate::graph::weights::NodeParameters;
 use crate::statistics::r2;
 use crate::task::Task;
 use crate::training::checkpoint::{Checkpoint, Position};
-use crate::training::engine::TrainingGraph;
+use crate::training::engine::{Emphasis, TrainingGraph};
 use crate::training::in_loop::{self, InLoop};
 use crate::training::optimizer::{
     Gradient, Progress, StepOutcome, StepRule, StepState, apply, check_second_order, take_step,
@@ -106,6 +109,7 @@ impl Run {
                 "leave it out, or change the network file",
             ));
         }
+        check_emphasis(&options, task)?;
         let asked = DataOptions { task: Some(task), ..options.data_options.clone() };
         let mut dataset = Dataset::open_with(&options.data, options.seed, &asked, notes)?;
         let provenance = Provenance::of(&dataset, options.seed);
@@ -126,6 +130,7 @@ impl Run {
         let network = Network { task, ..Network::open(&options.network, dataset.shape, answers)? };
         check_output(&network, answers, &dataset, &options.network)?;
         let input = InputMeaning::of(&dataset, normalization);
+        changes(&options.augmentation, &dataset, &input)?;
         let in_loop = options.quantizer.is_some();
         let (initialization, seed) = (options.initialization, options.seed);
         let parameters = NodeParameters::initial(&network, options.initialization, options.seed)?;
@@ -286,6 +291,14 @@ impl Run {
         };
         let mut graph = TrainingGraph::new(self.network(), &parameters, DType::F32)?;
         graph.statistics_passes = self.options().statistics;
+        graph.emphasis = Emphasis {
+            smoothing: self.options().label_smoothing,
+            class_weights: match self.options().balance {
+                Balance::Weights => class_weights(&self.train.labels, self.dataset.classes()),
+                Balance::None | Balance::Batches => Vec::new(),
+            },
+        };
+        let changes = changes(&self.options().augmentation, &self.dataset, self.folder.input())?;
         let mut in_loop = match &self.options().quantizer {
             Some(options) => Some(InLoop::new(&graph, self.network(), &grid_steps, options)?),
             None => None,
@@ -300,9 +313,9 @@ impl Run {
             let epoch = position.epoch;
             let mut batches = Batches::new(
                 &self.train,
-                self.dataset.shape,
                 &self.folder.input().normalization,
-                self.options().augmentation,
+                &changes,
+                self.options().balance,
                 self.options().batch,
                 self.options().seed,
                 epoch,
@@ -526,6 +539,35 @@ impl Run {
         let graph = TrainingGraph::new(&trained.network, &trained.parameters, DType::F32)?;
         self.score(&graph, split)
     }
+}
+
+/// The random changes of a run's samples.
+fn changes(
+    augmentation: &Augmentation,
+    dataset: &Dataset,
+    input: &InputMeaning,
+) -> Result<Changes> {
+    let channels = dataset.shape.channels;
+    let columns = if dataset.columns.len() == channels { &dataset.columns[..] } else { &[] };
+    let zero = |channel: usize| {
+        // Where the value itself is 0, not the raw number that stands for it.
+        let raw = columns.get(channel).map_or(0.0, |column| -column.offset / column.step);
+        let Normalization { offset, inverse_scale } = &input.normalization;
+        let pick = |list: &[f64]| list.get(channel).or(list.first()).copied().unwrap_or(0.0);
+        ((raw - pick(offset)) * pick(inverse_scale)) as f32
+    };
+    augmentation.of(dataset.shape, columns, (0..channels).map(zero).collect())
+}
+
+/// Refuses what has no meaning without classes.
+fn check_emphasis(options: &TrainingOptions, task: Task) -> Result<()> {
+    let (smoothing, balance) = (options.label_smoothing > 0.0, !options.balance.is_none());
+    let option = if smoothing { "--label-smoothing" } else { "--balance" };
+    if task == Task::Classification || !(smoothing || balance) {
+        return Ok(());
+    }
+    let problem = format_args!("is for classes, and the task is '{}'", task.option());
+    Err(Error::bad_input(option, problem, "leave it out"))
 }
 
 /// The samples that a run trains on, taken from its data; the validation split that the options ask for goes into the data set.

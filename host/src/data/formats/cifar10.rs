@@ -53,7 +53,9 @@ impl Format for Cifar10 {
                 match file.part {
                     Part::Train => append(&file.source, &mut train)?,
                     Part::Test => append(&file.source, &mut test)?,
-                    Part::Unknown => return Err(of_unknown_part(&file.source.name)),
+                    Part::Unknown | Part::Validation => {
+                        return Err(of_unknown_part(&file.source.name));
+                    }
                 }
             }
         }

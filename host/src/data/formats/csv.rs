@@ -23,7 +23,7 @@ use crate::error::{Error, Result};
 use crate::task::Task;
 use parse::{Reading, Words};
 use roles::{Origin, Plan, Siblings};
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use survey::Survey;
 
 /// Endings of file names that mark text in a folder as a table.
@@ -63,6 +63,7 @@ impl Format for Csv {
         };
         let first_survey = look(&files[first])?;
         tell_dialect(request, &first_survey);
+        tell_copies(request, files);
         let first_name = files[first].source.name.as_str();
         let plan = roles::settle(request, &first_survey, first_name, siblings(files))?;
         let values = request.task() == Task::Regression;
@@ -93,10 +94,21 @@ impl Format for Csv {
 fn siblings(files: &[File]) -> Siblings {
     let folder = |file: &File| NamePlace::Folder.of(&file.place);
     let folders: BTreeSet<Option<String>> = files.iter().map(folder).collect();
+    let several = folders.len() > 1 && !folders.contains(&None);
+    // train/apple.csv and test/apple.csv: one class a file in each part.
+    let names = |part: Part| -> BTreeSet<String> {
+        let of_part = files.iter().filter(|file| file.part == part);
+        of_part.filter_map(|file| NamePlace::Stem.of(&file.place)).collect()
+    };
+    let (train, test) = (names(Part::Train), names(Part::Test));
+    let recur = test.len() > 1 && test.is_subset(&train) && names(Part::Unknown).is_empty();
+    let parts_in_folders = recur && files.len() == train.len() + test.len();
     Siblings {
         files: files.len(),
-        folders: folders.len() > 1 && !folders.contains(&None),
-        without_parts: files.iter().all(|file| file.part == Part::Unknown) || folders.len() > 1,
+        folders: several,
+        without_parts: files.iter().all(|file| file.part == Part::Unknown)
+            || several
+            || parts_in_folders,
     }
 }
 
@@ -106,6 +118,24 @@ fn tell_dialect(request: &Request<'_>, survey: &Survey) {
         let decimals = if dialect.decimal_comma { ", decimals by commas" } else { "" };
         let separator = dialect.separator.words();
         request.note(format!("values are separated by {separator}{decimals}"));
+    }
+    if survey.units {
+        let line = survey.header_line;
+        request.note(format!("header: line {line} has the units of the columns and is no sample"));
+    }
+    if survey.counted {
+        request.note("header: the first row counts columns and is no sample".to_string());
+    }
+}
+
+/// Tells of files with the same content, whose samples would count twice.
+fn tell_copies(request: &Request<'_>, files: &[File]) {
+    let mut known: HashMap<(usize, &[u8]), &File> = HashMap::new();
+    for file in files {
+        let bytes = file.source.bytes.as_slice();
+        if let Some(first) = known.insert((bytes.len(), bytes), file) {
+            request.note(format!("doubt: {} holds the same as {}", file.place, first.place));
+        }
     }
 }
 

@@ -1,4 +1,4 @@
-//! Edge Impulse's acquisitions in JSON: one recording a file, with names and units of its sensors; the label begins the file's name.
+//! Edge Impulse's acquisitions in JSON or CBOR: one recording a file, with names and units of its sensors; the label begins the file's name.
 
 use crate::data::format::{Candidate, File, Format, Recognition, Request};
 use crate::data::named::labels_of_names;
@@ -7,10 +7,12 @@ use crate::data::table::{Table, assemble};
 use crate::data::{Column, Dataset};
 use crate::error::{Error, Result};
 use serde::Deserialize;
-use serde_json::Value;
 
 /// Edge Impulse's acquisitions.
 pub struct EdgeImpulse;
+
+/// Deepest nesting that is read.
+const MOST_NESTED: usize = 32;
 
 #[derive(Deserialize)]
 struct Acquisition {
@@ -21,7 +23,7 @@ struct Acquisition {
 struct Payload {
     interval_ms: f64,
     sensors: Vec<Sensor>,
-    values: Vec<Value>,
+    values: Vec<Row>,
 }
 
 #[derive(Deserialize)]
@@ -32,21 +34,37 @@ struct Sensor {
 }
 
 /// The values of one moment; of one sensor also without a list.
-fn numbers(row: &Value) -> Vec<f64> {
-    match row {
-        Value::Array(values) => values.iter().filter_map(Value::as_f64).collect(),
-        one => one.as_f64().into_iter().collect(),
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Row {
+    Several(Vec<f64>),
+    One(f64),
+}
+
+impl Row {
+    fn values(&self) -> &[f64] {
+        match self {
+            Self::Several(values) => values,
+            Self::One(value) => std::slice::from_ref(value),
+        }
     }
+}
+
+/// Whether bytes begin a map of CBOR.
+fn is_cbor(start: &[u8]) -> bool {
+    matches!(start.first(), Some(0xA0..=0xBF))
 }
 
 impl Format for EdgeImpulse {
     const NAME: &'static str = "edge_impulse";
-    const HELP: &'static str = "Edge Impulse JSON";
+    const HELP: &'static str = "Edge Impulse JSON or CBOR";
 
     fn recognise(candidate: &Candidate) -> Recognition {
         let holds = |word: &[u8]| candidate.start.windows(word.len()).any(|window| window == word);
         let is_object = candidate.start.trim_ascii_start().first() == Some(&b'{');
-        match is_object && holds(b"\"payload\"") && holds(b"\"interval_ms\"") {
+        // Names stand without quotation marks in CBOR.
+        let is_map = is_object || is_cbor(&candidate.start);
+        match is_map && holds(b"payload") && holds(b"interval_ms") {
             true => Recognition::Yes,
             false => Recognition::No,
         }
@@ -57,9 +75,19 @@ impl Format for EdgeImpulse {
         let mut first: Option<(Vec<String>, f64, Vec<Column>)> = None;
         for file in files {
             let name = &file.source.name;
-            let found: Acquisition = serde_json::from_slice(&file.source.bytes)
-                .map_err(|reason| Error::bad_input(name, reason, "export the acquisition again"))?;
+            let again = "export the acquisition again";
+            let bytes = file.source.bytes.as_slice();
+            let found: Acquisition = match is_cbor(bytes) {
+                true => ciborium::de::from_reader_with_recursion_limit(bytes, MOST_NESTED)
+                    .map_err(|reason| Error::bad_input(name, reason, again))?,
+                false => serde_json::from_slice(bytes)
+                    .map_err(|reason| Error::bad_input(name, reason, again))?,
+            };
             let payload = found.payload;
+            if !(payload.interval_ms.is_finite() && payload.interval_ms > 0.0) {
+                let problem = format!("has a row every {} ms", payload.interval_ms);
+                return Err(Error::bad_input(name, problem, again));
+            }
             let names: Vec<String> =
                 payload.sensors.iter().map(|sensor| sensor.name.clone()).collect();
             let columns = payload.sensors.iter().map(|sensor| Column {
@@ -79,12 +107,12 @@ impl Format for EdgeImpulse {
             }
             let mut table = Table::new(name.clone(), file.part, names.len());
             for (row, values) in payload.values.iter().enumerate() {
-                let values = numbers(values);
+                let values = values.values();
                 if values.len() != names.len() || values.iter().any(|value| !value.is_finite()) {
                     let problem = format!("row {row} does not have {} numbers", names.len());
-                    return Err(Error::bad_input(name, problem, "export the acquisition again"));
+                    return Err(Error::bad_input(name, problem, again));
                 }
-                table.values.extend(values);
+                table.values.extend_from_slice(values);
                 table.lines.push(u32::try_from(row + 1).unwrap_or(u32::MAX));
             }
             tables.push(table);

@@ -56,6 +56,20 @@ impl Format for Idx {
             let images = pick(part, Contents::Images, words[0])?;
             parse(images, pick(part, Contents::Labels, words[1])?)
         };
+        // Two of a kind, or of no part: one would be left out without a word.
+        let kind = |file: &File| (file.part as u8, contents(&file.source.bytes));
+        let is_extra = |place: usize| {
+            let file = &files[place];
+            !matches!(file.part, Part::Train | Part::Test)
+                || files[..place].iter().any(|other| kind(other) == kind(file))
+        };
+        if let Some(extra) = (0..files.len()).find(|&place| is_extra(place))
+            && files.len() > 4
+        {
+            let problem = "is one IDX file more than training and test images and labels";
+            let advice = "keep it in another folder";
+            return Err(Error::bad_input(&files[extra].source.name, problem, advice));
+        }
         let (shape, mut train) = load(Part::Train, ["training images", "training labels"])?;
         let (test_shape, mut test) = load(Part::Test, ["test images", "test labels"])?;
         if shape != test_shape {

@@ -1,13 +1,14 @@
-//! NumPy archives: samples and labels as arrays, in one part or in training and test parts.
+//! NumPy arrays, in an archive or a file each: samples and labels, in one part or in training and test parts.
 
 use crate::data::format::{Candidate, File, Format, Part, Recognition, Request};
+use crate::data::naming::stem;
 use crate::data::npy::{self, Array};
 use crate::data::table::{Answers, Table, Tables, Vocabulary, assemble};
 use crate::data::{Column, Dataset, SampleShape};
 use crate::error::{Error, Result};
 use crate::task::Task;
 
-/// NumPy's archives.
+/// NumPy's arrays and archives of them.
 pub struct Npz;
 
 /// Most unpacked bytes.
@@ -30,13 +31,14 @@ const MOST_SERIES_CHANNELS: usize = 16;
 
 impl Format for Npz {
     const NAME: &'static str = "npz";
-    const HELP: &'static str = "NPZ";
+    const HELP: &'static str = "NPZ or NPY";
 
     fn recognise(candidate: &Candidate) -> Recognition {
         // The name of the first member stands behind a head of 30 bytes.
         let length = candidate.start.get(26..28).map_or(0, |bytes| usize::from(bytes[0]));
         let member = candidate.start.get(30..30 + length).unwrap_or(&[]);
-        match npy::is_zip(&candidate.start) && member.ends_with(b".npy") {
+        let is_archive = npy::is_zip(&candidate.start) && member.ends_with(b".npy");
+        match is_archive || npy::is_npy(&candidate.start) {
             true => Recognition::Yes,
             false => Recognition::No,
         }
@@ -46,10 +48,8 @@ impl Format for Npz {
         let mut labels = Vocabulary::default();
         let mut groups = Vocabulary::default();
         let (mut tables, mut shape, mut outputs) = (Vec::new(), None, 0);
-        for file in files {
-            let name = &file.source.name;
-            let arrays = npy::read_npz(&file.source.bytes, name, MOST_BYTES)?;
-            for part in parts(request, file, &arrays)? {
+        for (name, part, arrays) in &archives(request, files)? {
+            for part in parts(request, name, *part, arrays)? {
                 let found = shape_of(request, name, part.samples)?;
                 if *shape.get_or_insert(found) != found {
                     let problem = format!("has samples of {found} beside others");
@@ -84,6 +84,73 @@ impl Format for Npz {
     }
 }
 
+/// Named arrays that belong together, with the name and the part that errors and splits go by.
+type Archive<'a> = (&'a str, Part, Vec<(String, Array)>);
+
+/// The archives among files, and all files of one array each as one more.
+fn archives<'a>(request: &Request<'a>, files: &'a [File]) -> Result<Vec<Archive<'a>>> {
+    let mut found = Vec::new();
+    let mut single: Vec<(String, Array)> = Vec::new();
+    for file in files {
+        let (name, bytes) = (file.source.name.as_str(), file.source.bytes.as_slice());
+        if !npy::is_npy(bytes) {
+            found.push((name, file.part, npy::read_npz(bytes, name, MOST_BYTES)?));
+            continue;
+        }
+        let stem = stem(&file.place);
+        // train/x.npy is x_train.
+        let array_name = match (Part::of(&stem.to_lowercase()), file.part) {
+            (Part::Unknown, Part::Train) => format!("{stem}_train"),
+            (Part::Unknown, Part::Test) => format!("{stem}_test"),
+            _ => stem,
+        };
+        single.push((array_name, npy::read_npy(bytes, name)?));
+    }
+    if let [(_, array)] = single.as_slice() {
+        single = table(request, array)?;
+    }
+    if !single.is_empty() {
+        found.push((request.name, Part::Unknown, single));
+    }
+    Ok(found)
+}
+
+/// A lone array of two indexes as a table: a row is a sample, and the last column its label unless another is named.
+fn table(request: &Request<'_>, array: &Array) -> Result<Vec<(String, Array)>> {
+    let error = |problem: String, advice: &str| Error::bad_input(request.name, problem, advice);
+    let &[rows, columns] = array.shape.as_slice() else {
+        let problem = format!("is one array of the shape {:?}, without labels", array.shape);
+        let advice = "give x.npy and y.npy in a folder, or an NPZ with x and y";
+        return Err(error(problem, advice));
+    };
+    let values: Vec<f64> = array.values().collect();
+    let asked = request.options.label.first().filter(|label| *label != "y");
+    if request.task() == Task::Reconstruction && asked.is_none() {
+        return Ok(vec![("x".to_string(), Array::of(vec![rows, columns], &values))]);
+    }
+    let place = match asked.map(|label| label.parse::<i64>()) {
+        None => columns.checked_sub(1),
+        Some(Ok(number)) if number > 0 => usize::try_from(number - 1).ok(),
+        Some(Ok(number)) => usize::try_from(number + columns as i64).ok(),
+        Some(Err(_)) => None,
+    };
+    let Some(label) = place.filter(|&place| place < columns && columns > 1) else {
+        let problem = format!("is an array of {columns} columns without names");
+        return Err(error(problem, "give --label a number from 1, or from -1 at the end"));
+    };
+    if asked.is_none() {
+        request.note(format!("label: column {columns}, the last"));
+    }
+    let (mut samples, mut labels) = (Vec::with_capacity(values.len()), Vec::with_capacity(rows));
+    for row in values.chunks_exact(columns) {
+        labels.push(row[label]);
+        let others = row.iter().enumerate().filter(|(column, _)| *column != label);
+        samples.extend(others.map(|(_, value)| *value));
+    }
+    let samples = Array::of(vec![rows, columns - 1], &samples);
+    Ok(vec![("x".to_string(), samples), ("y".to_string(), Array::of(vec![rows], &labels))])
+}
+
 /// The arrays of one part.
 struct Arrays<'a> {
     samples: &'a Array,
@@ -95,10 +162,10 @@ struct Arrays<'a> {
 /// The parts that an archive has.
 fn parts<'a>(
     request: &Request<'_>,
-    file: &File,
+    name: &str,
+    own: Part,
     arrays: &'a [(String, Array)],
 ) -> Result<Vec<Arrays<'a>>> {
-    let name = &file.source.name;
     let find =
         |wanted: &str| arrays.iter().find(|(name, _)| name == wanted).map(|(_, array)| array);
     let label = request.options.label.first();
@@ -117,7 +184,7 @@ fn parts<'a>(
     };
     let found = match (with("train", Part::Train), with("test", Part::Test)) {
         (Some(train), Some(test)) => vec![train, test],
-        _ => pair("", "", file.part).into_iter().collect(),
+        _ => pair("", "", own).into_iter().collect(),
     };
     let listed = arrays.iter().map(|(name, _)| name.as_str()).collect::<Vec<_>>().join(", ");
     let Some(first) = found.first() else {

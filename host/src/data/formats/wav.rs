@@ -41,7 +41,10 @@ impl Format for Wav {
             request.note(format!("passed over: {aside} recordings in folders that begin with _"));
         }
         let files: Vec<&File> = files.iter().filter(|file| !is_aside(file)).collect();
-        let tests = listed(beside, TESTING_LIST);
+        let (tests, validation) = (listed(beside, TESTING_LIST), listed(beside, VALIDATION_LIST));
+        let validates = |file: &File| {
+            validation.as_ref().is_some_and(|list| list.contains(file.place.as_str()))
+        };
         let mut tables = Vec::with_capacity(files.len());
         let mut rate = None;
         for file in &files {
@@ -54,6 +57,7 @@ impl Format for Wav {
             }
             let part = match &tests {
                 Some(tests) if tests.contains(file.place.as_str()) => Part::Test,
+                Some(_) if validates(file) => Part::Validation,
                 Some(_) => Part::Train,
                 None => file.part,
             };

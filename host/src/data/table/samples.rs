@@ -27,11 +27,11 @@ pub fn assemble(request: &Request<'_>, format: &'static str, tables: &Tables) ->
         Some(window) => windows(request, tables, &stretches, window)?,
     };
     tell_pace(request, tables);
-    let (rule, training, test) = divide(request, tables, &stretches, &samples)?;
+    let Parts { rule, training, test, validation } = divide(request, tables, &stretches, &samples)?;
     let take = |indexes: &[usize]| -> Vec<SampleRows> {
         indexes.iter().map(|&index| samples[index]).collect()
     };
-    let (training, test) = (take(&training), take(&test));
+    let (training, test, validation) = (take(&training), take(&test), take(&validation));
     let scale = match request.convention.and_then(|network| Scale::known(network, &layout)) {
         Some(scale) => scale,
         None => {
@@ -57,7 +57,8 @@ pub fn assemble(request: &Request<'_>, format: &'static str, tables: &Tables) ->
     // What a reconstruction was not trained on is unusual, and not an error.
     let classes = match (classes, task) {
         (Some(classes), Task::Reconstruction) if classified => {
-            let labels = test.iter().filter_map(|sample| label(tables, sample));
+            let others = test.iter().chain(&validation);
+            let labels = others.filter_map(|sample| label(tables, sample));
             Some(classes.with_others(&tables.labels, labels))
         }
         (classes, _) => classes,
@@ -80,7 +81,7 @@ pub fn assemble(request: &Request<'_>, format: &'static str, tables: &Tables) ->
         }
         Ok(split)
     };
-    let (train, test) = (part(&training)?, part(&test)?);
+    let (train, test, validation) = (part(&training)?, part(&test)?, part(&validation)?);
     if request.convention.is_none() {
         let names = classes.as_ref().map_or(&[][..], |classes| classes.names.as_slice());
         doubts::tell(request, tables, &layout, &training, names);
@@ -94,6 +95,7 @@ pub fn assemble(request: &Request<'_>, format: &'static str, tables: &Tables) ->
         split_rule: rule,
         rate: options.rate,
         train,
+        validation,
         test,
         ..dataset
     })
@@ -229,17 +231,26 @@ fn tell_pace(request: &Request<'_>, tables: &Tables) {
     ));
 }
 
-/// The indexes of training and test samples.
+/// The indexes of samples by part.
+struct Parts {
+    rule: SplitRule,
+    training: Vec<usize>,
+    test: Vec<usize>,
+    validation: Vec<usize>,
+}
+
+/// Which samples are in which part.
 fn divide(
     request: &Request<'_>,
     tables: &Tables,
     stretches: &[SampleRows],
     samples: &[SampleRows],
-) -> Result<(SplitRule, Vec<usize>, Vec<usize>)> {
+) -> Result<Parts> {
     let part = |sample: &SampleRows| tables.tables[sample.table].part;
     let with = |part: Part| tables.tables.iter().filter(|table| table.part == part).count();
     let (trains, tests, unknown) = (with(Part::Train), with(Part::Test), with(Part::Unknown));
-    if trains > 0 && tests > 0 {
+    let validations = with(Part::Validation);
+    if trains > 0 && tests + validations > 0 {
         if unknown > 0 {
             let table = tables.tables.iter().find(|table| table.part == Part::Unknown);
             let name = table.map_or(request.name, |table| table.name.as_str());
@@ -251,7 +262,14 @@ fn divide(
         }
         let indexes =
             |wanted| (0..samples.len()).filter(|&index| part(&samples[index]) == wanted).collect();
-        return Ok((SplitRule::Files, indexes(Part::Train), indexes(Part::Test)));
+        let (training, validation) = (indexes(Part::Train), indexes(Part::Validation));
+        if tests == 0 {
+            request.note("no file is test data: validation files take its place".to_string());
+            let rule = SplitRule::Files;
+            return Ok(Parts { rule, training, test: validation, validation: Vec::new() });
+        }
+        let test = indexes(Part::Test);
+        return Ok(Parts { rule: SplitRule::Files, training, test, validation });
     }
     if samples.len() < splits::FEWEST {
         let what = if request.options.window.is_some() { "windows" } else { "rows" };
@@ -307,7 +325,7 @@ fn divide(
         sides.test.len(),
         samples.len()
     ));
-    Ok((rule, sides.train, sides.test))
+    Ok(Parts { rule, training: sides.train, test: sides.test, validation: Vec::new() })
 }
 
 /// The rule that was asked for, or the one that keeps like samples on one side.

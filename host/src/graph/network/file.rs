@@ -104,6 +104,11 @@ enum PaddingField {
 
 /// Reads the file at `path`.
 pub fn open(path: &str, input: SampleShape, classes: usize) -> Result<Network> {
+    parse(&read(path)?, path, input, classes)
+}
+
+/// The text of the file at `path`.
+fn read(path: &str) -> Result<String> {
     if !Path::new(path).exists() {
         return Err(Error::bad_input(
             path,
@@ -111,13 +116,30 @@ pub fn open(path: &str, input: SampleShape, classes: usize) -> Result<Network> {
             format_args!("use {}, or a TOML file", NAMES.join(", ")),
         ));
     }
-    parse(&artifact::read_toml(Path::new(path))?, path, input, classes)
+    let is_model = [".tflite", ".onnx", ".h5", ".keras", ".pt", ".pth", ".pb"]
+        .iter()
+        .any(|ending| path.to_lowercase().ends_with(ending));
+    let place = Path::new(path);
+    let text = artifact::read_toml(place);
+    if is_model && text.as_ref().map_or(true, |text| toml::from_str::<toml::Table>(text).is_err()) {
+        return Err(Error::bad_input(
+            path,
+            "is a trained model, not a network to train",
+            "give an .onnx or .tflite file to `tinyhero import`; export others to one of these",
+        ));
+    }
+    text
+}
+
+/// The sample shape that the file at `path` says; `None` for one that leaves it to the data.
+pub fn input(path: &str) -> Result<Option<SampleShape>> {
+    Ok(parse_file(&read(path)?, path)?.input)
 }
 
 /// The task that the file at `path` says; `None` for one that leaves it to the data, or for no file.
 pub fn task(path: &str) -> Result<Option<Task>> {
     match Path::new(path).exists() {
-        true => Ok(parse_file(&artifact::read_toml(Path::new(path))?, path)?.task()),
+        true => Ok(parse_file(&read(path)?, path)?.task()),
         false => Ok(None),
     }
 }

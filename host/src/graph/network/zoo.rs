@@ -1,12 +1,12 @@
 //! Networks known by name. The MLPerf Tiny ones follow the reference models' layers and shapes
 //! (Banbury et al., "MLPerf Tiny Benchmark", 2021); the keyword network leaves out the reference's dropout.
 
-use super::{Network, Node, NodeInput, Operation, Padding};
+use super::{Network, Node, NodeInput, Operation, Padding, PaddingAmounts};
 use crate::data::SampleShape;
 use crate::task::Task;
 
 /// Names that [`Network::open`] knows.
-pub const NAMES: [&str; 9] = [
+pub const NAMES: [&str; 10] = [
     "mlp",
     "cnn",
     "lenet",
@@ -15,6 +15,7 @@ pub const NAMES: [&str; 9] = [
     "ds-cnn",
     "mobilenet-v1-0.25",
     "har-cnn",
+    "tcn",
     AUTOENCODER,
 ];
 /// The one network that reproduces its input.
@@ -34,6 +35,7 @@ pub fn build(name: &str, input: SampleShape, classes: usize) -> Option<Network> 
         "ds-cnn" => builder.ds_cnn(classes),
         "mobilenet-v1-0.25" => builder.mobilenet(classes),
         "har-cnn" => builder.har_cnn(input, classes),
+        "tcn" => builder.tcn(input, classes),
         AUTOENCODER => builder.autoencoder(input.elements()),
         _ => return None,
     }
@@ -58,7 +60,7 @@ pub fn default_input(name: &str) -> Option<(SampleShape, usize)> {
         "resnet8" | "resnet20" => (SampleShape::new(32, 32, 3), 10),
         "ds-cnn" => (SampleShape::new(49, 10, 1), 12),
         "mobilenet-v1-0.25" => (SampleShape::new(96, 96, 3), 2),
-        "har-cnn" => (SampleShape::new(128, 1, 6), 6),
+        "har-cnn" | "tcn" => (SampleShape::new(128, 1, 6), 6),
         AUTOENCODER => (SampleShape::new(1, 1, 640), 640),
         _ => return None,
     })
@@ -294,6 +296,45 @@ impl Builder {
             self.push(name.clone(), convolution(channels, [1, 1], [1, 1]));
             self.batch_norm(&name);
             self.relu(&name);
+        }
+        self.classifier(classes);
+    }
+
+    /// For series: residual blocks of causal convolutions along the longer side, which is time. Each block halves the rate, so that
+    /// the next one sees twice as far back, as dilation would have it.
+    fn tcn(&mut self, input: SampleShape, classes: usize) {
+        const TAPS: usize = 5;
+        let down = input.height >= input.width;
+        let along = |size: usize| if down { [size, 1] } else { [1, size] };
+        let causal = |taps: usize| {
+            let before = taps - 1;
+            let (top, left) = if down { (before, 0) } else { (0, before) };
+            Padding::Explicit(PaddingAmounts { top, bottom: 0, left, right: 0 })
+        };
+        let convolution = |out_channels, taps: usize, stride| Operation::Convolution2d {
+            out_channels,
+            kernel: along(taps),
+            stride: along(stride),
+            padding: causal(taps),
+            bias: false,
+        };
+        for (number, channels) in [16, 24, 32].into_iter().enumerate() {
+            let block = format!("block{}", number + 1);
+            let start = self.last();
+            let first = format!("{block}-convolution1");
+            self.push_from(first.clone(), vec![start], convolution(channels, TAPS, 2));
+            self.batch_norm(&first);
+            self.relu(&first);
+            let second = format!("{block}-convolution2");
+            self.push(second.clone(), convolution(channels, TAPS, 1));
+            self.batch_norm(&second);
+            let main = self.last();
+            let shortcut = format!("{block}-shortcut");
+            self.push_from(shortcut.clone(), vec![start], convolution(channels, 1, 2));
+            self.batch_norm(&shortcut);
+            let side = self.last();
+            self.push_from(format!("{block}-add"), vec![main, side], Operation::Add);
+            self.relu(&block);
         }
         self.classifier(classes);
     }

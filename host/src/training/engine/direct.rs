@@ -20,7 +20,7 @@ use crate::error::{Error, Result};
 use crate::graph::network::{Network, NodeSummary};
 use crate::training::convolution::{Element, Workspace};
 use crate::training::optimizer::Parameter;
-use loss::Target;
+use loss::{Labels, Target};
 use normalization::Moments;
 use step::Step;
 
@@ -38,8 +38,15 @@ pub(super) type Running<'a> = Vec<(usize, &'a Tensor, &'a Tensor)>;
 
 /// A training graph in one element type.
 pub(super) trait Computation: std::fmt::Debug + Send {
-    /// Sets the minibatch; without labels the target is the input.
-    fn set_batch(&mut self, samples: &[f32], labels: Option<&[u16]>);
+    /// Sets the minibatch; without labels the target is the input. `smoothing` of each label's probability is spread over all
+    /// classes, and `weights` (none for equal ones) are what samples count.
+    fn set_batch(
+        &mut self,
+        samples: &[f32],
+        labels: Option<&[u16]>,
+        smoothing: f64,
+        weights: Vec<f64>,
+    );
 
     /// Sets the minibatch with the values that outputs are compared with.
     fn set_values(&mut self, samples: &[f32], values: &[f32]);
@@ -100,7 +107,7 @@ impl<T: Element + WithDType> Direct<T> {
             products: vec![Vec::new(); sizes.len()],
             sizes,
             samples: 0,
-            target: Target::Classes(Vec::new()),
+            target: Target::Values(Vec::new()),
             parameters: Vec::new(),
             shapes,
             workspace: Workspace::default(),
@@ -144,10 +151,16 @@ fn copy<T: WithDType>(tensor: &Tensor, values: &mut Vec<T>) -> Result<()> {
 }
 
 impl<T: Element + WithDType> Computation for Direct<T> {
-    fn set_batch(&mut self, samples: &[f32], labels: Option<&[u16]>) {
+    fn set_batch(
+        &mut self,
+        samples: &[f32],
+        labels: Option<&[u16]>,
+        smoothing: f64,
+        weights: Vec<f64>,
+    ) {
         self.set_input(samples);
         self.target = match labels {
-            Some(labels) => Target::Classes(labels.to_vec()),
+            Some(labels) => Target::Classes(Labels::new(labels, smoothing, weights)),
             None => Target::Values(self.values[0].clone()),
         };
     }

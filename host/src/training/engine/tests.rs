@@ -2,7 +2,7 @@
 
 use candle_core::{DType, Device, Tensor};
 
-use super::TrainingGraph;
+use super::{Emphasis, TrainingGraph};
 use crate::data::SampleShape;
 use crate::error::Result;
 use crate::graph::network::Network;
@@ -158,6 +158,43 @@ fn pair(network: &Network, classes: usize, dtype: DType) -> (TrainingGraph, Libr
         graph
     };
     (graph(), Library(graph()))
+}
+
+#[test]
+fn smoothed_and_weighted_labels_have_the_librarys_derivatives() {
+    let network = Network::open("mlp", SampleShape::new(2, 3, 1), 4).unwrap();
+    let parameters = NodeParameters::initial(&network, Initialization::default(), 3).unwrap();
+    let mut generator = random::generator(9, Purpose::Order, 0);
+    let samples: Vec<f32> = (0..30).map(|_| random::normal(&mut generator) as f32).collect();
+    let labels = [0, 3, 1, 3, 3];
+    let emphasis = Emphasis { smoothing: 0.2, class_weights: vec![2.0, 0.5, 7.0, 1.5] };
+    let graph = || {
+        let mut graph = TrainingGraph::new(&network, &parameters, DType::F64).unwrap();
+        graph.emphasis = emphasis.clone();
+        graph.set_batch(&samples, &labels).unwrap();
+        graph
+    };
+    let (mut direct, mut library) = (graph(), Library(graph()));
+    let mut direction = |gradient: &[Tensor]| Ok(gradient.to_vec());
+    let got = direct.second_order(Pass::First, &mut direction).unwrap();
+    let expected = library.second_order(Pass::First, &mut direction).unwrap();
+    assert!((got.loss - expected.loss).abs() < 1e-12, "{} {}", got.loss, expected.loss);
+    assert_close("gradient", &got.gradient, &expected.gradient, 1e-10);
+    assert_close("product", &got.product, &expected.product, 1e-10);
+    // By hand: each sample's cross-entropy against its smoothed label, the weighted mean.
+    let logits = direct.predict(&samples).unwrap();
+    let (mut total, mut weights) = (0.0, 0.0);
+    for (logits, &label) in logits.chunks(4).zip(&labels) {
+        let sum: f64 = logits.iter().map(|&z| f64::from(z).exp()).sum();
+        let losses = logits.iter().enumerate().map(|(class, &z)| {
+            let share = 0.05 + if class == usize::from(label) { 0.8 } else { 0.0 };
+            share * (sum.ln() - f64::from(z))
+        });
+        let weight = emphasis.class_weights[usize::from(label)];
+        total += weight * losses.sum::<f64>();
+        weights += weight;
+    }
+    assert!((got.loss - total / weights).abs() < 1e-6, "{} {}", got.loss, total / weights);
 }
 
 fn numbers(tensor: &Tensor) -> Vec<f64> {

@@ -83,7 +83,7 @@ impl Reading<'_> {
         let (mut fields, mut numbers, mut times) = (Vec::new(), Vec::new(), Vec::new());
         let mut dropped = 0usize;
         while let Some((line, bytes)) = lines.next()? {
-            let is_header = self.survey.header.is_some() && line == self.survey.header_line;
+            let is_header = self.survey.header.is_some() && line <= self.survey.header_line;
             if is_header || is_comment(bytes) || is_separator_line(line, bytes) {
                 continue;
             }

@@ -143,6 +143,9 @@ impl Roles<'_> {
         };
         let time = self.leave_out(windowed, &mut options)?;
         let features = self.features()?;
+        if features.is_empty() && self.survey.rows == 0 {
+            return Err(self.error("holds no row below its header", "add samples"));
+        }
         if features.is_empty() {
             let advice = "put features into columns beside the label, or name them with --features";
             return Err(self.error("has no feature column", advice));
@@ -444,9 +447,12 @@ impl Roles<'_> {
                     }
                 }
                 None => {
-                    if survey.rises && enough && survey.kind() == Kind::Numbers && !by_network {
+                    let falls = survey.falls && !survey.rises;
+                    let moves = survey.rises || falls;
+                    if moves && enough && survey.kind() == Kind::Numbers && !by_network {
                         self.note(format!(
-                            "doubt: {title} always rises, as time does: what is learned from it will not hold later (--drop {})",
+                            "doubt: {title} always {}, as time does: what is learned from it will not hold later (--drop {})",
+                            if falls { "falls" } else { "rises" },
                             self.option_name(column)
                         ));
                     }
@@ -505,9 +511,12 @@ impl Roles<'_> {
         header: &[String],
     ) -> Result<Vec<Feature>> {
         let mut features: Vec<Feature> = Vec::new();
-        for column in columns {
+        for (index, column) in columns.iter().enumerate() {
             let name = column.name.as_deref().unwrap_or_default();
-            if let Some(place) = by_name(header, name) {
+            // The second column of a name is the second of that name here, too.
+            let before = columns[..index].iter();
+            let before = before.filter(|other| other.name == column.name).count();
+            if let Some(place) = nth_by_name(header, name, before) {
                 let name = Some(header[place].clone());
                 features.push(Feature { column: place, name, words: false, categories: None });
                 continue;
@@ -547,6 +556,14 @@ pub fn by_name(header: &[String], wanted: &str) -> Option<usize> {
         |name, wanted| name.eq_ignore_ascii_case(wanted),
     ];
     tests.iter().find_map(|test| header.iter().position(|name| test(name, wanted)))
+}
+
+/// The column of that name of which so many stand before it.
+fn nth_by_name(header: &[String], wanted: &str, before: usize) -> Option<usize> {
+    let first = by_name(header, wanted)?;
+    let same = |name: &&String| split_unit(name).0 == split_unit(&header[first]).0;
+    let mut places = (first..header.len()).filter(|&place| same(&&header[place]));
+    places.nth(before)
 }
 
 fn is_time_name(name: &str) -> bool {
@@ -601,7 +618,8 @@ pub fn follow(plan: &Plan, file: &str, first: &str, survey: &Survey) -> Result<P
     }
     let find = |column: usize| {
         let name = names.get(column).map_or("", String::as_str);
-        by_name(header, name)
+        let before = names.iter().take(column).filter(|other| *other == name).count();
+        nth_by_name(header, name, before)
             .or_else(|| (name.is_empty() && width == plan.width).then_some(column))
             .ok_or_else(|| {
                 let problem = format!("has no column '{}', which {first} has", short(name));

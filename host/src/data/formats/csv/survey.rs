@@ -62,6 +62,8 @@ pub struct ColumnSurvey {
     pub distinct: HashSet<Box<[u8]>>,
     /// Whether every number is larger than the one before.
     pub rises: bool,
+    /// Whether every number is smaller than the one before.
+    pub falls: bool,
     previous: Option<f64>,
     steps: Option<(f64, f64)>,
 }
@@ -85,10 +87,11 @@ impl ColumnSurvey {
                     Some(previous) => {
                         let step = value - previous;
                         self.rises &= step > 0.0;
+                        self.falls &= step < 0.0;
                         let (low, high) = self.steps.unwrap_or((step, step));
                         self.steps = Some((low.min(step), high.max(step)));
                     }
-                    None => self.rises = true,
+                    None => (self.rises, self.falls) = (true, true),
                 }
                 self.previous = Some(value);
             }
@@ -132,8 +135,12 @@ pub struct Survey {
     pub dialect: Dialect,
     /// The fields of the header, as many as a row has; none where the file has no header.
     pub header: Option<Vec<String>>,
-    /// The line of the header.
+    /// The last line of the header, which may have a second one with units.
     pub header_line: u64,
+    /// Whether the header counts columns instead of naming them.
+    pub counted: bool,
+    /// Whether a second line of the header has units.
+    pub units: bool,
     /// Whether the first column names rows, for which the header has no field.
     pub row_names: bool,
     /// One for each field of a row.
@@ -188,8 +195,9 @@ pub fn survey(name: &str, bytes: &[u8], separator: Option<Separator>) -> Result<
         );
         return Err(Error::bad_input(place, problem, "correct or delete this line"));
     }
+    let units = matches!(header, Header::Whole) && is_units(&rest, width, dialect);
     let mut columns = vec![ColumnSurvey::default(); width];
-    let data = rows.iter().skip(usize::from(!matches!(header, Header::None)));
+    let data = rows.iter().skip(usize::from(!matches!(header, Header::None)) + usize::from(units));
     let mut looked_at = 0;
     for (_, _, row) in data.filter(|(_, counted, row)| *counted && row.len() == width) {
         looked_at += 1;
@@ -198,6 +206,14 @@ pub fn survey(name: &str, bytes: &[u8], separator: Option<Separator>) -> Result<
         }
     }
     let (header, row_names) = match header {
+        Header::Whole if units => {
+            let pairs = first_row.iter().zip(rest[0]);
+            let names = pairs.map(|(name, unit)| match (text(name), text(unit)) {
+                (name, unit) if unit.is_empty() || name.ends_with([')', ']']) => name,
+                (name, unit) => format!("{name} ({})", unit.trim_matches(['(', ')', '[', ']'])),
+            });
+            (Some(names.collect()), false)
+        }
         Header::Whole => (Some(first_row.iter().map(|field| text(field)).collect()), false),
         Header::WithoutRowNames => {
             let names = first_row.iter().map(|field| text(field));
@@ -205,8 +221,42 @@ pub fn survey(name: &str, bytes: &[u8], separator: Option<Separator>) -> Result<
         }
         Header::None | Header::Odd => (None, false),
     };
-    let header_line = *first_line;
-    Ok(Survey { dialect, header, header_line, row_names, columns, rows: looked_at })
+    let header_line = if units { rows[1].0 } else { *first_line };
+    let counted = header.is_some() && counts(first_row, dialect);
+    Ok(Survey { counted, units, dialect, header, header_line, row_names, columns, rows: looked_at })
+}
+
+/// Whether the row below the header has units: no number where the rows below it have numbers.
+fn is_units(rest: &[&[&[u8]]], width: usize, dialect: Dialect) -> bool {
+    let [units, rows @ ..] = rest else { return false };
+    let number = |field: &[u8]| matches!(Cell::of(field, dialect.decimal_comma), Cell::Number(_));
+    let rows: Vec<&&[&[u8]]> = rows.iter().filter(|row| row.len() == width).collect();
+    let numeric =
+        |column: usize| 2 * rows.iter().filter(|row| number(row[column])).count() > rows.len();
+    let word = |field: &[u8]| Cell::of(field, dialect.decimal_comma) == Cell::Word;
+    units.len() == width
+        && rows.len() >= 2
+        && units.iter().any(|field| word(field))
+        && !units.iter().any(|field| number(field))
+        && (0..width).any(&numeric)
+        // A value that is missing or wrong in one column of many is that row's fault.
+        && (0..width).filter(|&column| numeric(column)).all(|column| {
+            word(units[column]) || units[column].is_empty()
+        })
+        && (0..width).filter(|&column| numeric(column) && word(units[column])).count() * 2
+            > (0..width).filter(|&column| numeric(column)).count()
+}
+
+/// Whether a row counts 0, 1, 2 … or 1, 2, 3 …, as columns are numbered.
+fn counts(row: &[&[u8]], dialect: Dialect) -> bool {
+    let numbers = row.iter().map(|field| match Cell::of(field, dialect.decimal_comma) {
+        Cell::Number(value) => Some(value),
+        Cell::Missing | Cell::Word => None,
+    });
+    let Some(numbers) = numbers.collect::<Option<Vec<f64>>>() else { return false };
+    numbers.len() >= 3
+        && [Some(&0.0), Some(&1.0)].contains(&numbers.first())
+        && numbers.windows(2).all(|pair| pair[1] == pair[0] + 1.0)
 }
 
 /// Whether a line is a remark.
@@ -337,6 +387,18 @@ enum Header {
     Odd,
 }
 
+/// Whether the first fields of rows may be names of rows: hardly one comes again, and none is a fraction.
+fn names_rows(rest: &[&[&[u8]]], dialect: Dialect) -> bool {
+    let names: Vec<&[u8]> = rest.iter().filter_map(|row| row.first().copied()).collect();
+    let whole = |name: &&[u8]| match Cell::of(name, dialect.decimal_comma) {
+        Cell::Number(value) => value.fract() == 0.0,
+        Cell::Word => true,
+        Cell::Missing => false,
+    };
+    let distinct: HashSet<&[u8]> = names.iter().copied().collect();
+    names.iter().all(whole) && 10 * distinct.len() >= 9 * names.len()
+}
+
 impl Header {
     fn find(first: &[&[u8]], rest: &[&[&[u8]]], width: usize, dialect: Dialect) -> Self {
         let cells: Vec<Cell> =
@@ -348,9 +410,25 @@ impl Header {
             let agree = rest.iter().filter(|row| row.len() == width).count();
             return match () {
                 () if words == 0 || agree < 2 => Self::None,
-                () if first.len() + 1 == width && numbers == 0 => Self::WithoutRowNames,
+                () if first.len() + 1 == width && numbers == 0 && names_rows(rest, dialect) => {
+                    Self::WithoutRowNames
+                }
                 () => Self::Odd,
             };
+        }
+        let fractions = |row: &&&[&[u8]]| {
+            let has = |field: &&[u8]| match Cell::of(field, dialect.decimal_comma) {
+                Cell::Number(value) => value.fract() != 0.0,
+                Cell::Missing | Cell::Word => false,
+            };
+            row.iter().any(has)
+        };
+        // Numbers of columns over rows of fractions or names, and no such row below.
+        let numbered = counts(first, dialect)
+            && !rest.iter().any(|row| counts(row, dialect))
+            && 2 * rest.iter().filter(fractions).count() > rest.len();
+        if numbered {
+            return Self::Whole;
         }
         if words == 0 {
             return Self::None;
@@ -440,6 +518,9 @@ mod tests {
             ("cap,odor,class\ne,x,n\np,y,n\ne,y,m\n", true),
             ("M,0.4,15\nF,0.5,7\nM,0.3,9\n", false),
             ("# remark\na,b\n1,2\n", true),
+            ("0,1,2\n5.5,6.5,0\n1.5,2.5,1\n", true),
+            ("0,1,2\n5,6,0\n1,2,1\n", false),
+            ("1,2,3\n0.5,0.5,1\n0,1,2\n1.5,1.5,1\n", false),
         ] {
             assert_eq!(look(text).header.is_some(), is_header, "{text}");
         }
@@ -450,12 +531,27 @@ mod tests {
         let found = look("\"a\",\"b\"\n\"1\",5,0\n\"2\",6,1\n\"3\",7,1\n");
         assert!(found.row_names);
         assert_eq!(found.header.unwrap(), ["", "a", "b"]);
-        for text in ["6,2,malignant,benign\n1,2,0\n3,4,1\n", "a,b,c,d,e\n1,2,0\n3,4,1\n"] {
+        for text in [
+            "6,2,malignant,benign\n1,2,0\n3,4,1\n",
+            "a,b,c,d,e\n1,2,0\n3,4,1\n",
+            "a,b,label\n1.5,2,0,9\n3.5,4,1,9\n2.5,4,1,9\n",
+        ] {
             let error = survey("t", text.as_bytes(), None).unwrap_err().to_string();
             assert!(error.contains("line 1: the header or first row has"), "{error}");
         }
         // One row that is too long is that row's fault.
         assert!(look("1,2,3,0\n4,5,6,1\n7,8,1\n").header.is_none());
+    }
+
+    #[test]
+    fn a_second_header_has_units() {
+        let found = look("acc,gyro [rad/s],label\nm/s2,rad/s,\n1.5,2,x\n2.5,3,y\n1,2,x\n");
+        assert_eq!(found.header.unwrap(), ["acc (m/s2)", "gyro [rad/s]", "label"]);
+        assert_eq!((found.header_line, found.rows), (2, 3));
+        // One faulty value, or a row of words among others, is no unit.
+        for text in ["a,b,c,label\nx,1,2,0\n1,2,3,0\n4,5,6,1\n", "a,b\nx,u\ny,v\nx,w\n"] {
+            assert_eq!(look(text).header_line, 1, "{text}");
+        }
     }
 
     #[test]

@@ -6,9 +6,29 @@ use crate::training::convolution::Element;
 #[derive(Clone, Debug)]
 pub enum Target<T> {
     /// Softmax cross-entropy against classes.
-    Classes(Vec<u16>),
+    Classes(Labels),
     /// Mean squared error against values.
     Values(Vec<T>),
+}
+
+/// The classes of a minibatch and what they count.
+#[derive(Clone, Debug)]
+pub struct Labels {
+    classes: Vec<u16>,
+    /// Share of a label's probability that is spread evenly over all classes.
+    smoothing: f64,
+    /// What each sample counts, and all together.
+    weights: Vec<f64>,
+    sum: f64,
+}
+
+impl Labels {
+    /// Labels of which `smoothing` is spread, and samples that count `weights`; none for equal ones.
+    pub fn new(classes: &[u16], smoothing: f64, weights: Vec<f64>) -> Self {
+        let weights = if weights.is_empty() { vec![1.0; classes.len()] } else { weights };
+        let sum = weights.iter().sum();
+        Self { classes: classes.to_vec(), smoothing, weights, sum }
+    }
 }
 
 /// Probabilities of one sample's classes and the logarithm of their common divisor, shifted by the largest logit.
@@ -23,24 +43,30 @@ impl<T: Element> Target<T> {
     /// The mean loss of `output`, whose gradient is written to `gradient`.
     pub fn loss(&self, output: &[T], gradient: &mut [T]) -> f64 {
         match self {
-            Self::Classes(classes) => {
-                let width = output.len() / classes.len().max(1);
-                let count = classes.len() as f64;
+            Self::Classes(labels) => {
+                let width = output.len() / labels.classes.len().max(1);
                 let mut total = 0.0;
                 let samples = output.chunks_exact(width).zip(gradient.chunks_exact_mut(width));
-                for ((logits, gradient), &class) in samples.zip(classes) {
+                for ((logits, gradient), (&class, weight)) in
+                    samples.zip(labels.classes.iter().zip(&labels.weights))
+                {
                     let class = usize::from(class);
                     let (probabilities, log_sum, largest) = softmax(logits);
-                    let logit = logits.get(class).map_or(f64::NAN, |z| z.to_f64());
-                    total += log_sum + largest - logit;
+                    let mut wanted = logits.get(class).map_or(f64::NAN, |z| z.to_f64());
+                    let spread = labels.smoothing / width as f64;
+                    if spread > 0.0 {
+                        let sum: f64 = logits.iter().map(|z| z.to_f64()).sum();
+                        wanted = (1.0 - labels.smoothing) * wanted + spread * sum;
+                    }
+                    total += weight * (log_sum + largest - wanted);
                     for (index, (gradient, p)) in
                         gradient.iter_mut().zip(&probabilities).enumerate()
                     {
-                        let hit = if index == class { 1.0 } else { 0.0 };
-                        *gradient = T::from_f64((p - hit) / count);
+                        let hit = if index == class { 1.0 - labels.smoothing } else { 0.0 };
+                        *gradient = T::from_f64((p - hit - spread) * weight / labels.sum);
                     }
                 }
-                total / count
+                total / labels.sum
             }
             Self::Values(values) => {
                 let count = values.len().max(1) as f64;
@@ -58,16 +84,16 @@ impl<T: Element> Target<T> {
     /// How the gradient changes as `output` changes along `tangent`.
     pub fn gradient_tangent(&self, output: &[T], tangent: &[T], product: &mut [T]) {
         match self {
-            Self::Classes(classes) => {
-                let width = output.len() / classes.len().max(1);
-                let count = classes.len() as f64;
+            Self::Classes(labels) => {
+                let width = output.len() / labels.classes.len().max(1);
                 let samples = output.chunks_exact(width).zip(tangent.chunks_exact(width));
-                for ((logits, tangent), product) in samples.zip(product.chunks_exact_mut(width)) {
+                let samples = samples.zip(product.chunks_exact_mut(width));
+                for (((logits, tangent), product), weight) in samples.zip(&labels.weights) {
                     let (probabilities, ..) = softmax(logits);
                     let pairs = probabilities.iter().zip(tangent);
                     let mean: f64 = pairs.map(|(p, t)| p * t.to_f64()).sum();
                     for ((product, p), t) in product.iter_mut().zip(&probabilities).zip(tangent) {
-                        *product = T::from_f64(p * (t.to_f64() - mean) / count);
+                        *product = T::from_f64(p * (t.to_f64() - mean) * weight / labels.sum);
                     }
                 }
             }
