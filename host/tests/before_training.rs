@@ -38,7 +38,7 @@ fn a_network_file_is_measured_with_random_weights() {
     assert_eq!(json[0]["macs"], 64 * 8 * 30 + 24, "{text}");
     assert!(layers.iter().all(|layer| layer["count"].as_u64().unwrap() > 0), "{text}");
     says(folder, &bench, 2, &["does not say the shape of a sample", "--input 128x1x6"]);
-    says(folder, &with(&["--input", "128x1"]), 0, &["own", "bytes of arena"]);
+    says(folder, &with(&["--input", "128x1"]), 0, &["bytes of arena"]);
     says(folder, &with(&["--input", "0x1x6"]), 2, &["height, width and channels"]);
     says(folder, &with(&["--input", "60000x60000x6"]), 2, &["values a sample"]);
     let shaped = OWN.replacen('\n', "\ninput = [64, 1, 3]\n", 1);

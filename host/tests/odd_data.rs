@@ -160,7 +160,7 @@ fn classes_have_the_names_that_the_data_gives() {
         ("d.csv", of(&["1", "2", "unknown"]), 2, &["mixes numbers and names", "unknown"]),
         ("d.csv", of(&["0", "1"]) + "1.5,2.5,\n", 2, &["line 62", "no label"]),
         ("d.csv", of(&["0", "1"]) + "1.5,2.5,NaN\n", 2, &["line 62", "no label"]),
-        ("d.csv", of(&["3"]), 2, &["nothing but '3'"]),
+        ("d.csv", of(&["3"]), 0, &["one class only, '3'"]),
         ("d.csv", many, 0, &["200 classes"]),
     ]);
 }
@@ -178,7 +178,7 @@ fn every_file_is_read_or_named() {
     let t = text.as_bytes();
     let semicolons = text.replace(',', ";");
     let bare = usual(30, &XYZ);
-    let mut case = |name: &str, files: &[(&str, &[u8])], code: i32, words: &[&str]| {
+    let case = |name: &str, files: &[(&str, &[u8])], code: i32, words: &[&str]| {
         for (file, bytes) in files {
             write(folder, &format!("{name}/{file}"), bytes);
         }

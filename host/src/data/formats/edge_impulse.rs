@@ -7,6 +7,7 @@ use crate::data::table::{Table, assemble};
 use crate::data::{Column, Dataset};
 use crate::error::{Error, Result};
 use serde::Deserialize;
+use serde_json::Value;
 
 /// Edge Impulse's acquisitions.
 pub struct EdgeImpulse;
@@ -23,7 +24,7 @@ struct Acquisition {
 struct Payload {
     interval_ms: f64,
     sensors: Vec<Sensor>,
-    values: Vec<Row>,
+    values: Vec<Value>,
 }
 
 #[derive(Deserialize)]
@@ -34,19 +35,29 @@ struct Sensor {
 }
 
 /// The values of one moment; of one sensor also without a list.
-#[derive(Deserialize)]
-#[serde(untagged)]
-enum Row {
-    Several(Vec<f64>),
-    One(f64),
+fn numbers(row: &Value) -> Vec<f64> {
+    match row {
+        Value::Array(values) => values.iter().filter_map(Value::as_f64).collect(),
+        one => one.as_f64().into_iter().collect(),
+    }
 }
 
-impl Row {
-    fn values(&self) -> &[f64] {
-        match self {
-            Self::Several(values) => values,
-            Self::One(value) => std::slice::from_ref(value),
+/// What CBOR holds as JSON; bytes, which an acquisition has in signatures alone, as nothing.
+fn as_json(value: ciborium::Value) -> Value {
+    match value {
+        ciborium::Value::Integer(number) => i64::try_from(number).map_or(Value::Null, Value::from),
+        ciborium::Value::Float(number) => Value::from(number),
+        ciborium::Value::Text(text) => Value::from(text),
+        ciborium::Value::Bool(is) => Value::from(is),
+        ciborium::Value::Tag(_, inner) => as_json(*inner),
+        ciborium::Value::Array(values) => values.into_iter().map(as_json).collect(),
+        ciborium::Value::Map(pairs) => {
+            let named = pairs
+                .into_iter()
+                .filter_map(|(name, value)| Some((name.into_text().ok()?, as_json(value))));
+            Value::Object(named.collect())
         }
+        _ => Value::Null,
     }
 }
 
@@ -77,11 +88,14 @@ impl Format for EdgeImpulse {
             let name = &file.source.name;
             let again = "export the acquisition again";
             let bytes = file.source.bytes.as_slice();
+            let refused = |reason: &dyn std::fmt::Display| Error::bad_input(name, reason, again);
             let found: Acquisition = match is_cbor(bytes) {
-                true => ciborium::de::from_reader_with_recursion_limit(bytes, MOST_NESTED)
-                    .map_err(|reason| Error::bad_input(name, reason, again))?,
-                false => serde_json::from_slice(bytes)
-                    .map_err(|reason| Error::bad_input(name, reason, again))?,
+                true => {
+                    let found = ciborium::de::from_reader_with_recursion_limit(bytes, MOST_NESTED);
+                    let value = found.map_err(|reason| refused(&reason))?;
+                    serde_json::from_value(as_json(value)).map_err(|reason| refused(&reason))?
+                }
+                false => serde_json::from_slice(bytes).map_err(|reason| refused(&reason))?,
             };
             let payload = found.payload;
             if !(payload.interval_ms.is_finite() && payload.interval_ms > 0.0) {
@@ -107,12 +121,12 @@ impl Format for EdgeImpulse {
             }
             let mut table = Table::new(name.clone(), file.part, names.len());
             for (row, values) in payload.values.iter().enumerate() {
-                let values = values.values();
+                let values = numbers(values);
                 if values.len() != names.len() || values.iter().any(|value| !value.is_finite()) {
                     let problem = format!("row {row} does not have {} numbers", names.len());
                     return Err(Error::bad_input(name, problem, again));
                 }
-                table.values.extend_from_slice(values);
+                table.values.extend(values);
                 table.lines.push(u32::try_from(row + 1).unwrap_or(u32::MAX));
             }
             tables.push(table);

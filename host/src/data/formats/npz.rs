@@ -148,7 +148,9 @@ fn table(request: &Request<'_>, array: &Array) -> Result<Vec<(String, Array)>> {
         samples.extend(others.map(|(_, value)| *value));
     }
     let samples = Array::of(vec![rows, columns - 1], &samples);
-    Ok(vec![("x".to_string(), samples), ("y".to_string(), Array::of(vec![rows], &labels))])
+    // By the name that the options ask for.
+    let name = asked.map_or_else(|| "y".to_string(), Clone::clone);
+    Ok(vec![("x".to_string(), samples), (name, Array::of(vec![rows], &labels))])
 }
 
 /// The arrays of one part.

@@ -550,10 +550,11 @@ pub fn by_name(header: &[String], wanted: &str) -> Option<usize> {
     if wanted.is_empty() {
         return None;
     }
-    let tests: [fn(&str, &str) -> bool; 3] = [
+    let tests: [fn(&str, &str) -> bool; 4] = [
         |name, wanted| name == wanted,
         |name, wanted| split_unit(name).0 == wanted,
         |name, wanted| name.eq_ignore_ascii_case(wanted),
+        |name, wanted| split_unit(name).0.eq_ignore_ascii_case(wanted),
     ];
     tests.iter().find_map(|test| header.iter().position(|name| test(name, wanted)))
 }
