@@ -45,6 +45,20 @@ impl<'a> Channels<'a> {
         })
     }
 
+    /// The entry of that number; a channel of zeros if there is none.
+    pub fn entry(self, index: usize) -> Channel {
+        let bias = self.biases.as_chunks::<4>().0.get(index).copied().unwrap_or_default();
+        let multiplier = self.multipliers.as_chunks::<2>().0.get(index).copied();
+        let shift = self.shifts.get(index).copied().unwrap_or_default();
+        Channel {
+            bias: i32::from_le_bytes(bias),
+            rescale: Rescale {
+                multiplier: i16::from_le_bytes(multiplier.unwrap_or_default()),
+                shift: i8::from_le_bytes([shift]),
+            },
+        }
+    }
+
     /// The raw biases, multipliers and shifts, for kernels that read them in place.
     pub const fn parts(self) -> (&'a [u8], &'a [u8], &'a [u8]) {
         (self.biases, self.multipliers, self.shifts)

@@ -13,8 +13,8 @@ use crate::input;
 use crate::layer::Layer;
 use crate::operator::{
     self, AddJob, AveragePool2dJob, ConcatenateJob, ConvolutionJob, FullyConnectedJob,
-    GroupedConvolutionJob, MaxPool2dJob, MeanPool2dJob, MultiplyJob, Resize2dJob, SoftmaxJob,
-    TableJob,
+    GroupedConvolutionJob, GruJob, LstmJob, MaxPool2dJob, MeanPool2dJob, MultiplyJob, Resize2dJob,
+    SoftmaxJob, TableJob,
 };
 use crate::tensor::SampleType;
 
@@ -150,6 +150,16 @@ pub trait Kernels {
         output: &mut [i8],
     ) {
         operator::grouped_convolution_2d(job, input, scratch, output);
+    }
+
+    /// Equation (19).
+    fn lstm(&mut self, job: &LstmJob<'_>, input: &[i8], scratch: &mut [i8], output: &mut [i8]) {
+        operator::lstm(job, input, scratch, output);
+    }
+
+    /// Equation (20).
+    fn gru(&mut self, job: &GruJob<'_>, input: &[i8], scratch: &mut [i8], output: &mut [i8]) {
+        operator::gru(job, input, scratch, output);
     }
 }
 

@@ -47,9 +47,19 @@ impl Layer<'_> {
         self.operator.weights().copied()
     }
 
-    /// Weights of one output channel; 0 for operators without weights.
+    /// Rows of weights, for operators that have some.
+    pub fn rows(&self) -> usize {
+        self.operator.rows(self.output.shape)
+    }
+
+    /// Entries of the channel table, for operators that have weights.
+    pub fn channel_entries(&self) -> usize {
+        self.rows().saturating_mul(self.operator.channel_sets())
+    }
+
+    /// Weights of a row; 0 for operators without weights.
     pub fn row_length(&self) -> usize {
-        self.operator.row_length(self.input().shape)
+        self.operator.row_length(self.input().shape, self.output.shape)
     }
 
     /// Multiply-accumulates of one inference; 0 for operators without weights.

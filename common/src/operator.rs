@@ -11,10 +11,14 @@ mod convolution_2d;
 mod depthwise_convolution_2d;
 mod fully_connected;
 mod grouped_convolution_2d;
+mod gru;
+mod lstm;
 mod max_pool_2d;
 mod mean_pool_2d;
 mod multiply;
+mod recurrence;
 mod resize_2d;
+mod sigmoid;
 mod softmax;
 mod span;
 mod table;
@@ -28,10 +32,14 @@ pub use convolution_2d::{Convolution2d, ConvolutionJob};
 pub use depthwise_convolution_2d::DepthwiseConvolution2d;
 pub use fully_connected::{FullyConnected, FullyConnectedJob};
 pub use grouped_convolution_2d::{GroupedConvolution2d, GroupedConvolutionJob};
+pub use gru::{Gru, GruJob, Reset};
+pub use lstm::{Lstm, LstmJob};
 pub use max_pool_2d::{Larger, MaxPool2d, MaxPool2dJob, max_pool_2d_by};
 pub use mean_pool_2d::{MeanPool2d, MeanPool2dJob};
 pub use multiply::{Multiply, MultiplyJob};
+pub use recurrence::{Direction, GateRows, Recurrence};
 pub use resize_2d::{Interpolation, Resize2d, Resize2dJob, Stretch};
+pub use sigmoid::{hyperbolic_tangent, sigmoid};
 pub use softmax::{Softmax, SoftmaxJob, power_of_two_fraction};
 pub use table::{Table, TableJob};
 pub use transposed_convolution_2d::TransposedConvolution2d;
@@ -44,6 +52,8 @@ pub(crate) use convolution_2d::convolution_2d;
 pub(crate) use depthwise_convolution_2d::depthwise_convolution_2d;
 pub(crate) use fully_connected::fully_connected;
 pub(crate) use grouped_convolution_2d::grouped_convolution_2d;
+pub(crate) use gru::gru;
+pub(crate) use lstm::lstm;
 pub(crate) use max_pool_2d::max_pool_2d;
 pub(crate) use mean_pool_2d::mean_pool_2d;
 pub(crate) use multiply::{multiply, multiply_in_place};
@@ -84,6 +94,8 @@ macro_rules! operators {
             11 Resize2d: resize_2d(input, output),
             12 TransposedConvolution2d: transposed_convolution_2d(input, scratch, output),
             13 GroupedConvolution2d: grouped_convolution_2d(input, scratch, output),
+            14 Lstm: lstm(input, scratch, output),
+            15 Gru: gru(input, scratch, output),
         }
     };
 }
@@ -154,6 +166,9 @@ pub trait Rules {
     const MAY_OVERWRITE: bool = false;
     /// Bytes of its constants in the parameters.
     const CONSTANT_BYTES: usize = 0;
+    /// Entries of the channel table for each row of weights: a row whose parts are brought to another scale by themselves has several. The
+    /// first entries of all rows come first, then the second ones.
+    const CHANNEL_SETS: usize = 1;
     /// Whether a network that ends in it gives the label of what it reads, not of what it writes.
     const LABEL_FROM_INPUT: bool = false;
 
@@ -186,14 +201,19 @@ pub trait Rules {
         None
     }
 
-    /// Weights of one output channel; 0 for operators without weights.
-    fn row_length(&self, _input: Shape) -> usize {
+    /// Rows of weights, for operators that have some.
+    fn rows(&self, output: Shape) -> usize {
+        usize::from(output.channels)
+    }
+
+    /// Weights of a row; 0 for operators without weights.
+    fn row_length(&self, _input: Shape, _output: Shape) -> usize {
         0
     }
 
     /// Multiply-accumulates of one inference; 0 for operators without weights.
     fn macs(&self, input: Shape, output: Shape) -> u64 {
-        output.elements() as u64 * self.row_length(input) as u64
+        output.elements() as u64 * self.row_length(input, output) as u64
     }
 
     /// Elements that it reads for one that it writes, multiply-accumulates aside.
@@ -203,13 +223,13 @@ pub trait Rules {
 
     /// Scratch bytes without which a layer cannot run. The loader insists only on these, so that whether a file is valid has one answer on
     /// every machine; a fast kernel that finds less than its room leaves the layer to the portable one.
-    fn portable_scratch(&self, _input: Shape) -> usize {
+    fn portable_scratch(&self, _input: Shape, _output: Shape) -> usize {
         0
     }
 
     /// Scratch bytes of a layer, as the exporter plans them: what the kernels need that its layout is made for, and the portable ones.
-    fn scratch(&self, input: Shape, _output: Shape) -> usize {
-        self.portable_scratch(input)
+    fn scratch(&self, input: Shape, output: Shape) -> usize {
+        self.portable_scratch(input, output)
     }
 
     /// The same operator with its first two operands exchanged.
@@ -358,9 +378,19 @@ impl Operator {
         operators!(each self, operator => operator.constants_mut())
     }
 
-    /// Weights of one output channel; 0 for operators without weights.
-    pub fn row_length(&self, input: Shape) -> usize {
-        operators!(each self, operator => operator.row_length(input))
+    /// Entries of the channel table for each row of weights.
+    pub const fn channel_sets(&self) -> usize {
+        operators!(each self, operator => Facts::of(operator).channel_sets)
+    }
+
+    /// Rows of weights, for operators that have some.
+    pub fn rows(&self, output: Shape) -> usize {
+        operators!(each self, operator => operator.rows(output))
+    }
+
+    /// Weights of a row; 0 for operators without weights.
+    pub fn row_length(&self, input: Shape, output: Shape) -> usize {
+        operators!(each self, operator => operator.row_length(input, output))
     }
 
     /// Multiply-accumulates of one inference; 0 for operators without weights.
@@ -374,8 +404,8 @@ impl Operator {
     }
 
     /// Scratch bytes without which a layer cannot run.
-    pub fn portable_scratch(&self, input: Shape) -> usize {
-        operators!(each self, operator => operator.portable_scratch(input))
+    pub fn portable_scratch(&self, input: Shape, output: Shape) -> usize {
+        operators!(each self, operator => operator.portable_scratch(input, output))
     }
 
     /// Scratch bytes of a layer, as the exporter plans them.
@@ -395,6 +425,7 @@ struct Facts {
     operands: usize,
     may_overwrite: bool,
     constant_bytes: usize,
+    channel_sets: usize,
     label_from_input: bool,
 }
 
@@ -405,6 +436,7 @@ impl Facts {
             operands: R::OPERANDS,
             may_overwrite: R::MAY_OVERWRITE,
             constant_bytes: R::CONSTANT_BYTES,
+            channel_sets: R::CHANNEL_SETS,
             label_from_input: R::LABEL_FROM_INPUT,
         }
     }

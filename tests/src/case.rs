@@ -5,7 +5,7 @@ pub(crate) mod shape;
 
 use tinyhero_common::bit_width::BitWidth;
 use tinyhero_common::layout::Layout;
-use tinyhero_common::operator::{Interpolation, Stretch};
+use tinyhero_common::operator::{Direction, Interpolation, Reset, Stretch};
 use tinyhero_common::requantize::{ActivationRange, AddRescale, Rescale};
 use tinyhero_common::shape::{Shape, Window};
 
@@ -22,6 +22,8 @@ const WEIGHTS: usize = 2048;
 const CHANNELS: usize = 48;
 /// Scratch bytes of a case that offers more than the portable kernels need.
 const SCRATCH: usize = 1024;
+/// Longest hidden state of a case.
+pub(crate) const MAX_HIDDEN: usize = 87;
 /// Bytes on either side of what a kernel may write, and room for odd alignments.
 pub(crate) const MARGIN: usize = 16;
 /// Most multiply-accumulates of a case, so that slow boards get through many.
@@ -77,6 +79,14 @@ pub struct OperatorCase {
     pub add_rescale: AddRescale,
     /// Of a softmax.
     pub exponent_multiplier: u32,
+    /// Fraction bits of a recurrent operator's gates.
+    pub gate_bits: u8,
+    /// Fraction bits of a recurrent operator's cells.
+    pub cell_bits: u8,
+    /// The order of a recurrent operator's columns.
+    pub direction: Direction,
+    /// Where the reset gate of a recurrent operator acts.
+    pub reset: Reset,
     /// Scratch bytes on offer.
     pub scratch_bytes: usize,
     /// Distance of input, other, output and scratch from a multiple of 16.
@@ -177,8 +187,12 @@ pub(crate) fn fill(generator: &mut Generator, values: &mut [i8]) {
     }
 }
 
-/// A bias and a rescaling for a channel whose products sum to at most `bound`.
-pub(crate) fn channel_entry(generator: &mut Generator, bound: i32) -> (i32, Rescale) {
+/// A bias and a rescaling for a channel whose products sum to at most `bound`, to a range of `extra_bits` more than that of int8.
+pub(crate) fn channel_entry(
+    generator: &mut Generator,
+    bound: i32,
+    extra_bits: i32,
+) -> (i32, Rescale) {
     let mut rescale = generator.rescale();
     let room = i32::MAX.wrapping_sub(bound);
     let mut bias = match generator.below(8) {
@@ -191,7 +205,8 @@ pub(crate) fn channel_entry(generator: &mut Generator, bound: i32) -> (i32, Resc
         // The shift that brings the likely sums to the range of int8.
         let likely = (bound / 4).saturating_add(bias.wrapping_abs()) | 1;
         let bits = 31i32.wrapping_sub(likely.leading_zeros() as i32);
-        let shift = bits.wrapping_sub(8).wrapping_add(generator.between(-1, 1));
+        let shift =
+            bits.wrapping_sub(8).wrapping_sub(extra_bits).wrapping_add(generator.between(-1, 1));
         rescale.shift = i8::try_from(shift.clamp(-7, 23)).unwrap_or(1);
     }
     while definition::accumulator_limit(rescale) < i64::from(bound) {

@@ -2,10 +2,14 @@
 //!
 //! Numbers in brackets are those of the equations. Nothing here is shared with the code under test except plain data types.
 
+mod recurrence;
 mod resize;
 mod softmax;
 mod window;
 
+pub use recurrence::{
+    argument, gru, half, hyperbolic_tangent, lstm, reset_state, sigmoid, sigmoid_entry,
+};
 pub use resize::resized;
 pub use softmax::{Terms, power_of_two_fraction};
 pub use window::{

@@ -380,7 +380,7 @@ impl DifferentialMemory {
                 };
                 magnitude = magnitude.wrapping_add(i32::from(*weight).wrapping_abs());
             }
-            let (bias, rescale) = channel_entry(generator, magnitude.wrapping_mul(128));
+            let (bias, rescale) = channel_entry(generator, magnitude.wrapping_mul(128), 0);
             let table = &mut self.channels.0;
             write(table, channel * 4, &bias.to_le_bytes());
             write(table, rows * 4 + channel * 2, &rescale.multiplier.to_le_bytes());

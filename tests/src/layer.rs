@@ -89,7 +89,7 @@ impl LayerMemory {
 
     /// The weights, one row after the other.
     pub fn weights(&self, case: &OperatorCase) -> &[i8] {
-        range(&self.weights, 0..case.row_length * usize::from(case.output.channels))
+        range(&self.weights, 0..case.row_length * case.rows())
     }
 
     /// The weights as the layout has them.
@@ -99,7 +99,7 @@ impl LayerMemory {
 
     /// The channel table.
     pub fn channels(&self, case: &OperatorCase) -> &[u8] {
-        let bytes = usize::from(case.output.channels) * Channels::BYTES;
+        let bytes = case.channel_entries() * Channels::BYTES;
         self.channels.0.get(..bytes).unwrap_or(&[])
     }
 
@@ -191,7 +191,7 @@ impl fmt::Display for LayerMismatch {
 impl core::error::Error for LayerMismatch {}
 
 /// The operators that no layout is made for, as kernels: most of them have no weights.
-pub const WITHOUT_LAYOUT: [FastKernel; 14] = [
+pub const WITHOUT_LAYOUT: [FastKernel; 16] = [
     FastKernel { subject: Subject::AveragePool2d, layout: Layout::Rows },
     FastKernel { subject: Subject::MaxPool2d, layout: Layout::Rows },
     FastKernel { subject: Subject::Add, layout: Layout::Rows },
@@ -206,6 +206,8 @@ pub const WITHOUT_LAYOUT: [FastKernel; 14] = [
     FastKernel { subject: Subject::Resize2d, layout: Layout::Rows },
     FastKernel { subject: Subject::TransposedConvolution2d, layout: Layout::Rows },
     FastKernel { subject: Subject::GroupedConvolution2d, layout: Layout::Rows },
+    FastKernel { subject: Subject::Lstm, layout: Layout::Rows },
+    FastKernel { subject: Subject::Gru, layout: Layout::Rows },
 ];
 
 /// The operators with layouts, in the portable one.

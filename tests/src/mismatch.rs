@@ -80,6 +80,10 @@ subjects! {
         TransposedConvolution2d,
         /// Equation (17).
         GroupedConvolution2d,
+        /// Equation (19).
+        Lstm,
+        /// Equation (20).
+        Gru,
     }
     last {
         /// Equation (1) over a whole raw input.

@@ -1,12 +1,14 @@
 //! Runs operator cases on an implementation and compares every element with its definition.
 
+mod recurrence;
+
 use tinyhero_common::channels::{Channel, Channels};
 use tinyhero_common::kernels::Kernels;
 use tinyhero_common::layout::PackedWeights;
 use tinyhero_common::operator::{
-    AddJob, AveragePool2dJob, ConcatenateJob, ConvolutionJob, FullyConnectedJob,
-    GroupedConvolutionJob, MaxPool2dJob, MeanPool2dJob, MultiplyJob, Resize2dJob, SoftmaxJob,
-    TableJob,
+    AddJob, AveragePool2dJob, ConcatenateJob, ConvolutionJob, FullyConnectedJob, GateRows,
+    GroupedConvolutionJob, GruJob, LstmJob, MaxPool2dJob, MeanPool2dJob, MultiplyJob, Recurrence,
+    Resize2dJob, SoftmaxJob, TableJob,
 };
 
 use crate::case::memory::Memory;
@@ -24,7 +26,12 @@ impl Subject {
                 | Self::FullyConnected
                 | Self::TransposedConvolution2d
                 | Self::GroupedConvolution2d
-        )
+        ) || self.is_recurrent()
+    }
+
+    /// Whether the operator has a hidden state.
+    pub(crate) const fn is_recurrent(self) -> bool {
+        matches!(self, Self::Lstm | Self::Gru)
     }
 
     /// Whether the output takes the place of the first operand.
@@ -100,6 +107,10 @@ pub(crate) fn compare<K: Kernels>(
     run_case(kernels, memory, case);
     if let Some(got) = memory.guard_damage(case) {
         return Err(Fault { element: Mismatch::GUARD, expected: case.filler.into(), got });
+    }
+    if case.subject.is_recurrent() {
+        recurrence::compare(memory, case)?;
+        return Ok(case.output.elements() as u32);
     }
     let depth = usize::from(case.input.channels);
     let mut terms = Terms::of(&[], 1);
@@ -249,8 +260,8 @@ fn run_case<K: Kernels>(kernels: &mut K, memory: &mut Memory<'_>, case: &Operato
         layout: case.layout,
         row_length: case.row_length,
     };
-    let rows = if case.subject.has_weights() { usize::from(case.output.channels) } else { 0 };
-    let Some(channels) = Channels::new(call.channels, rows) else { return };
+    let entries = if case.subject.has_weights() { case.channel_entries() } else { 0 };
+    let Some(channels) = Channels::new(call.channels, entries) else { return };
     let convolution = ConvolutionJob {
         input: case.input,
         output: case.output,
@@ -261,7 +272,28 @@ fn run_case<K: Kernels>(kernels: &mut K, memory: &mut Memory<'_>, case: &Operato
         output_zero_point: case.output_zero_point,
         activation: case.activation,
     };
+    let recurrence = Recurrence {
+        gates: GateRows {
+            weights,
+            channels,
+            rows: case.rows(),
+            inputs: usize::from(case.input.channels),
+            hidden: usize::from(case.output.channels),
+            gate_bits: case.gate_bits,
+        },
+        direction: case.direction,
+        rescale: case.rescale,
+        output_zero_point: case.output_zero_point,
+    };
     match case.subject {
+        Subject::Lstm => {
+            let job = LstmJob { recurrence, cell_bits: case.cell_bits };
+            kernels.lstm(&job, input, scratch, output);
+        }
+        Subject::Gru => {
+            let job = GruJob { recurrence, reset: case.reset };
+            kernels.gru(&job, input, scratch, output);
+        }
         Subject::Convolution2d => kernels.convolution_2d(&convolution, input, scratch, output),
         Subject::DepthwiseConvolution2d => {
             kernels.depthwise_convolution_2d(&convolution, input, scratch, output);

@@ -124,6 +124,8 @@ fn model(case: &OperatorCase, memory: &LayerMemory) -> Crafted {
             | Subject::FullyConnected
             | Subject::TransposedConvolution2d
             | Subject::GroupedConvolution2d
+            | Subject::Lstm
+            | Subject::Gru
     );
     let mut append = |bytes: &[u8], has: bool| {
         // Nothing but what a layer names may stand there.
@@ -231,6 +233,8 @@ fn model(case: &OperatorCase, memory: &LayerMemory) -> Crafted {
             groups: case.groups,
             weights,
         }),
+        Subject::Lstm => Operator::Lstm(case.lstm(weights)),
+        Subject::Gru => Operator::Gru(case.gru(weights)),
         _ => Operator::Add(Add { rescale: case.add_rescale }),
     };
     let zero_point =
@@ -244,9 +248,10 @@ fn model(case: &OperatorCase, memory: &LayerMemory) -> Crafted {
         inputs,
         output: tensor(case.output, place, zero_point),
         scratch: reserve(case.scratch_bytes as u32),
-        // A softmax has no clamp, and a table is clamped already.
+        // A softmax and a hidden state have no clamp, and a table is clamped already.
         activation: match case.subject {
             Subject::Softmax | Subject::Table | Subject::TableInPlace => ActivationRange::FULL,
+            Subject::Lstm | Subject::Gru => ActivationRange::FULL,
             _ => case.activation,
         },
         operator,

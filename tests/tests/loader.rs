@@ -176,7 +176,8 @@ fn scratch_below_what_a_layout_wants_is_valid_and_said() {
         let whole = inspect(&Model::load(&model.file()).unwrap(), 0);
         assert!(whole.layers.iter().all(|layer| layer.warning().is_none()));
         for layer in &mut model.layers {
-            layer.scratch.bytes = layer.operator.portable_scratch(layer.input().shape) as u32;
+            layer.scratch.bytes =
+                layer.operator.portable_scratch(layer.input().shape, layer.output.shape) as u32;
         }
         // Where the arena ends may have been a scratch region.
         model.relink();

@@ -95,7 +95,7 @@ fn one_layer(
 
 /// Every weight of a layer as the kernels unpack it.
 fn unpacked(model: &Model<'_>, layer: &Layer<'_>, weights: Weights) -> Vec<i8> {
-    let rows = usize::from(layer.output.shape.channels);
+    let rows = layer.rows();
     let Weights { bit_width, layout, offset, .. } = weights;
     let row_length = layer.row_length();
     let bytes = PackedWeights::bytes_for(bit_width, layout, rows, row_length);
@@ -136,9 +136,8 @@ fn meaning(model: &Model<'_>) -> Meaning {
     for layer in model.layers() {
         description += &format!("{layer:?}");
         if let Some(of_layer) = layer.weights() {
-            let rows = usize::from(layer.output.shape.channels);
             let table = &model.parameters()[of_layer.channels as usize..];
-            let channels = Channels::new(table, rows).unwrap().iter().collect();
+            let channels = Channels::new(table, layer.channel_entries()).unwrap().iter().collect();
             weights.push((unpacked(model, &layer, of_layer), channels));
         }
         if let Some(&place) = layer.operator.constants() {

@@ -198,7 +198,7 @@ fn validate_layer<K: Kernels>(
         end = end.max(validate_region(model, layer.scratch)?);
     }
     let scratch = layer.scratch.bytes as usize;
-    let needed = layer.operator.portable_scratch(layer.input().shape);
+    let needed = layer.operator.portable_scratch(layer.input().shape, layer.output.shape);
     let aligned = layer.scratch.offset.is_multiple_of(SCRATCH_ALIGNMENT) || scratch == 0;
     require(scratch >= needed && aligned, Reason::Scratch)?;
 
@@ -277,23 +277,26 @@ fn validate_weights(
     weights: Weights,
 ) -> Result<(), Reason> {
     let Weights { bit_width, layout, .. } = weights;
-    let rows = usize::from(layer.output.shape.channels);
-    let row_length = layer.row_length();
+    let (rows, row_length) = (layer.rows(), layer.row_length());
     let bytes = PackedWeights::bytes_for(bit_width, layout, rows, row_length);
     let bytes = sections.next(weights.offset, bytes)?;
     let packed = PackedWeights { bytes, bit_width, layout, row_length };
-    let table = sections.next(weights.channels, rows * Channels::BYTES)?;
-    let mut channels = Channels::new(table, rows).ok_or(Reason::Parameters)?.iter();
+    let entries = layer.channel_entries();
+    let table = sections.next(weights.channels, entries.saturating_mul(Channels::BYTES))?;
+    let channels = Channels::new(table, entries).ok_or(Reason::Parameters)?;
     let (padded_rows, padded_length) = packed.padded(rows);
     for row in 0..padded_rows {
-        let Some(channel) = channels.next() else {
-            row_magnitude(&packed, row, 0, padded_length)?;
-            continue;
-        };
-        require(channel.rescale.is_valid(), Reason::Rescale)?;
-        let magnitude = row_magnitude(&packed, row, row_length, padded_length)?;
-        let bound = magnitude * 128 + u64::from(channel.bias.unsigned_abs());
-        require(bound <= u64::from(channel.rescale.accumulator_limit()), Reason::Accumulator)?;
+        let length = if row < rows { row_length } else { 0 };
+        let magnitude = row_magnitude(&packed, row, length, padded_length)?;
+        // Behind the last row there is no entry. Each entry of a row is for a part of it, which is no larger than the whole.
+        let mut entry = if row < rows { row } else { entries };
+        while entry < entries {
+            let channel = channels.entry(entry);
+            require(channel.rescale.is_valid(), Reason::Rescale)?;
+            let bound = magnitude * 128 + u64::from(channel.bias.unsigned_abs());
+            require(bound <= u64::from(channel.rescale.accumulator_limit()), Reason::Accumulator)?;
+            entry = entry.saturating_add(rows);
+        }
     }
     Ok(())
 }

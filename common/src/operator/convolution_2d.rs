@@ -56,7 +56,8 @@ impl<'a> ConvolutionJob<'a> {
         parameters: &'a [u8],
     ) -> Option<Self> {
         let (input, output) = (*tensors.input(), tensors.output);
-        let (weights, channels) = weights.find(parameters, output.shape.channels, row_length)?;
+        let rows = usize::from(output.shape.channels);
+        let (weights, channels) = weights.find(parameters, rows, rows, row_length)?;
         Some(Self {
             input: input.shape,
             output: output.shape,
@@ -86,7 +87,7 @@ impl Rules for Convolution2d {
     }
 
     fn job<'a>(&self, tensors: &Tensors<'_>, parameters: &'a [u8]) -> Option<ConvolutionJob<'a>> {
-        let row_length = self.row_length(tensors.input().shape);
+        let row_length = self.row_length(tensors.input().shape, tensors.output.shape);
         ConvolutionJob::new(&self.window, &self.weights, row_length, tensors, parameters)
     }
 
@@ -98,13 +99,13 @@ impl Rules for Convolution2d {
         Some(&mut self.weights)
     }
 
-    fn row_length(&self, input: Shape) -> usize {
+    fn row_length(&self, input: Shape, _output: Shape) -> usize {
         self.window.taps().saturating_mul(usize::from(input.channels))
     }
 
     /// One row of weights, unpacked.
-    fn portable_scratch(&self, input: Shape) -> usize {
-        self.row_length(input)
+    fn portable_scratch(&self, input: Shape, output: Shape) -> usize {
+        self.row_length(input, output)
     }
 
     fn scratch(&self, input: Shape, output: Shape) -> usize {
@@ -113,13 +114,13 @@ impl Rules for Convolution2d {
             Layout::Rows | Layout::ChannelQuads | Layout::VectorRows => 0,
             Layout::VectorPairs => Strips::new(self.window, bit_width, input, output).bytes,
             Layout::FieldQuads => {
-                4 * channel_pairs::padded_depth(bit_width, self.row_length(input))
+                4 * channel_pairs::padded_depth(bit_width, self.row_length(input, output))
             }
             Layout::ChannelPairs => {
                 PairColumns::new(self.window, bit_width, input, output).scratch_bytes()
             }
         };
-        larger(self.portable_scratch(input), fast)
+        larger(self.portable_scratch(input, output), fast)
     }
 }
 

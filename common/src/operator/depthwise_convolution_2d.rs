@@ -42,12 +42,12 @@ impl Rules for DepthwiseConvolution2d {
         Some(&mut self.weights)
     }
 
-    fn row_length(&self, _input: Shape) -> usize {
+    fn row_length(&self, _input: Shape, _output: Shape) -> usize {
         self.window.taps()
     }
 
     /// One kernel, unpacked.
-    fn portable_scratch(&self, _input: Shape) -> usize {
+    fn portable_scratch(&self, _input: Shape, _output: Shape) -> usize {
         self.window.taps()
     }
 

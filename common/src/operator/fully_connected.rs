@@ -48,7 +48,8 @@ impl Rules for FullyConnected {
         parameters: &'a [u8],
     ) -> Option<FullyConnectedJob<'a>> {
         let (inputs, output) = (tensors.input().shape.elements(), tensors.output);
-        let (weights, channels) = self.weights.find(parameters, output.shape.channels, inputs)?;
+        let rows = usize::from(output.shape.channels);
+        let (weights, channels) = self.weights.find(parameters, rows, rows, inputs)?;
         Some(FullyConnectedJob {
             weights,
             channels,
@@ -65,7 +66,7 @@ impl Rules for FullyConnected {
         Some(&mut self.weights)
     }
 
-    fn row_length(&self, input: Shape) -> usize {
+    fn row_length(&self, input: Shape, _output: Shape) -> usize {
         input.elements()
     }
 

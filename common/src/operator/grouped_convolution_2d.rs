@@ -50,7 +50,7 @@ impl Rules for GroupedConvolution2d {
         tensors: &Tensors<'_>,
         parameters: &'a [u8],
     ) -> Option<GroupedConvolutionJob<'a>> {
-        let row_length = self.row_length(tensors.input().shape);
+        let row_length = self.row_length(tensors.input().shape, tensors.output.shape);
         let convolution =
             ConvolutionJob::new(&self.window, &self.weights, row_length, tensors, parameters)?;
         let dilation = [self.dilation_height, self.dilation_width];
@@ -65,14 +65,14 @@ impl Rules for GroupedConvolution2d {
         Some(&mut self.weights)
     }
 
-    fn row_length(&self, input: Shape) -> usize {
+    fn row_length(&self, input: Shape, _output: Shape) -> usize {
         let channels = input.channels.checked_div(self.groups).unwrap_or(0);
         self.window.taps().saturating_mul(usize::from(channels))
     }
 
     /// One row of weights, unpacked.
-    fn portable_scratch(&self, input: Shape) -> usize {
-        self.row_length(input)
+    fn portable_scratch(&self, input: Shape, output: Shape) -> usize {
+        self.row_length(input, output)
     }
 }
 

@@ -41,7 +41,7 @@ impl Rules for TransposedConvolution2d {
     }
 
     fn job<'a>(&self, tensors: &Tensors<'_>, parameters: &'a [u8]) -> Option<ConvolutionJob<'a>> {
-        let row_length = self.row_length(tensors.input().shape);
+        let row_length = self.row_length(tensors.input().shape, tensors.output.shape);
         ConvolutionJob::new(&self.window, &self.weights, row_length, tensors, parameters)
     }
 
@@ -53,19 +53,19 @@ impl Rules for TransposedConvolution2d {
         Some(&mut self.weights)
     }
 
-    fn row_length(&self, input: Shape) -> usize {
+    fn row_length(&self, input: Shape, _output: Shape) -> usize {
         self.window.taps().saturating_mul(usize::from(input.channels))
     }
 
     fn macs(&self, input: Shape, output: Shape) -> u64 {
         // Every input pixel meets every weight once.
-        let weights = self.row_length(input) as u64 * u64::from(output.channels);
+        let weights = self.row_length(input, output) as u64 * u64::from(output.channels);
         weights.saturating_mul(input.pixels() as u64)
     }
 
     /// One row of weights, unpacked.
-    fn portable_scratch(&self, input: Shape) -> usize {
-        self.row_length(input)
+    fn portable_scratch(&self, input: Shape, output: Shape) -> usize {
+        self.row_length(input, output)
     }
 }
 

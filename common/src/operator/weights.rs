@@ -22,20 +22,20 @@ described! {
 }
 
 impl Weights {
-    /// The packed weights of `rows` output channels, and their table, found in the parameters. `None` where they are not all there, which
+    /// `rows` rows of packed weights, and their table of `entries`, found in the parameters. `None` where they are not all there, which
     /// loading refuses; a layer of a model that was not validated is left out then.
     pub(super) fn find<'a>(
         &self,
         parameters: &'a [u8],
-        rows: u16,
+        rows: usize,
+        entries: usize,
         row_length: usize,
     ) -> Option<(PackedWeights<'a>, Channels<'a>)> {
         let Self { bit_width, layout, offset, channels } = *self;
-        let rows = usize::from(rows);
         let bytes = PackedWeights::bytes_for(bit_width, layout, rows, row_length);
         let bytes = section(parameters, offset, bytes)?;
-        let table = section(parameters, channels, rows * Channels::BYTES)?;
+        let table = section(parameters, channels, entries.saturating_mul(Channels::BYTES))?;
         let packed = PackedWeights { bytes, bit_width, layout, row_length };
-        Some((packed, Channels::new(table, rows)?))
+        Some((packed, Channels::new(table, entries)?))
     }
 }

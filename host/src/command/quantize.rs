@@ -151,7 +151,7 @@ fn every_layer(run: &RunFolder, widths: Widths) -> Result<Quantization> {
 /// Bytes that a layer's layout takes beyond what weights side by side would.
 fn widened_bytes(layer: &Layer<'_>) -> usize {
     layer.weights().map_or(0, |weights| {
-        let rows = usize::from(layer.output.shape.channels);
+        let rows = layer.rows();
         let bytes =
             |layout| PackedWeights::bytes_for(weights.bit_width, layout, rows, layer.row_length());
         bytes(weights.layout).saturating_sub(bytes(Layout::Rows))

@@ -69,8 +69,8 @@ pub fn layer_bytes(
 ) -> Option<usize> {
     let weights = layer.weights.as_ref()?;
     let layout = layout::layout_of(network, layer, bit_width, core);
-    let rows = weights.biases.len();
-    Some(parameters::bytes_of(bit_width, layout, rows, weights.row_length))
+    let entries = weights.biases.len();
+    Some(parameters::bytes_of(bit_width, layout, weights.rows(), weights.row_length, entries))
 }
 
 /// The network as the arena planner sees it, each layer's weights in its layout.
@@ -127,10 +127,14 @@ fn check_before_planning(network: &IntegerNetwork) -> Result<()> {
 
 /// `Σ|w| · 128 + |bias|` of every channel stays within what its rescaling can take.
 fn prove_accumulators(place: &str, weights: &IntegerWeights) -> Result<()> {
+    let magnitude = |row: &[i8]| row.iter().map(|weight| u64::from(weight.unsigned_abs())).sum();
     let rows = weights.values.chunks_exact(weights.row_length.max(1));
+    let magnitudes: Vec<u64> = rows.map(magnitude).collect();
     let channels = weights.biases.iter().zip(&weights.rescales);
-    for (channel, (row, (bias, rescale))) in rows.zip(channels).enumerate() {
-        let magnitude: u64 = row.iter().map(|weight| u64::from(weight.unsigned_abs())).sum();
+    // Parts of a row that have entries of their own are no larger than the whole.
+    for (channel, (magnitude, (bias, rescale))) in
+        magnitudes.iter().cycle().zip(channels).enumerate()
+    {
         let bound = magnitude * 128 + u64::from(bias.unsigned_abs());
         let limit = u64::from(rescale.accumulator_limit());
         if bound > limit {

@@ -214,11 +214,10 @@ pub const fn layout_name(layout: Layout) -> &'static str {
 
 /// Bytes of a layer's weights and channel table in the model file.
 pub fn parameter_bytes(layer: &Layer<'_>) -> usize {
-    let rows = usize::from(layer.output.shape.channels);
     layer.weights().map_or(0, |weights| {
-        let row_length = layer.row_length();
+        let (rows, row_length) = (layer.rows(), layer.row_length());
         PackedWeights::bytes_for(weights.bit_width, weights.layout, rows, row_length)
-            + rows * Channels::BYTES
+            + layer.channel_entries() * Channels::BYTES
     })
 }
 
@@ -228,8 +227,7 @@ const fn sizes(shape: Shape) -> [u16; 3] {
 
 fn inspect_layer(layer: &Layer<'_>) -> InspectedLayer {
     let Tensor { shape, offset, zero_point, scale, .. } = layer.output;
-    let rows = usize::from(shape.channels);
-    let row_length = layer.row_length();
+    let (rows, row_length) = (layer.rows(), layer.row_length());
     InspectedLayer {
         name: layer.name.to_string(),
         operator: layer.operator.name(),

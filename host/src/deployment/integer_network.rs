@@ -29,7 +29,8 @@ impl IntegerTensor {
     }
 }
 
-/// The weights of a layer, one row an output channel, and what belongs to each channel.
+/// The weights of a layer, one row an output channel, and what belongs to each channel. The rows of a recurrent operator have two parts, and
+/// entries for each: those of all first parts, then those of all second ones.
 #[derive(Clone, Debug, PartialEq)]
 pub struct IntegerWeights {
     /// Bits of each weight.
@@ -44,6 +45,13 @@ pub struct IntegerWeights {
     pub biases: Vec<i32>,
     /// `scale_in · scale_w / scale_out` of each channel.
     pub rescales: Vec<Rescale>,
+}
+
+impl IntegerWeights {
+    /// Number of rows.
+    pub fn rows(&self) -> usize {
+        self.values.len() / self.row_length.max(1)
+    }
 }
 
 /// One step of the network.

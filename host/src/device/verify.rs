@@ -216,7 +216,7 @@ pub fn plant_wrong_bit(
     let mut candidates = Vec::new();
     for layer in model.layers() {
         if let Some(weights) = layer.weights() {
-            let rows = usize::from(layer.output.shape.channels);
+            let rows = layer.rows();
             let (bit_width, layout) = (weights.bit_width, weights.layout);
             let middle = PackedWeights::bytes_for(bit_width, layout, rows, layer.row_length()) / 2;
             candidates.push(parameters_offset + weights.offset as usize + middle);

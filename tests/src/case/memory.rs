@@ -59,7 +59,10 @@ impl Memory<'_> {
 
     /// Weights, packed, and a channel table that the accumulator bound admits.
     fn fill_weights(&mut self, generator: &mut Generator, case: &OperatorCase) {
-        let rows = usize::from(case.output.channels);
+        let (rows, entries) = (case.rows(), case.channel_entries());
+        // Gates are mostly what is between the ends of their functions.
+        let recurrent = case.subject.is_recurrent();
+        let extra_bits = if recurrent { i32::from(case.gate_bits) - 5 } else { 0 };
         let style = generator.below(8);
         let mut weights = &mut *self.weights;
         for channel in 0..rows {
@@ -76,11 +79,16 @@ impl Memory<'_> {
                 };
                 magnitude = magnitude.wrapping_add(i32::from(*weight).wrapping_abs());
             }
-            let (bias, rescale) = channel_entry(generator, magnitude.wrapping_mul(128));
-            let table = &mut *self.channels;
-            write(table, channel * 4, &bias.to_le_bytes());
-            write(table, rows * 4 + channel * 2, &rescale.multiplier.to_le_bytes());
-            write(table, rows * 6 + channel, &rescale.shift.to_le_bytes());
+            let mut entry = channel;
+            while entry < entries {
+                let bound = magnitude.wrapping_mul(128);
+                let (bias, rescale) = channel_entry(generator, bound, extra_bits);
+                let table = &mut *self.channels;
+                write(table, entry * 4, &bias.to_le_bytes());
+                write(table, entries * 4 + entry * 2, &rescale.multiplier.to_le_bytes());
+                write(table, entries * 6 + entry, &rescale.shift.to_le_bytes());
+                entry += rows;
+            }
         }
         self.pack_weights(case);
     }
@@ -88,7 +96,7 @@ impl Memory<'_> {
     /// Packs the weights: in rows by the definition, in other layouts by the code that they are unpacked with, whose order no
     /// kernel can get wrong without computing something else.
     fn pack_weights(&mut self, case: &OperatorCase) {
-        let count = case.row_length * usize::from(case.output.channels);
+        let count = case.row_length * case.rows();
         let weights = self.weights.get(..count).unwrap_or(&[]);
         let packed = self.packed.get_mut(..case.packed_bytes()).unwrap_or(&mut []);
         packed.fill(0);
@@ -133,7 +141,7 @@ impl Memory<'_> {
 
     /// The channel table.
     pub fn channels(&self, case: &OperatorCase) -> &[u8] {
-        self.channels.get(..usize::from(case.output.channels) * 7).unwrap_or(&[])
+        self.channels.get(..case.channel_entries() * 7).unwrap_or(&[])
     }
 
     /// All that a kernel call takes: input, other, packed weights, channel table, scratch, output.
@@ -169,7 +177,7 @@ impl Memory<'_> {
             }
             subject if subject.has_table() => writeln!(formatter, "table: {:?}", self.entries()),
             subject if subject.has_weights() => {
-                for channel in 0..usize::from(case.output.channels) {
+                for channel in 0..case.rows() {
                     writeln!(formatter, "weights of {channel}: {:?}", self.row(case, channel))?;
                 }
                 writeln!(formatter, "channel table: {:?}", self.channels(case))

@@ -5,8 +5,9 @@ use core::ops::Range;
 use tinyhero_common::bit_width::BitWidth;
 use tinyhero_common::layout::{Layout, PackedWeights};
 use tinyhero_common::operator::{
-    Convolution2d, DepthwiseConvolution2d, FullyConnected, GroupedConvolution2d, Interpolation,
-    Operator, SCRATCH_ALIGNMENT, Stretch, Table, TransposedConvolution2d, Weights,
+    Convolution2d, DepthwiseConvolution2d, Direction, FullyConnected, GroupedConvolution2d, Gru,
+    Interpolation, Lstm, Operator, Reset, SCRATCH_ALIGNMENT, Stretch, Table,
+    TransposedConvolution2d, Weights,
 };
 use tinyhero_common::requantize::{AddRescale, Rescale};
 use tinyhero_common::shape::{Shape, Window};
@@ -70,6 +71,10 @@ impl OperatorCase {
             other_rescale: Rescale { multiplier: i16::MAX, shift: 1 },
             add_rescale: add_rescale(generator),
             exponent_multiplier: exponent_multiplier(generator),
+            gate_bits: 12,
+            cell_bits: 12,
+            direction: Direction::Forward,
+            reset: Reset::Product,
             scratch_bytes,
             misalignment: [0; 4],
             filler: generator.activation(),
@@ -124,6 +129,13 @@ impl OperatorCase {
                 self.row_length = inputs as usize;
                 self.choose_output_channels(generator);
             }
+            Subject::Lstm | Subject::Gru => {
+                let most = CHANNELS.checked_div(2 * self.gates()).unwrap_or(1) as i32;
+                let hidden = generator.between(1, most) as u16;
+                let inputs = generator.between(1, 20) as u16;
+                let columns = generator.between(1, 6) as u16;
+                self.choose_recurrence(generator, [inputs, hidden, columns]);
+            }
             Subject::AveragePool2d => {
                 self.choose_window(generator, 64);
                 self.output.channels = self.input.channels;
@@ -169,6 +181,41 @@ impl OperatorCase {
             }
         }
         self.choose_other(generator);
+    }
+
+    /// Rows of weights for each value of a hidden state; 1 without one.
+    pub(crate) const fn gates(&self) -> usize {
+        match self.subject {
+            Subject::Lstm => 4,
+            Subject::Gru => 3,
+            _ => 1,
+        }
+    }
+
+    /// Rows of weights.
+    pub const fn rows(&self) -> usize {
+        self.gates() * self.output.channels as usize
+    }
+
+    /// Entries of the channel table.
+    pub const fn channel_entries(&self) -> usize {
+        if self.subject.is_recurrent() { 2 * self.rows() } else { self.rows() }
+    }
+
+    /// A recurrent operator over `columns` columns of `inputs` values.
+    pub(crate) fn choose_recurrence(&mut self, generator: &mut Generator, sizes: [u16; 3]) {
+        let [inputs, hidden, columns] = sizes;
+        self.input = Shape { height: 1, width: columns, channels: inputs };
+        let all = generator.chance(8);
+        self.output = Shape { height: 1, width: if all { columns } else { 1 }, channels: hidden };
+        self.row_length = usize::from(inputs) + usize::from(hidden);
+        let mut bits = || generator.between(4, 12) as u8;
+        (self.gate_bits, self.cell_bits) = (bits(), bits());
+        self.direction = generator.pick(Direction::Forward, &[Direction::Backward]);
+        self.reset = generator.pick(Reset::Product, &[Reset::State]);
+        // From steps of 2^-30, or of 2^-15.
+        let bits = if self.subject == Subject::Lstm { 23 } else { 8 };
+        self.rescale = step(generator, bits);
     }
 
     /// Shape and scale of the second operand, and what follows from them.
@@ -345,8 +392,7 @@ impl OperatorCase {
         if self.subject.has_table() {
             return Table::ENTRIES;
         }
-        let rows = self.output.channels as usize;
-        PackedWeights::bytes_for(self.bit_width, self.layout, rows, self.row_length)
+        PackedWeights::bytes_for(self.bit_width, self.layout, self.rows(), self.row_length)
     }
 
     /// What the contract promises a kernel.
@@ -373,9 +419,23 @@ impl OperatorCase {
                     weights,
                 })
             }
+            Subject::Lstm => Operator::Lstm(self.lstm(weights)),
+            Subject::Gru => Operator::Gru(self.gru(weights)),
             _ => return 0,
         };
         operator.scratch(self.input, self.output)
+    }
+
+    /// The operator of a case of long short-term memory.
+    pub const fn lstm(&self, weights: Weights) -> Lstm {
+        let Self { gate_bits, cell_bits, rescale, direction, .. } = *self;
+        Lstm { weights, gate_bits, cell_bits, rescale, direction }
+    }
+
+    /// The operator of a case of a gated recurrent unit.
+    pub const fn gru(&self, weights: Weights) -> Gru {
+        let Self { gate_bits, reset, rescale, direction, .. } = *self;
+        Gru { weights, gate_bits, reset, rescale, direction }
     }
 
     pub(crate) const fn input_range(&self) -> Range<usize> {
@@ -428,7 +488,7 @@ pub(crate) fn step(generator: &mut Generator, bits: i32) -> Rescale {
         _ => bits - 2 + generator.between(-2, 1),
     };
     let mut rescale = Rescale { multiplier: generator.multiplier(), shift: shift as i8 };
-    while definition::accumulator_limit(rescale) < 255 << bits {
+    while definition::accumulator_limit(rescale) < 255i64 << bits {
         rescale.shift = rescale.shift.wrapping_add(1);
     }
     rescale

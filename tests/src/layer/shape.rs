@@ -10,8 +10,8 @@ use tinyhero_common::layout::vector_rows::Blocks;
 use tinyhero_common::shape::{Shape, Window};
 
 use super::{CHANNELS, INPUT, OTHER, OUTPUT, PACKED, SCRATCH, WEIGHTS};
-use crate::case::OperatorCase;
 use crate::case::shape::{mean, step};
+use crate::case::{MAX_HIDDEN, OperatorCase};
 use crate::definition;
 use crate::differential::FastKernel;
 use crate::generator::Generator;
@@ -144,6 +144,7 @@ impl OperatorCase {
         match kernel.subject {
             Subject::Convolution2d | Subject::DepthwiseConvolution2d => case.draw_window(generator),
             Subject::FullyConnected => case.draw_rows(generator),
+            Subject::Lstm | Subject::Gru => case.draw_recurrence(generator),
             Subject::AveragePool2d | Subject::MaxPool2d | Subject::MeanPool2d => {
                 case.draw_pool(generator);
             }
@@ -305,6 +306,17 @@ impl OperatorCase {
             filters = filters.div_ceil(2);
         }
         self.output.channels = filters as u16;
+    }
+
+    /// A recurrent operator.
+    fn draw_recurrence(&mut self, generator: &mut Generator) {
+        let work = work(generator);
+        let hidden = generator.between(1, MAX_HIDDEN as i32);
+        let hidden = if generator.chance(8) { hidden.min(12) } else { hidden };
+        let inputs = channels(generator).min(400) as i32;
+        let weights = self.gates() * hidden as usize * (hidden + inputs) as usize;
+        let columns = generator.between(1, fit(work, weights).min(400) as i32);
+        self.choose_recurrence(generator, [inputs as u16, hidden as u16, columns as u16]);
     }
 
     /// A pooling of either kind.

@@ -9,7 +9,7 @@ use tinyhero_common::layout::Layout;
 use tinyhero_common::layout::channel_pairs::PairColumns;
 use tinyhero_common::layout::vector_pairs::Strips;
 use tinyhero_common::layout::vector_rows::Blocks;
-use tinyhero_common::operator::Interpolation;
+use tinyhero_common::operator::{Direction, Interpolation, Reset};
 use tinyhero_common::requantize::{
     ActivationRange, MULTIPLIER_MAX, MULTIPLIER_MIN, SHIFT_MAX, SHIFT_MIN,
 };
@@ -75,6 +75,7 @@ impl Counts {
                 });
             }
             Subject::FullyConnected => {}
+            Subject::Lstm | Subject::Gru => self.count_recurrence(case),
             _ => {
                 self.add(subject, "more than 10,000 elements", case.output.elements() > 10_000);
                 self.add(subject, "not a multiple of 4", !case.input.elements().is_multiple_of(4));
@@ -88,6 +89,27 @@ impl Counts {
             self.count_weights(case, memory);
         }
         self.count_special(case);
+    }
+
+    /// Rows, columns, directions.
+    fn count_recurrence(&mut self, case: &OperatorCase) {
+        let subject = case.subject;
+        for bit_width in BitWidth::ALL {
+            self.add(subject, &format!("{bit_width:?} bits"), case.bit_width == bit_width);
+        }
+        for direction in Direction::ALL {
+            self.add(subject, &format!("{direction:?}"), case.direction == direction);
+        }
+        let all = case.output.width == case.input.width;
+        self.add(subject, "many columns", case.input.width > 20);
+        self.add(subject, "many columns, all hidden states", case.input.width > 20 && all);
+        self.add(subject, "row above 256", case.row_length > 256);
+        self.add(subject, "long hidden state", case.output.channels > 64);
+        if subject == Subject::Gru {
+            for reset in Reset::ALL {
+                self.add(subject, &format!("reset of the {reset:?}"), case.reset == reset);
+            }
+        }
     }
 
     /// Windows, images, strides, padding.

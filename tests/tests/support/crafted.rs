@@ -10,9 +10,10 @@ use tinyhero_common::model::{
     Task,
 };
 use tinyhero_common::operator::{
-    Add, AveragePool2d, Concatenate, Convolution2d, DepthwiseConvolution2d, FullyConnected,
-    GroupedConvolution2d, Interpolation, MaxPool2d, MeanPool2d, Multiply, Operator, Resize2d,
-    SCRATCH_ALIGNMENT, Softmax, Stretch, Table, TransposedConvolution2d, Weights,
+    Add, AveragePool2d, Concatenate, Convolution2d, DepthwiseConvolution2d, Direction,
+    FullyConnected, GroupedConvolution2d, Gru, Interpolation, Lstm, MaxPool2d, MeanPool2d,
+    Multiply, Operator, Reset, Resize2d, SCRATCH_ALIGNMENT, Softmax, Stretch, Table,
+    TransposedConvolution2d, Weights,
 };
 use tinyhero_common::requantize::{ActivationRange, AddRescale, Rescale};
 use tinyhero_common::shape::{Element, Region, Shape, Window};
@@ -140,13 +141,13 @@ impl Crafted {
                 *place = self.parameters.len() as u32;
                 self.parameters.extend(section);
             }
-            let row_length = layer.row_length();
-            let rows = usize::from(layer.output.shape.channels);
+            let (row_length, rows) = (layer.row_length(), layer.rows());
+            let entries = layer.channel_entries();
             let Some(weights) = layer.operator.weights_mut() else { continue };
             let bytes =
                 PackedWeights::bytes_for(weights.bit_width, weights.layout, rows, row_length);
             for (offset, bytes) in
-                [(&mut weights.offset, bytes), (&mut weights.channels, rows * Channels::BYTES)]
+                [(&mut weights.offset, bytes), (&mut weights.channels, entries * Channels::BYTES)]
             {
                 let Some(section) = take(*offset, bytes) else { continue };
                 self.parameters.resize(self.parameters.len().next_multiple_of(4), 0);
@@ -189,10 +190,12 @@ impl Crafted {
         builder.kernel = kernel;
         for _ in 0..builder.generator.between(1, 7) {
             let before = builder.last();
-            match builder.generator.below(15) {
+            match builder.generator.below(17) {
                 12 => builder.resize(),
                 13 => builder.transposed_convolution(),
                 14 => builder.grouped_convolution(),
+                15 => builder.recurrence(true),
+                16 => builder.recurrence(false),
                 9 => builder.mean_pool(),
                 10 => builder.multiply(),
                 11 => builder.concatenate(),
@@ -215,7 +218,8 @@ impl Crafted {
 
     /// A model in which every operator occurs, at fixed places: convolution 0, depthwise 1, add of both 2, average pool 3, max
     /// pool 4, fully connected 5, softmax 6, table 7,
-    /// multiply 8, concatenate 9, mean pool 10, resize 11, transposed convolution 12, grouped convolution 13.
+    /// multiply 8, concatenate 9, mean pool 10, resize 11, transposed convolution 12, grouped convolution 13,
+    /// fully connected 14, lstm 15, gru 16.
     pub fn every_operator() -> Self {
         let mut generator = Generator::new(1, 1);
         let shape = Shape { height: 6, width: 5, channels: 3 };
@@ -245,6 +249,9 @@ impl Crafted {
         builder.resize();
         builder.transposed_convolution();
         builder.grouped_convolution();
+        builder.fully_connected();
+        builder.recurrence(true);
+        builder.recurrence(false);
         builder.finish()
     }
 }
@@ -368,6 +375,11 @@ impl<'a> Builder<'a> {
     }
 
     fn weights(&mut self, rows: usize, row_length: usize) -> Weights {
+        self.weights_with(rows, row_length, rows)
+    }
+
+    /// The same with so many entries of the channel table.
+    fn weights_with(&mut self, rows: usize, row_length: usize, entries: usize) -> Weights {
         let bit_width = self.generator.pick(BitWidth::Two, &BitWidth::ALL);
         let parameters = &mut self.model.parameters;
         let offset = parameters.len() as u32;
@@ -381,15 +393,15 @@ impl<'a> Builder<'a> {
         parameters.resize(parameters.len().next_multiple_of(4), 0);
         let channels = parameters.len() as u32;
         let magnitude = bit_width.offset() * row_length as i32 * 40;
-        for _ in 0..rows {
+        for _ in 0..entries {
             let bias = self.generator.between(-magnitude, magnitude);
             parameters.extend(bias.to_le_bytes());
         }
-        for _ in 0..rows {
+        for _ in 0..entries {
             parameters.extend(self.generator.multiplier().to_le_bytes());
         }
         let shift = (27 - magnitude.leading_zeros() as i32).clamp(1, 23);
-        parameters.extend((0..rows).map(|_| shift as u8));
+        parameters.extend((0..entries).map(|_| shift as u8));
         parameters.resize(parameters.len().next_multiple_of(4), 0);
         Weights { bit_width, layout, offset, channels }
     }
@@ -590,6 +602,32 @@ impl<'a> Builder<'a> {
             }
             None => self.mean_pool(),
         }
+    }
+
+    /// A recurrent operator, or something else if the input has several rows.
+    fn recurrence(&mut self, is_lstm: bool) {
+        let (_, input) = self.last();
+        if input.shape.height > 1 {
+            return self.mean_pool();
+        }
+        let hidden = self.generator.between(1, 5) as u16;
+        let width = if self.generator.chance(8) { input.shape.width } else { 1 };
+        let shape = Shape { height: 1, width, channels: hidden };
+        let gates = if is_lstm { 4 } else { 3 };
+        let rows = gates * usize::from(hidden);
+        let row_length = usize::from(input.shape.channels) + usize::from(hidden);
+        let weights = self.weights_with(rows, row_length, 2 * rows);
+        let mut bits = || self.generator.between(4, 12) as u8;
+        let (gate_bits, cell_bits) = (bits(), bits());
+        let direction = self.generator.pick(Direction::Forward, &Direction::ALL);
+        let reset = self.generator.pick(Reset::Product, &Reset::ALL);
+        let rescale = self.rescale(if is_lstm { 21 } else { 6 });
+        let operator = if is_lstm {
+            Operator::Lstm(Lstm { weights, gate_bits, cell_bits, rescale, direction })
+        } else {
+            Operator::Gru(Gru { weights, gate_bits, reset, rescale, direction })
+        };
+        self.push(operator, shape).activation = ActivationRange::FULL;
     }
 
     fn softmax(&mut self) {

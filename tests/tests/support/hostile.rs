@@ -6,8 +6,8 @@ use tinyhero_common::layout::Layout;
 use tinyhero_common::model::{MAX_LAYERS, Model};
 use tinyhero_common::operator::{
     Add, AveragePool2d, Concatenate, Convolution2d, DepthwiseConvolution2d, FullyConnected,
-    GroupedConvolution2d, MaxPool2d, MeanPool2d, Multiply, Operator, Resize2d, Softmax, Table,
-    TransposedConvolution2d, Weights,
+    GroupedConvolution2d, Gru, Lstm, MaxPool2d, MeanPool2d, Multiply, Operator, Resize2d, Softmax,
+    Table, TransposedConvolution2d, Weights,
 };
 use tinyhero_common::requantize::ActivationRange;
 use tinyhero_common::shape::{Element, Shape, Window};
@@ -224,6 +224,12 @@ fn damage_operator(generator: &mut Generator, layer: &mut Layer<'static>) {
             }
         }
         Operator::FullyConnected(FullyConnected { weights }) => damage_weights(generator, weights),
+        Operator::Lstm(Lstm { weights, gate_bits: bits, rescale, .. })
+        | Operator::Gru(Gru { weights, gate_bits: bits, rescale, .. }) => {
+            damage_weights(generator, weights);
+            *bits = generator.pick(*bits, &[0, 3, 13, 255]);
+            rescale.shift = generator.activation();
+        }
         Operator::AveragePool2d(AveragePool2d { window, rescale })
         | Operator::MeanPool2d(MeanPool2d { window, rescale }) => {
             damage_window(generator, window);

@@ -7,8 +7,8 @@ use tinyhero_common::model::{Model, Reason, Task};
 use tinyhero_common::network::{LayerDigests, run};
 use tinyhero_common::operator::{
     Add, AveragePool2d, Concatenate, Convolution2d, DepthwiseConvolution2d, FullyConnected,
-    GroupedConvolution2d, MaxPool2d, MeanPool2d, Multiply, Operator, Resize2d, Softmax, Table,
-    TransposedConvolution2d, Weights,
+    GroupedConvolution2d, Gru, Lstm, MaxPool2d, MeanPool2d, Multiply, Operator, Resize2d, Softmax,
+    Table, TransposedConvolution2d, Weights,
 };
 use tinyhero_common::requantize::Rescale;
 use tinyhero_common::shape::{Element, Region, Window};
@@ -235,6 +235,14 @@ fn damage_layer(generator: &mut Generator, layer: &mut Layer<'static>) {
                     damage_window(generator, window);
                 } else {
                     *rescale = damaged_rescale(generator);
+                }
+            }
+            Operator::Lstm(Lstm { weights, gate_bits: bits, rescale, .. })
+            | Operator::Gru(Gru { weights, gate_bits: bits, rescale, .. }) => {
+                match generator.below(3) {
+                    0 => damage_weights(generator, weights),
+                    1 => byte(generator, bits),
+                    _ => *rescale = damaged_rescale(generator),
                 }
             }
             Operator::MaxPool2d(MaxPool2d { window }) => damage_window(generator, window),

@@ -52,10 +52,16 @@ fn place(layer: &IntegerLayer, bytes: &[u8]) -> Result<u32> {
 }
 
 /// Bytes that the weights and tables of a layer take, up to where those of the next layer begin.
-pub fn bytes_of(bit_width: BitWidth, layout: Layout, rows: usize, row_length: usize) -> usize {
+pub fn bytes_of(
+    bit_width: BitWidth,
+    layout: Layout,
+    rows: usize,
+    row_length: usize,
+    entries: usize,
+) -> usize {
     let packed = PackedWeights::bytes_for(bit_width, layout, rows, row_length);
-    // A bias, a multiplier and a shift a channel.
-    let tables = rows * (4 + 2 + 1);
+    // A bias, a multiplier and a shift an entry.
+    let tables = entries * (4 + 2 + 1);
     (packed.next_multiple_of(TABLE_ALIGNMENT) + tables).next_multiple_of(WEIGHT_ALIGNMENT)
 }
 
@@ -68,7 +74,7 @@ fn write_weights(
     bytes.resize(bytes.len().next_multiple_of(WEIGHT_ALIGNMENT), 0);
     let offset = place(layer, bytes)?;
     let (bit_width, row_length) = (weights.bit_width, weights.row_length);
-    let rows = weights.biases.len();
+    let rows = weights.rows();
     let start = bytes.len();
     bytes.resize(start + PackedWeights::bytes_for(bit_width, layout, rows, row_length), 0);
     PackedWeights::pack(&weights.values, row_length, bit_width, layout, &mut bytes[start..])
