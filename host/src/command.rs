@@ -17,6 +17,7 @@ mod layout_note;
 mod model_file;
 mod output;
 mod precision;
+mod pretrained;
 mod quantize;
 mod run;
 mod samples;
@@ -52,6 +53,7 @@ enum Command {
     Import(import::Options),
     Search(search::Options),
     Inspect(inspect::Options),
+    Pretrained(pretrained::Options),
     Evaluate(evaluate::Options),
     Verify(verify::Options),
     Bench(bench::Options),
@@ -80,6 +82,7 @@ impl CommandLine {
             Command::Search(options) => search::run(options),
             Command::Boards(options) => boards::run(options),
             Command::Inspect(options) => inspect::run(options),
+            Command::Pretrained(options) => pretrained::run(options),
             Command::Evaluate(options) => evaluate::run(options),
             Command::Verify(options) => verify::run(options),
             Command::Bench(options) => bench::run(options),

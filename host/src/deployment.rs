@@ -12,3 +12,4 @@ pub mod plan;
 pub mod precision;
 pub mod quantizer;
 pub mod reconstruction;
+pub mod relayout;

@@ -11,6 +11,7 @@ pub mod graph;
 pub mod import;
 pub mod leftovers;
 pub mod plain;
+pub mod pretrained;
 pub mod random;
 pub mod report;
 pub mod statistics;

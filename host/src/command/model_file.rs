@@ -6,15 +6,22 @@ use tinyhero_common::model::{FORMAT_VERSION, Model, Reason, version_of};
 
 use crate::artifact;
 use crate::error::{Error, Result};
+use crate::pretrained;
 
 /// Most bytes of a model file, many times what any board has room for.
 const MOST_BYTES: u64 = 1 << 26;
 
-/// The bytes of a model file that loads.
+/// The bytes of a model file that loads: of one that comes with the program where there is no file of
+/// that name.
 ///
 /// # Errors
 /// The file cannot be read, or it is refused; the error has the reason.
 pub fn read(path: &Path) -> Result<Vec<u8>> {
+    if !path.exists()
+        && let Some(file) = path.to_str().and_then(pretrained::file)
+    {
+        return Ok(file.to_vec());
+    }
     let bytes = artifact::read_at_most(path, MOST_BYTES)?;
     load(path, &bytes)?;
     Ok(bytes)
