@@ -59,6 +59,7 @@ pub struct Card {
     /// SHA-256 of the model file, in hex.
     pub sha256: String,
     /// For each core the model file laid out for it.
+    #[serde(default)]
     pub cores: BTreeMap<String, OnCore>,
 }
 
@@ -83,7 +84,7 @@ macro_rules! models {
     };
 }
 
-models!();
+models!("digits", "mnist16-1k", "mnist16-3k");
 
 /// Their names.
 pub fn names() -> impl Iterator<Item = &'static str> {
@@ -134,6 +135,17 @@ impl Pretrained {
 }
 
 impl Card {
+    /// The card as a file.
+    ///
+    /// # Errors
+    /// None that a card can cause.
+    pub fn to_toml(&self) -> Result<String> {
+        toml::to_string_pretty(self).map_err(|reason| {
+            let place = format_args!("pretrained model '{}'", self.name);
+            Error::check_failed(place, reason, "please report this model's card")
+        })
+    }
+
     /// Instructions on a core, where they are known.
     pub fn instructions(&self, core: Core) -> Option<u64> {
         self.cores.get(core.name()).map(|on_core| on_core.instructions)
