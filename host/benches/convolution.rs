@@ -8,8 +8,8 @@ use std::hint::black_box;
 use candle_core::{Device, Tensor};
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use rayon::prelude::*;
-use tinyhero::graph::network::{Padding, Window};
-use tinyhero::training::convolution::{Geometry, Plan, Workspace};
+use tinyhero::convolution::{Geometry, Plan, Workspace};
+use tinyhero::window::{Padding, Window};
 
 const BATCH: usize = 64;
 

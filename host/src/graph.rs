@@ -4,6 +4,8 @@ pub mod function;
 pub mod grid;
 pub mod input;
 pub mod network;
+pub mod operation;
+pub mod parameters;
 pub mod provenance;
 pub mod sampling;
 pub mod trained_network;

@@ -2,6 +2,7 @@
 
 pub mod artifact;
 pub mod command;
+pub mod convolution;
 pub mod cortex;
 pub mod data;
 pub mod deployment;
@@ -10,6 +11,7 @@ pub mod error;
 pub mod graph;
 pub mod import;
 pub mod leftovers;
+pub mod lowering;
 pub mod plain;
 pub mod pretrained;
 pub mod random;
@@ -18,5 +20,7 @@ pub mod statistics;
 pub mod study;
 pub mod task;
 pub mod training;
+pub mod vectors;
+pub mod window;
 
 pub use error::{Error, Result};

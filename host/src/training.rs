@@ -7,7 +7,6 @@ mod augmentation;
 mod batch;
 pub mod calibration;
 pub mod checkpoint;
-pub mod convolution;
 pub mod curvature;
 pub mod engine;
 mod folder;

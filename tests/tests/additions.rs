@@ -11,6 +11,7 @@ use std::path::Path;
 use crafted::Crafted;
 use tinyhero::deployment::inspect::layout_name;
 use tinyhero::device::board;
+use tinyhero::graph::operation::Operation;
 use tinyhero_common::layout::Layout;
 use tinyhero_common::operator::Operator;
 use tinyhero_tests::{FastKernel, IN_ROWS, Subject, WITHOUT_LAYOUT};
@@ -21,6 +22,23 @@ fn text(path: &str) -> String {
 
 fn exists(path: &str) -> bool {
     board::workspace_root().unwrap().join(Path::new(path)).is_file()
+}
+
+/// The texts of all files in a folder and those in it.
+fn texts(folder: &str) -> Vec<String> {
+    let mut found = Vec::new();
+    let mut folders = vec![board::workspace_root().unwrap().join(folder)];
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+            } else {
+                found.push(std::fs::read_to_string(path).unwrap());
+            }
+        }
+    }
+    found
 }
 
 /// `max-pool-2d` as the name of a type.
@@ -50,6 +68,7 @@ fn operator_lacks(number: usize, name: &str) -> Vec<&'static str> {
     let first_word = name.split('-').next().unwrap_or_default();
     let subject = Subject::OPERATORS.iter().find(|subject| format!("{subject:?}") == camel(name));
     let kernels = IN_ROWS.iter().chain(&WITHOUT_LAYOUT);
+    let host = ["host/src/graph/operation", "host/src/lowering"].map(texts).concat();
     let in_crafted = Crafted::every_operator().layers;
     let places = [
         (!source.is_empty(), "a file in common/src/operator"),
@@ -62,8 +81,8 @@ fn operator_lacks(number: usize, name: &str) -> Vec<&'static str> {
             "number and fields in docs/model-file.md",
         ),
         (
-            exists(&format!("host/src/deployment/quantizer/lower/{file}")),
-            "a file in host/src/deployment/quantizer/lower",
+            host.iter().any(|text| text.contains(&format!("Operator::{}(", camel(name)))),
+            "an operation in host/src/graph/operation that becomes it",
         ),
         (subject.is_some(), "a subject in tests/src/mismatch.rs"),
         (
@@ -87,6 +106,16 @@ fn every_operator_is_in_every_place_that_names_operators() {
     assert_eq!(names.len(), Operator::NAMES.len());
     // One that nobody has added is in none of them.
     assert_eq!(operator_lacks(99, "cosine-transform").len(), 7);
+}
+
+#[test]
+fn every_operation_of_network_files_is_on_their_page() {
+    let page = text("docs/network-file.md");
+    for name in Operation::names() {
+        assert!(page.contains(&format!("\"{name}\"")), "{name} is missing in docs/network-file.md");
+    }
+    let once: BTreeSet<&str> = Operation::names().into_iter().collect();
+    assert_eq!(once.len(), Operation::names().len());
 }
 
 /// What a layout lacks.

@@ -8,8 +8,7 @@ use tinyhero_common::bit_width::BitWidth;
 use crate::artifact;
 use crate::error::{Error, Result};
 
-/// Bits of the layers that are named.
-pub type Widths = BTreeMap<String, BitWidth>;
+pub use crate::lowering::quantization::Widths;
 
 /// Reads a precision file: TOML with a line `LAYER = BITS` for every layer that it is about.
 ///

@@ -4,96 +4,31 @@
 //! on calibration samples to learn the range of every tensor, chooses scales, and asks each operator for its integers. Everything is
 //! computed in an order that does not depend on the number of threads, so the same network gives the same bytes.
 
-mod activation;
 mod calibrate;
-mod constants;
 mod divergence;
 mod fold;
-mod lower;
 mod on_grid;
-mod range;
-mod rounded_matrix;
 mod rounding;
-mod tensor_statistics;
 mod weight_only;
-mod weights;
 
-pub use constants::{add_rescale, exponent_multiplier, input_map, ratio, rescale};
+pub use crate::lowering::constants::{add_rescale, exponent_multiplier, input_map, ratio, rescale};
+pub use crate::lowering::quantization::{Quantization, Rounding};
+pub use crate::lowering::range::RangeMethod;
 pub use divergence::{LayerDivergence, divergences};
 pub use on_grid::on_grid;
-pub use range::RangeMethod;
-pub use rounding::Rounding;
 pub use weight_only::{weight_only, weight_only_values};
 
 use crate::data;
 use crate::deployment::integer_network::{IntegerLayer, IntegerNetwork, IntegerTensor};
 use crate::deployment::meaning::notes_of;
-use crate::deployment::precision::{self, Widths};
+use crate::deployment::precision;
 use crate::error::{Error, Result};
 use crate::graph::trained_network::TrainedNetwork;
-use lower::Context;
-use tensor_statistics::TensorStatistics;
+use crate::lowering::Context;
+use crate::lowering::tensor_statistics::TensorStatistics;
 use tinyhero_common::bit_width::BitWidth;
 use tinyhero_common::input::InputMap;
 use tinyhero_common::tensor::SampleType;
-
-/// How a network is quantized.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Quantization {
-    /// Bits of every weight, first and last layer included.
-    pub bit_width: BitWidth,
-    /// Bits of layers that have others than that.
-    pub widths: Widths,
-    /// One weight scale for a whole layer instead of one per output channel.
-    pub per_tensor: bool,
-    /// How weights become integers.
-    pub rounding: Rounding,
-    /// How activation ranges follow from what calibration saw.
-    pub range: RangeMethod,
-    /// Search the weight scale with the smallest output error instead of the one that the largest weight asks for; where weights are
-    /// rounded to the nearest.
-    pub search_weight_scale: bool,
-    /// Choose biases such that weights rounded to the nearest keep the mean of each channel.
-    pub correct_bias: bool,
-}
-
-impl Quantization {
-    /// The default way for a bit width, per channel.
-    ///
-    /// The scale search is worth most at 2 and 3 bits, where clipping a few large weights makes all others finer. At 4 bits and
-    /// one scale per channel the scale of the largest weight was as good on digits and better on Fashion-MNIST.
-    pub const fn new(bit_width: BitWidth) -> Self {
-        Self {
-            bit_width,
-            widths: Widths::new(),
-            per_tensor: false,
-            rounding: Rounding::Descent,
-            range: RangeMethod::SquaredError,
-            search_weight_scale: bit_width.bits() <= 3,
-            correct_bias: true,
-        }
-    }
-
-    /// The same with another rounding.
-    pub fn rounded(self, rounding: Rounding) -> Self {
-        Self { rounding, ..self }
-    }
-
-    /// The same with other bits for some layers.
-    pub fn with_widths(self, widths: Widths) -> Self {
-        Self { widths, ..self }
-    }
-
-    /// Bits of a layer.
-    pub fn width_of(&self, layer: &str) -> BitWidth {
-        self.widths.get(layer).copied().unwrap_or(self.bit_width)
-    }
-
-    /// The same with one scale per tensor, which always gains from the search.
-    pub fn per_tensor(self) -> Self {
-        Self { per_tensor: true, search_weight_scale: true, ..self }
-    }
-}
 
 /// Quantizes a trained network.
 ///

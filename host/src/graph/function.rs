@@ -48,6 +48,10 @@ fn normal(x: f64) -> (f64, f64) {
 }
 
 impl Function {
+    /// The names of all functions.
+    pub const NAMES: [&str; 8] =
+        ["sigmoid", "tanh", "leaky-relu", "elu", "hard-sigmoid", "hard-swish", "gelu", "swish"];
+
     /// The name in network files and reports.
     pub const fn name(self) -> &'static str {
         match self {
@@ -170,10 +174,8 @@ mod tests {
 
     #[test]
     fn derivatives_are_those_of_the_values() {
-        let names =
-            ["sigmoid", "tanh", "leaky-relu", "elu", "hard-sigmoid", "hard-swish", "gelu", "swish"];
         let step = 1e-5;
-        for name in names {
+        for name in Function::NAMES {
             let function = Function::named(name, Some(0.2), Some(1.3)).unwrap();
             assert_eq!(function.name(), name);
             // Away from the kinks at 0, 2.5 and 3.

@@ -8,14 +8,11 @@ mod file;
 mod shape;
 mod zoo;
 
-pub use shape::{PaddingAmounts, Window};
-pub use zoo::{DEFAULT_EPSILON, NAMES};
-
-use std::ops::RangeInclusive;
+pub use crate::graph::operation::Operation;
+pub use zoo::NAMES;
 
 use crate::data::SampleShape;
 use crate::error::Result;
-use crate::graph::function::Function;
 use crate::task::Task;
 
 /// A feed-forward network, possibly with branches that meet in operations with several inputs.
@@ -49,133 +46,6 @@ pub enum NodeInput {
     Network,
     /// The output of the node with this index in [`Network::nodes`].
     Node(usize),
-}
-
-/// What a node computes. Kernels and strides are `[vertical, horizontal]`.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Operation {
-    /// Convolution over all input channels. Weights: output channel, input channel, row, column.
-    Convolution2d {
-        /// Output channels.
-        out_channels: usize,
-        /// Kernel height and width.
-        kernel: [usize; 2],
-        /// Vertical and horizontal stride.
-        stride: [usize; 2],
-        /// Zeros around the input.
-        padding: Padding,
-        /// Whether a bias is added (not needed before batch normalization).
-        bias: bool,
-    },
-    /// Convolution of each channel with one kernel of its own. Weights: channel, 1, row, column.
-    DepthwiseConvolution2d {
-        /// Kernel height and width.
-        kernel: [usize; 2],
-        /// Vertical and horizontal stride.
-        stride: [usize; 2],
-        /// Zeros around the input.
-        padding: Padding,
-        /// Whether a bias is added.
-        bias: bool,
-    },
-    /// `gamma * (x - mean) / sqrt(variance + epsilon) + beta` per channel.
-    BatchNorm {
-        /// Added to the variance, positive.
-        epsilon: f64,
-    },
-    /// max(x, 0).
-    Relu,
-    /// min(max(x, 0), 6).
-    Relu6,
-    /// A function of each value by itself.
-    Elementwise(Function),
-    /// Matrix times all input values, taken in height, width, channel order. Weights: output, input.
-    FullyConnected {
-        /// Output values.
-        out_features: usize,
-        /// Whether a bias is added.
-        bias: bool,
-    },
-    /// Mean over each window.
-    AveragePool2d {
-        /// Window height and width.
-        kernel: [usize; 2],
-        /// Vertical and horizontal stride.
-        stride: [usize; 2],
-        /// Positions around the input.
-        padding: Padding,
-        /// Whether they count as zeros; else they are left out of the mean.
-        count_padding: bool,
-    },
-    /// Maximum over each window; padding does not count.
-    MaxPool2d {
-        /// Window height and width.
-        kernel: [usize; 2],
-        /// Vertical and horizontal stride.
-        stride: [usize; 2],
-        /// Positions around the input, left out of the maximum.
-        padding: Padding,
-    },
-    /// Mean over all positions of each channel: 1x1xC.
-    GlobalAveragePool,
-    /// Sum of two inputs of equal shape.
-    Add,
-    /// Product of two inputs of equal shape, or of an image and a vector with a number for each of its channels.
-    Multiply,
-    /// The channels of several inputs of equal height and width, one input after the other.
-    Concatenate,
-    /// All values as a vector 1x1xN, in height, width, channel order.
-    Flatten,
-    /// exp(x) / sum exp(x). Only as the last node; training leaves it to the loss.
-    Softmax,
-}
-
-/// Zeros around an input.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Padding {
-    /// Output = ceil(input / stride); an odd total puts the larger half at the bottom and right, as TensorFlow does.
-    Same,
-    /// None.
-    Valid,
-    /// The given numbers of rows and columns.
-    Explicit(PaddingAmounts),
-}
-
-impl Operation {
-    /// The name of the operation in network files and reports.
-    pub const fn name(&self) -> &'static str {
-        match self {
-            Self::Convolution2d { .. } => "convolution-2d",
-            Self::DepthwiseConvolution2d { .. } => "depthwise-convolution-2d",
-            Self::BatchNorm { .. } => "batch-norm",
-            Self::Relu => "relu",
-            Self::Relu6 => "relu6",
-            Self::Elementwise(function) => function.name(),
-            Self::FullyConnected { .. } => "fully-connected",
-            Self::AveragePool2d { .. } => "average-pool-2d",
-            Self::MaxPool2d { .. } => "max-pool-2d",
-            Self::GlobalAveragePool => "global-average-pool",
-            Self::Add => "add",
-            Self::Multiply => "multiply",
-            Self::Concatenate => "concatenate",
-            Self::Flatten => "flatten",
-            Self::Softmax => "softmax",
-        }
-    }
-}
-
-/// Most inputs of a concatenation.
-const MAX_CONCATENATED: usize = 64;
-
-impl Operation {
-    /// How many inputs it reads.
-    pub const fn inputs(&self) -> RangeInclusive<usize> {
-        match self {
-            Self::Add | Self::Multiply => 2..=2,
-            Self::Concatenate => 2..=MAX_CONCATENATED,
-            _ => 1..=1,
-        }
-    }
 }
 
 /// Shapes and costs of one node.

@@ -135,8 +135,8 @@ pub fn normalizations(network: &Network, layer: usize) -> Vec<usize> {
         let reads = |node: &Node| node.inputs.contains(&NodeInput::Node(at));
         let Some(reader) = network.nodes.iter().position(reads) else { break };
         match network.nodes[reader].operation {
-            Operation::BatchNorm { .. } => found.push(reader),
-            Operation::Flatten => {}
+            Operation::BatchNorm(_) => found.push(reader),
+            Operation::Flatten(_) => {}
             _ => break,
         }
         at = reader;

@@ -1,42 +1,11 @@
 //! The numbers of a network, each list a tensor with a name.
 
 use crate::error::{Error, Result};
-use crate::graph::network::{Network, Operation};
+use crate::graph::network::Network;
+use crate::graph::parameters::Distribution;
 use crate::random::{self, Purpose};
 
-mod initialization;
-
-use initialization::Distribution;
-pub use initialization::Initialization;
-
-/// The numbers of one node.
-#[derive(Clone, Debug, PartialEq)]
-pub enum NodeParameters {
-    /// An operation without numbers.
-    None,
-    /// Of a convolution, depthwise convolution or fully connected layer.
-    Layer {
-        /// Weights, last index fastest: `[out, in, row, column]` for convolutions (`[channel, 1, row, column]` for
-        /// depthwise), `[out, in]` for fully connected layers, whose inputs are in height, width, channel order.
-        weight: Vec<f32>,
-        /// Sizes of the weight's indexes.
-        shape: Vec<usize>,
-        /// One value per output channel, where the layer has a bias.
-        bias: Option<Vec<f32>>,
-    },
-    /// Of batch normalization, one value per channel each:
-    /// `y = gamma * (x - mean) / sqrt(variance + epsilon) + beta`, epsilon from the node's operation.
-    BatchNorm {
-        /// Scale.
-        gamma: Vec<f32>,
-        /// Shift.
-        beta: Vec<f32>,
-        /// Running mean.
-        mean: Vec<f32>,
-        /// Running (unbiased) variance.
-        variance: Vec<f32>,
-    },
-}
+pub use crate::graph::parameters::{Initialization, NodeParameters};
 
 impl NodeParameters {
     /// Initial numbers for every node of `network`, decided by `seed`. Batch normalization: gamma 1, beta 0, mean 0, variance 1.
@@ -50,95 +19,28 @@ impl NodeParameters {
             let mut value = || match distribution {
                 Distribution::Normal(deviation) => random::normal(&mut generator) * deviation,
                 Distribution::Uniform(bound) => (2.0 * random::unit(&mut generator) - 1.0) * bound,
-                Distribution::Zero => 0.0,
+                Distribution::Constant(value) => value,
             };
             (0..count).map(|_| value() as f32).collect()
         };
         let summaries = network.summaries()?;
         let mut parameters = Vec::with_capacity(summaries.len());
         for (node, summary) in network.nodes.iter().zip(&summaries) {
-            let channels = summary.output.channels;
-            parameters.push(match node.operation {
-                Operation::Convolution2d { kernel: [rows, columns], bias, .. } => {
-                    let fan_in = rows * columns * summary.input.channels;
-                    let fan_out = rows * columns * channels;
-                    Self::Layer {
-                        weight: draw(summary.weights, initialization.convolution(fan_in, fan_out)),
-                        shape: vec![channels, summary.input.channels, rows, columns],
-                        bias: bias.then(|| draw(channels, initialization.bias(fan_in))),
-                    }
-                }
-                Operation::DepthwiseConvolution2d { kernel: [rows, columns], bias, .. } => {
-                    let fan = rows * columns;
-                    Self::Layer {
-                        weight: draw(summary.weights, initialization.convolution(fan, fan)),
-                        shape: vec![channels, 1, rows, columns],
-                        bias: bias.then(|| draw(channels, initialization.bias(fan))),
-                    }
-                }
-                Operation::FullyConnected { bias, .. } => {
-                    let fan_in = summary.input.elements();
-                    Self::Layer {
-                        weight: draw(summary.weights, initialization.fully_connected(fan_in)),
-                        shape: vec![channels, fan_in],
-                        bias: bias.then(|| draw(channels, initialization.bias(fan_in))),
-                    }
-                }
-                Operation::BatchNorm { .. } => Self::BatchNorm {
-                    gamma: vec![1.0; channels],
-                    beta: vec![0.0; channels],
-                    mean: vec![0.0; channels],
-                    variance: vec![1.0; channels],
-                },
-                _ => Self::None,
-            });
+            let rules = node.operation.parameters(summary.input, summary.output);
+            let lists = rules.iter();
+            let lists =
+                lists.map(|rule| draw(rule.count(), initialization.distribution(rule.initial)));
+            let lists = lists.collect();
+            parameters.push(Self::of(&rules, lists));
         }
         Ok(parameters)
-    }
-}
-
-impl NodeParameters {
-    /// The names of [`Self::lists`] within their node.
-    const fn names(&self) -> &'static [&'static str] {
-        match self {
-            Self::None => &[],
-            // A layer without a bias has one list less.
-            Self::Layer { .. } => &["weight", "bias"],
-            Self::BatchNorm { .. } => &["gamma", "beta", "mean", "variance"],
-        }
-    }
-
-    fn lists_mut(&mut self) -> Vec<&mut Vec<f32>> {
-        match self {
-            Self::None => Vec::new(),
-            Self::Layer { weight, bias, .. } => std::iter::once(weight).chain(bias).collect(),
-            Self::BatchNorm { gamma, beta, mean, variance } => vec![gamma, beta, mean, variance],
-        }
-    }
-
-    fn lists(&self) -> Vec<&[f32]> {
-        match self {
-            Self::None => Vec::new(),
-            Self::Layer { weight, bias, .. } => {
-                std::iter::once(weight.as_slice()).chain(bias.as_deref()).collect()
-            }
-            Self::BatchNorm { gamma, beta, mean, variance } => vec![gamma, beta, mean, variance],
-        }
-    }
-
-    pub(super) fn lengths(&self) -> Vec<usize> {
-        self.lists().iter().map(|list| list.len()).collect()
-    }
-
-    pub(super) fn values(&self) -> impl Iterator<Item = f32> {
-        self.lists().into_iter().flatten().copied().collect::<Vec<_>>().into_iter()
     }
 }
 
 /// One list of numbers with its name and shape.
 #[derive(Clone, Debug, PartialEq)]
 pub struct NamedTensor<'a> {
-    /// `NODE.weight`, `NODE.bias`, `NODE.gamma`, `NODE.beta`, `NODE.mean` or `NODE.variance`.
+    /// `NODE.weight`, `NODE.bias`, `NODE.gamma` and so on, by the operation's file.
     pub name: String,
     /// Sizes of its indexes, the last fastest.
     pub shape: Vec<usize>,
@@ -153,13 +55,11 @@ pub fn named_tensors<'a>(
 ) -> Vec<NamedTensor<'a>> {
     let mut tensors = Vec::new();
     for (node, parameters) in network.nodes.iter().zip(parameters) {
-        let names = parameters.names().iter().zip(parameters.lists());
-        tensors.extend(names.map(|(name, values)| {
-            let shape = match (*name, parameters) {
-                ("weight", NodeParameters::Layer { shape, .. }) => shape.clone(),
-                _ => vec![values.len()],
-            };
-            NamedTensor { name: format!("{}.{name}", node.name), shape, values }
+        let names = parameters.names().into_iter().zip(parameters.shapes());
+        tensors.extend(names.zip(parameters.lists()).map(|((name, shape), values)| NamedTensor {
+            name: format!("{}.{name}", node.name),
+            shape,
+            values,
         }));
     }
     tensors

@@ -1,18 +1,22 @@
 //! From layers to a network of real numbers, as training leaves one.
 
 use super::Unsupported;
-use super::layer::{Kind, Layer, Layers, Sliding, Weights};
+use super::layer::{self, Kind, Layer, Layers, Weights};
 use super::operation::Unary;
 use crate::error::Result;
 use crate::graph::function::Function;
 use crate::graph::input::InputMeaning;
-use crate::graph::network::{
-    DEFAULT_EPSILON, Network, Node, NodeInput, Operation, Padding, PaddingAmounts,
+use crate::graph::network::{Network, Node, NodeInput, Operation};
+use crate::graph::operation::{
+    Add, AveragePool2d, BatchNorm, Concatenate, Convolution2d, DEFAULT_EPSILON,
+    DepthwiseConvolution2d, Elementwise, FullyConnected, GlobalAveragePool, MaxPool2d, Multiply,
+    Relu, Softmax,
 };
 use crate::graph::provenance::Provenance;
 use crate::graph::task::Task;
 use crate::graph::trained_network::TrainedNetwork;
 use crate::graph::weights::NodeParameters;
+use crate::window::{Padding, PaddingAmounts, Sliding};
 
 /// The operation and numbers of a layer; a refusal for what such networks have not.
 type Lowered = std::result::Result<(Operation, NodeParameters), (String, String)>;
@@ -66,37 +70,32 @@ pub fn lower(
 }
 
 fn operation(layer: &Layer, layers: &Layers) -> Lowered {
-    let plain = |operation: Operation| Ok((operation, NodeParameters::None));
+    fn plain(operation: impl Into<Operation>) -> Lowered {
+        Ok((operation.into(), NodeParameters::None))
+    }
     let refuse = |why: &str, advice: &str| Err((why.to_string(), advice.to_string()));
     match &layer.kind {
         Kind::Convolution { sliding, weights } => {
             let channels = layers.shape(layer.inputs[0]).channels;
-            let operation = Operation::Convolution2d {
+            let operation = Convolution2d {
                 out_channels: weights.rows(),
-                kernel: sliding.kernel,
-                stride: sliding.stride,
-                padding: padding(sliding),
+                sliding: slides(sliding),
                 bias: true,
             };
-            Ok((operation, convolution(weights, sliding, channels)))
+            Ok((operation.into(), convolution(weights, sliding, channels)))
         }
         Kind::Depthwise { sliding, weights } => {
-            let operation = Operation::DepthwiseConvolution2d {
-                kernel: sliding.kernel,
-                stride: sliding.stride,
-                padding: padding(sliding),
-                bias: true,
-            };
-            Ok((operation, convolution(weights, sliding, 1)))
+            let operation = DepthwiseConvolution2d { sliding: slides(sliding), bias: true };
+            Ok((operation.into(), convolution(weights, sliding, 1)))
         }
         Kind::Grouped { .. } | Kind::Transposed { .. } | Kind::Resize(_) => refuse(
             "is not supported in a model of floats",
             "quantize it in the framework that made it, and import that",
         ),
         Kind::FullyConnected { weights } => {
-            let operation = Operation::FullyConnected { out_features: weights.rows(), bias: true };
+            let operation = FullyConnected { out_features: weights.rows(), bias: true };
             let shape = vec![weights.rows(), weights.row_length];
-            Ok((operation, numbers(&weights.reals, shape, weights)))
+            Ok((operation.into(), numbers(&weights.reals, shape, weights)))
         }
         Kind::Affine { gain, shift } => {
             // √(variance + ε) is 1.
@@ -108,33 +107,25 @@ fn operation(layer: &Layer, layers: &Layers) -> Lowered {
                 mean: vec![0.0; gain.len()],
                 variance: vec![variance; gain.len()],
             };
-            Ok((Operation::BatchNorm { epsilon: DEFAULT_EPSILON }, parameters))
+            Ok((BatchNorm { epsilon: DEFAULT_EPSILON }.into(), parameters))
         }
-        Kind::Relu { six: false } => plain(Operation::Relu),
-        Kind::Relu { six: true } => plain(Operation::Relu6),
+        Kind::Relu { six } => plain(Relu { six: *six }),
         Kind::Function(unary) => match function(*unary) {
-            Some(function) => plain(Operation::Elementwise(function)),
+            Some(function) => plain(Elementwise(function)),
             None => refuse(
                 &format!("computes {unary:?}, which is not supported in a model of floats"),
                 "use one of the functions of docs/network-file.md",
             ),
         },
-        Kind::AveragePool { sliding, count_border } => plain(Operation::AveragePool2d {
-            kernel: sliding.kernel,
-            stride: sliding.stride,
-            padding: padding(sliding),
-            count_padding: *count_border,
-        }),
-        Kind::MaxPool { sliding } => plain(Operation::MaxPool2d {
-            kernel: sliding.kernel,
-            stride: sliding.stride,
-            padding: padding(sliding),
-        }),
-        Kind::GlobalAverage => plain(Operation::GlobalAveragePool),
-        Kind::Add => plain(Operation::Add),
-        Kind::Multiply => plain(Operation::Multiply),
-        Kind::Concatenate => plain(Operation::Concatenate),
-        Kind::Softmax => plain(Operation::Softmax),
+        Kind::AveragePool { sliding, count_border } => {
+            plain(AveragePool2d { sliding: slides(sliding), count_padding: *count_border })
+        }
+        Kind::MaxPool { sliding } => plain(MaxPool2d { sliding: slides(sliding) }),
+        Kind::GlobalAverage => plain(GlobalAveragePool),
+        Kind::Add => plain(Add),
+        Kind::Multiply => plain(Multiply),
+        Kind::Concatenate => plain(Concatenate),
+        Kind::Softmax => plain(Softmax),
         Kind::Regrid => refuse("is nothing that real numbers know", "please report this"),
     }
 }
@@ -154,13 +145,14 @@ fn function(unary: Unary) -> Option<Function> {
     })
 }
 
-const fn padding(sliding: &Sliding) -> Padding {
+const fn slides(sliding: &layer::Sliding) -> Sliding {
     let [top, bottom, left, right] = sliding.border;
-    Padding::Explicit(PaddingAmounts { top, bottom, left, right })
+    let padding = Padding::Explicit(PaddingAmounts { top, bottom, left, right });
+    Sliding { kernel: sliding.kernel, stride: sliding.stride, padding }
 }
 
 /// Weights of row, column, channel as those of channel, row, column.
-fn convolution(weights: &Weights, sliding: &Sliding, channels: usize) -> NodeParameters {
+fn convolution(weights: &Weights, sliding: &layer::Sliding, channels: usize) -> NodeParameters {
     let [rows, columns] = sliding.kernel;
     let taps = rows * columns;
     let mut turned = vec![0.0; weights.reals.len()];

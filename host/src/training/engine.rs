@@ -7,7 +7,7 @@
 //! one themselves, so that gradients can be differentiated again.
 
 mod direct;
-mod forward;
+mod loss;
 
 use std::sync::{Mutex, PoisonError};
 
@@ -15,11 +15,12 @@ use candle_core::{DType, Device, Tensor, Var};
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
-use crate::graph::network::{Network, NodeInput, NodeSummary, Operation};
-use crate::graph::weights::NodeParameters;
+use crate::graph::network::{Network, NodeInput, NodeSummary};
+use crate::graph::operation::Forward;
+use crate::graph::parameters::{NodeParameters, ParameterRule};
 use crate::task::Task;
 use crate::training::optimizer::{
-    Objective, Parameter, ParameterKind, Pass, SecondOrder, library_gradient, library_second_order,
+    Objective, Parameter, Pass, SecondOrder, library_gradient, library_second_order,
 };
 use direct::{Computation, Direct};
 
@@ -57,12 +58,40 @@ impl Emphasis {
     }
 }
 
-/// The tensors of one node.
+/// One list of numbers of a node.
 #[derive(Clone, Debug)]
-enum NodeTensors {
-    None,
-    Layer { weight: Var, bias: Option<Var> },
-    BatchNorm { gamma: Var, beta: Var, mean: Tensor, variance: Tensor },
+enum NodeTensor {
+    /// That training moves.
+    Trained(Var),
+    /// That follows the minibatches.
+    Running(Tensor),
+}
+
+impl NodeTensor {
+    fn tensor(&self) -> &Tensor {
+        match self {
+            Self::Trained(variable) => variable.as_tensor(),
+            Self::Running(tensor) => tensor,
+        }
+    }
+}
+
+/// The lists of one node, in the order of its operation's rules.
+#[derive(Clone, Debug)]
+struct NodeTensors {
+    rules: Vec<ParameterRule>,
+    lists: Vec<NodeTensor>,
+}
+
+impl NodeTensors {
+    /// Running mean and variance, of a node that has them.
+    fn running(&self) -> Option<[&Tensor; 2]> {
+        let mut running = self.lists.iter().filter_map(|list| match list {
+            NodeTensor::Running(tensor) => Some(tensor),
+            NodeTensor::Trained(_) => None,
+        });
+        Some([running.next()?, running.next()?])
+    }
 }
 
 /// A network with trainable tensors and, once [`TrainingGraph::set_batch`] was called, a minibatch.
@@ -105,41 +134,23 @@ impl TrainingGraph {
         let summaries = network.summaries()?;
         let mut nodes = Vec::with_capacity(parameters.len());
         let mut trainable = Vec::new();
-        for (node, values) in network.nodes.iter().zip(parameters) {
-            let tensor = |values: &[f32], shape: &[usize]| -> Result<Tensor> {
-                Ok(Tensor::from_slice(values, shape, &device)?.to_dtype(dtype)?)
-            };
-            let mut variable = |name: &str, kind, values: &[f32], shape: &[usize]| -> Result<Var> {
-                let variable = Var::from_tensor(&tensor(values, shape)?)?;
-                let name = format!("{}.{name}", node.name);
-                trainable.push(Parameter { name, kind, variable: variable.clone() });
-                Ok(variable)
-            };
-            nodes.push(match values {
-                NodeParameters::None => NodeTensors::None,
-                NodeParameters::Layer { weight, shape, bias } => {
-                    let kind = match node.operation {
-                        Operation::FullyConnected { .. } => ParameterKind::LinearWeight,
-                        _ => ParameterKind::ConvolutionWeight,
-                    };
-                    let weight = variable("weight", kind, weight, shape)?;
-                    let bias = match bias {
-                        Some(bias) => {
-                            Some(variable("bias", ParameterKind::Bias, bias, &[bias.len()])?)
-                        }
-                        None => None,
-                    };
-                    NodeTensors::Layer { weight, bias }
-                }
-                NodeParameters::BatchNorm { gamma, beta, mean, variance } => {
-                    NodeTensors::BatchNorm {
-                        gamma: variable("gamma", ParameterKind::Gamma, gamma, &[gamma.len()])?,
-                        beta: variable("beta", ParameterKind::Beta, beta, &[beta.len()])?,
-                        mean: tensor(mean, &[mean.len()])?,
-                        variance: tensor(variance, &[variance.len()])?,
+        for ((node, summary), values) in network.nodes.iter().zip(&summaries).zip(parameters) {
+            let rules = node.operation.parameters(summary.input, summary.output);
+            let mut lists = Vec::with_capacity(rules.len());
+            for (rule, values) in rules.iter().zip(values.lists()) {
+                let tensor =
+                    Tensor::from_slice(values, rule.shape.as_slice(), &device)?.to_dtype(dtype)?;
+                lists.push(match rule.kind {
+                    None => NodeTensor::Running(tensor),
+                    Some(kind) => {
+                        let variable = Var::from_tensor(&tensor)?;
+                        let name = format!("{}.{}", node.name, rule.name);
+                        trainable.push(Parameter { name, kind, variable: variable.clone() });
+                        NodeTensor::Trained(variable)
                     }
-                }
-            });
+                });
+            }
+            nodes.push(NodeTensors { rules, lists });
         }
         let direct: Option<Box<dyn Computation>> = match dtype {
             _ if !device.is_cpu() => None,
@@ -221,9 +232,8 @@ impl TrainingGraph {
     /// The tensor library refuses.
     pub fn predict(&self, samples: &[f32]) -> Result<Vec<f32>> {
         let Some(direct) = &self.direct else { return self.predict_by_library(samples) };
-        let running = self.nodes.iter().enumerate().filter_map(|(index, node)| match node {
-            NodeTensors::BatchNorm { mean, variance, .. } => Some((index, mean, variance)),
-            _ => None,
+        let running = self.nodes.iter().enumerate().filter_map(|(index, node)| {
+            node.running().map(|[mean, variance]| (index, mean, variance))
         });
         let mut direct = direct.lock().unwrap_or_else(PoisonError::into_inner);
         direct.predict(samples, &self.parameters, &running.collect())
@@ -244,22 +254,8 @@ impl TrainingGraph {
             Ok(tensor.detach().flatten_all()?.to_dtype(DType::F32)?.to_vec1()?)
         };
         let parameters = |node: &NodeTensors| {
-            Ok(match node {
-                NodeTensors::None => NodeParameters::None,
-                NodeTensors::Layer { weight, bias } => NodeParameters::Layer {
-                    weight: list(weight.as_tensor())?,
-                    shape: weight.dims().to_vec(),
-                    bias: bias.as_ref().map(|bias| list(bias.as_tensor())).transpose()?,
-                },
-                NodeTensors::BatchNorm { gamma, beta, mean, variance } => {
-                    NodeParameters::BatchNorm {
-                        gamma: list(gamma.as_tensor())?,
-                        beta: list(beta.as_tensor())?,
-                        mean: list(mean)?,
-                        variance: list(variance)?,
-                    }
-                }
-            })
+            let lists = node.lists.iter().map(|tensor| list(tensor.tensor()));
+            Ok(NodeParameters::of(&node.rules, lists.collect::<Result<_>>()?))
         };
         self.nodes.iter().map(parameters).collect()
     }
@@ -292,34 +288,21 @@ impl TrainingGraph {
                 Some(NodeInput::Node(source)) => &outputs[*source],
                 _ => input,
             };
-            let x = read(0);
-            let output = match (&node.operation, tensors) {
-                (
-                    Operation::BatchNorm { epsilon },
-                    NodeTensors::BatchNorm { gamma, beta, mean, variance },
-                ) => {
-                    let (mean, variance) = if mode == Mode::Training {
-                        let (mean, variance) = forward::statistics(x)?;
-                        statistics.push((index, mean.detach(), variance.detach()));
-                        (mean, variance)
-                    } else {
-                        (forward::per_channel(mean)?, forward::per_channel(variance)?)
-                    };
-                    forward::normalize(x, &mean, &variance, gamma, beta, *epsilon)?
-                }
-                (Operation::Add, _) => x.add(read(1))?,
-                (Operation::Multiply, _) => x.broadcast_mul(read(1))?,
-                (Operation::Concatenate, _) => {
-                    let parts: Vec<&Tensor> = (0..node.inputs.len()).map(read).collect();
-                    Tensor::cat(&parts, 3)?
-                }
-                (operation, NodeTensors::Layer { weight, bias }) => {
-                    forward::layer(operation, x, summary, weight, bias.as_ref())
-                        .map_err(|error| name_node(error, &node.name))?
-                }
-                (operation, _) => forward::plain(operation, x, summary)
-                    .map_err(|error| name_node(error, &node.name))?,
+            let inputs: Vec<&Tensor> = (0..node.inputs.len()).map(read).collect();
+            let parameters: Vec<&Tensor> = tensors.lists.iter().map(NodeTensor::tensor).collect();
+            let mut pass = Forward {
+                inputs: &inputs,
+                parameters: &parameters,
+                input: summary.input,
+                output: summary.output,
+                training: mode == Mode::Training,
+                statistics: None,
             };
+            let output = node.operation.forward(&mut pass);
+            let output = output.map_err(|error| name_node(error, &node.name))?;
+            if let Some((mean, variance)) = pass.statistics {
+                statistics.push((index, mean, variance));
+            }
             outputs.push(output);
         }
         Ok(outputs.pop().unwrap_or_else(|| input.clone()))
@@ -350,14 +333,18 @@ impl TrainingGraph {
                 * self.summaries[*index].output.width;
             // The running variance is the unbiased estimate, as in PyTorch.
             let unbiased = values as f64 / (values.max(2) - 1) as f64;
-            if let Some(NodeTensors::BatchNorm { mean, variance, .. }) = self.nodes.get_mut(*index)
-            {
-                let towards = |running: &Tensor, batch: &Tensor, scale: f64| -> Result<Tensor> {
-                    let batch = batch.flatten_all()?.affine(STATISTICS_MOMENTUM * scale, 0.0)?;
-                    Ok(running.affine(1.0 - STATISTICS_MOMENTUM, 0.0)?.add(&batch)?.detach())
-                };
-                *mean = towards(mean, batch_mean, 1.0)?;
-                *variance = towards(variance, batch_variance, unbiased)?;
+            let towards = |running: &Tensor, batch: &Tensor, scale: f64| -> Result<Tensor> {
+                let batch = batch.flatten_all()?.affine(STATISTICS_MOMENTUM * scale, 0.0)?;
+                Ok(running.affine(1.0 - STATISTICS_MOMENTUM, 0.0)?.add(&batch)?.detach())
+            };
+            let batch = [(batch_mean, 1.0), (batch_variance, unbiased)];
+            let lists = self.nodes.get_mut(*index).into_iter().flat_map(|node| &mut node.lists);
+            let running = lists.filter_map(|list| match list {
+                NodeTensor::Running(tensor) => Some(tensor),
+                NodeTensor::Trained(_) => None,
+            });
+            for (running, (batch, scale)) in running.zip(batch) {
+                *running = towards(running, batch, scale)?;
             }
         }
         Ok(())
@@ -388,7 +375,7 @@ impl Objective for TrainingGraph {
         }
         let logits = output.flatten_from(1)?;
         let smoothing = self.emphasis.smoothing;
-        forward::cross_entropy(&logits, &target, smoothing, self.weights.as_ref())
+        loss::cross_entropy(&logits, &target, smoothing, self.weights.as_ref())
     }
 
     fn gradient(&mut self, pass: Pass) -> Result<(f64, Vec<Tensor>)> {

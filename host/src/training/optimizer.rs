@@ -33,31 +33,9 @@ pub use step_rule::{StepRule, StepState};
 use candle_core::backprop::GradStore;
 use candle_core::{Tensor, Var};
 
+pub use crate::graph::parameters::ParameterKind;
+
 use crate::error::Result;
-
-/// What a trainable tensor is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ParameterKind {
-    /// Weights of a convolution, depthwise included.
-    ConvolutionWeight,
-    /// Weights of a fully connected layer.
-    LinearWeight,
-    /// Bias of either.
-    Bias,
-    /// Scale of batch normalization.
-    Gamma,
-    /// Shift of batch normalization.
-    Beta,
-    /// Steps of the grid of a layer's weights.
-    GridStep,
-}
-
-impl ParameterKind {
-    /// Whether HERO's and GRAD-L1's second-order terms sum over it: weights, not biases or batch normalization.
-    pub const fn is_weight(self) -> bool {
-        matches!(self, Self::ConvolutionWeight | Self::LinearWeight)
-    }
-}
 
 /// A trainable tensor.
 #[derive(Clone, Debug)]

@@ -10,11 +10,12 @@ mod elementwise;
 mod image;
 mod output;
 mod pool;
-pub mod vectors;
 mod widened;
 
 use std::borrow::Cow;
 
+pub use crate::vectors::VARIABLE;
+use crate::vectors::{Constants, GROUP, Instructions, Range};
 use image::Image;
 use tinyhero_common::channels::Channels;
 use tinyhero_common::input::InputMap;
@@ -24,8 +25,6 @@ use tinyhero_common::operator::{
     AddJob, AveragePool2dJob, ConvolutionJob, FullyConnectedJob, MaxPool2dJob,
 };
 use tinyhero_common::tensor::SampleType;
-pub use vectors::VARIABLE;
-use vectors::{Constants, GROUP, Instructions, Range};
 pub use widened::WidenedModel;
 use widened::{Order, Widened, convolution_order};
 

@@ -4,9 +4,9 @@
 //! on the number of threads.
 
 use super::fold::FoldedNetwork;
-use super::tensor_statistics::{Sums, TensorStatistics};
 use crate::error::{Error, Result};
 use crate::graph::trained_network::TrainedNetwork;
+use crate::lowering::tensor_statistics::{Sums, TensorStatistics};
 use rayon::prelude::*;
 
 /// Samples of a part.

@@ -1,21 +1,17 @@
 //! From the description's nodes to layers that integers can carry out: batch normalization disappears in the weights
 //! before it, activations become cuts of the output before them, flattening becomes nothing.
 
-pub mod numbers;
-
-use super::activation::Activation;
-use super::lower::{
-    Add, AveragePool2d, Concatenate, Convolution2d, DepthwiseConvolution2d, FoldedOperator,
-    FullyConnected, Identity, MaxPool2d, MeanPool2d, Multiply, Softmax, Table,
-};
-use super::weights::WeightMatrix;
+use crate::data::SampleShape;
 use crate::deployment::integer_network::OutputTask;
 use crate::error::{Error, Result};
-use crate::graph::network::{Node, NodeInput, NodeSummary, Operation, Padding, Window};
+use crate::graph::network::{Node, NodeInput, NodeSummary, Operation};
+use crate::graph::operation::{Folded, FoldedInput, FoldedLayer, Folding, Order, Softmax, Source};
 use crate::graph::trained_network::{TrainedNetwork, count_readers};
 use crate::graph::weights::NodeParameters;
+use crate::lowering::FoldedOperator;
+use crate::lowering::activation::Activation;
+use crate::lowering::identity::Identity;
 use crate::task::Task;
-use numbers::{batch_norm, geometry, matrix, shape};
 use tinyhero_common::shape::Shape;
 
 /// One layer of the folded network.
@@ -133,7 +129,7 @@ pub fn fold(trained: &TrainedNetwork) -> Result<FoldedNetwork> {
         folder.values.push(value);
     }
     let ends_in_softmax =
-        network.nodes.last().is_some_and(|node| node.operation == Operation::Softmax);
+        matches!(network.nodes.last(), Some(Node { operation: Operation::Softmax(_), .. }));
     let output = folder.values.last().map_or(0, |value| value.tensor);
     let mut folded = folder.folded;
     if output == 0 {
@@ -230,6 +226,24 @@ fn free_name(folded: &FoldedNetwork, wanted: &str) -> String {
     name
 }
 
+/// A shape in the format's numbers.
+fn shape(place: &str, shape: SampleShape) -> Result<Shape> {
+    let size = |size: usize| {
+        u16::try_from(size).map_err(|_| {
+            Error::bad_input(
+                format_args!("layer '{place}'"),
+                format_args!("shape {shape} has a size above 65535"),
+                "make the layer or its input smaller",
+            )
+        })
+    };
+    Ok(Shape {
+        height: size(shape.height)?,
+        width: size(shape.width)?,
+        channels: size(shape.channels)?,
+    })
+}
+
 struct Folder {
     folded: FoldedNetwork,
     values: Vec<Value>,
@@ -249,51 +263,40 @@ impl Folder {
         summary: &NodeSummary,
         parameters: &NodeParameters,
     ) -> Result<Value> {
-        let refuse = |problem: &str, advice: &str| {
-            Err(Error::bad_input(format_args!("layer '{}'", node.name), problem, advice))
-        };
-        let source = self.value(node.inputs[0]);
-        let reads_image = !matches!(
-            node.operation,
-            Operation::FullyConnected { .. }
-                | Operation::Flatten
-                | Operation::Relu
-                | Operation::Relu6
-                | Operation::Elementwise(_)
-                | Operation::Add
-        );
-        if source.flattened && reads_image {
-            return refuse(
-                "reads a flattened image, which integers keep as an image",
-                "put flatten directly before a fully connected layer",
-            );
-        }
-        let input = self.folded.shape(source.tensor);
-        let mut output = shape(&node.name, summary.output)?;
-        if source.flattened && !matches!(node.operation, Operation::FullyConnected { .. }) {
-            output = input;
-        }
-        let geometry =
-            |kernel, stride, padding| geometry(node, input, output, kernel, stride, padding);
-        let mut inputs = vec![source.tensor];
-        let operator: Box<dyn FoldedOperator> = match node.operation {
-            Operation::Flatten => {
-                return Ok(Value { flattened: source.flattened || input.pixels() > 1, ..source });
+        let order = node.operation.order();
+        let mut inputs = Vec::with_capacity(node.inputs.len());
+        for &input in &node.inputs {
+            let value = self.value(input);
+            if value.flattened && order == Order::Image {
+                return Err(Error::bad_input(
+                    format_args!("layer '{}'", node.name),
+                    "reads a flattened image, which integers keep as an image",
+                    "put flatten directly before a fully connected layer",
+                ));
             }
-            Operation::Relu | Operation::Relu6 => {
-                let activation = match node.operation {
-                    Operation::Relu => Activation::Relu,
-                    _ => Activation::Relu6,
-                };
+            let shape = self.folded.shape(value.tensor);
+            inputs.push(FoldedInput { tensor: value.tensor, shape });
+        }
+        let source = self.value(node.inputs[0]);
+        let mut output = shape(&node.name, summary.output)?;
+        if source.flattened && order == Order::Value {
+            output = inputs[0].shape;
+        }
+        let folding = Folding { name: &node.name, inputs: &inputs, output, parameters };
+        match node.operation.fold(&folding)? {
+            Folded::Flattened => {
+                let flattened = source.flattened || inputs[0].shape.pixels() > 1;
+                Ok(Value { flattened, ..source })
+            }
+            Folded::Cut(activation) => {
                 if self.fuse_activation(source, activation) {
                     return Ok(source);
                 }
                 let operator = Box::new(Identity { gain: 1.0 });
-                let tensor = self.push(node, operator, inputs, output, activation);
-                return Ok(Value { tensor, exclusive: true, ..source });
+                let tensor = self.push(node, operator, vec![source.tensor], output, activation);
+                Ok(Value { tensor, exclusive: true, ..source })
             }
-            Operation::BatchNorm { epsilon } => {
-                let (gain, shift) = batch_norm(parameters, epsilon);
+            Folded::Affine { gain, shift, otherwise } => {
                 let before =
                     source.tensor.checked_sub(1).map(|index| &mut self.folded.nodes[index]);
                 if let Some(before) = before
@@ -303,121 +306,41 @@ impl Folder {
                 {
                     return Ok(source);
                 }
-                let matrix = WeightMatrix { row_length: 1, values: gain, bias: shift };
-                Box::new(DepthwiseConvolution2d::new(
-                    geometry([1, 1], [1, 1], Padding::Valid)?,
-                    matrix,
-                ))
+                let inputs = vec![source.tensor];
+                let tensor = self.push(node, otherwise, inputs, output, Activation::None);
+                Ok(Value { tensor, flattened: false, exclusive: true })
             }
-            Operation::Convolution2d { kernel, stride, padding, .. } => Box::new(
-                Convolution2d::new(geometry(kernel, stride, padding)?, matrix(parameters, true)),
-            ),
-            Operation::DepthwiseConvolution2d { kernel, stride, padding, .. } => {
-                let geometry = geometry(kernel, stride, padding)?;
-                Box::new(DepthwiseConvolution2d::new(geometry, matrix(parameters, true)))
+            Folded::Layers(layers) => {
+                let tensor = self.push_layers(node, layers, &inputs, output);
+                let flattened = source.flattened && order == Order::Value;
+                Ok(Value { tensor, flattened, exclusive: true })
             }
-            Operation::FullyConnected { .. } => {
-                Box::new(FullyConnected::new(matrix(parameters, false)))
-            }
-            Operation::GlobalAveragePool => {
-                let kernel = [usize::from(input.height), usize::from(input.width)];
-                Box::new(AveragePool2d::new(geometry(kernel, kernel, Padding::Valid)?))
-            }
-            Operation::AveragePool2d { kernel, stride, padding, count_padding } => {
-                let over = [usize::from(input.height), usize::from(input.width)];
-                let padded = Window::over(over, kernel, stride, padding).is_some_and(|window| {
-                    window.padding != crate::graph::network::PaddingAmounts::default()
-                });
-                let geometry = geometry(kernel, stride, padding)?;
-                if padded && !count_padding {
-                    Box::new(MeanPool2d::new(geometry))
-                } else {
-                    Box::new(AveragePool2d::new(geometry))
-                }
-            }
-            Operation::MaxPool2d { kernel, stride, padding } => {
-                Box::new(MaxPool2d::new(geometry(kernel, stride, padding)?))
-            }
-            Operation::Add => {
-                let other = self.value(node.inputs[1]);
-                if self.folded.shape(other.tensor) != input {
-                    return refuse(
-                        "adds an image and a flattened one",
-                        "put flatten behind the addition",
-                    );
-                }
-                if other.tensor == source.tensor {
-                    Box::new(Identity { gain: 2.0 })
-                } else {
-                    inputs.push(other.tensor);
-                    Box::new(Add)
-                }
-            }
-            Operation::Multiply => {
-                let other = self.image(node, 1)?;
-                // The vector comes second, and a tensor is not multiplied by itself but by its copy.
-                let other = if other == source.tensor { self.copy(node, other) } else { other };
-                inputs.push(other);
-                if self.folded.shape(other).pixels() > input.pixels() {
-                    inputs.reverse();
-                }
-                Box::new(Multiply)
-            }
-            Operation::Concatenate => {
-                let last = node.inputs.len() - 1;
-                for position in 1..last {
-                    let other = self.image(node, position)?;
-                    inputs = vec![self.concatenate(node, inputs[0], other)?];
-                }
-                let mut other = self.image(node, last)?;
-                if other == inputs[0] {
-                    other = self.copy(node, other);
-                }
-                let channels = [inputs[0], other]
-                    .map(|tensor| usize::from(self.folded.shape(tensor).channels));
-                inputs.push(other);
-                Box::new(Concatenate { channels })
-            }
-            Operation::Elementwise(function) => Box::new(Table { function }),
-            Operation::Softmax => Box::new(Softmax),
-        };
-        let tensor = self.push(node, operator, inputs, output, Activation::None);
-        let by_value = matches!(node.operation, Operation::Add | Operation::Elementwise(_));
-        let flattened = source.flattened && by_value;
-        Ok(Value { tensor, flattened, exclusive: true })
-    }
-
-    /// The tensor of an input that must lie as the description sees it.
-    fn image(&self, node: &Node, position: usize) -> Result<usize> {
-        let value = self.value(node.inputs[position]);
-        if value.flattened {
-            return Err(Error::bad_input(
-                format_args!("layer '{}'", node.name),
-                "reads a flattened image, which integers keep as an image",
-                "put flatten directly before a fully connected layer",
-            ));
         }
-        Ok(value.tensor)
     }
 
-    /// A second tensor with the same values, for operators that read two.
-    fn copy(&mut self, node: &Node, tensor: usize) -> usize {
-        let shape = self.folded.shape(tensor);
-        let operator = Box::new(Identity { gain: 1.0 });
-        self.push_helper(node, "copy", operator, vec![tensor], shape)
-    }
-
-    /// The first inputs of a concatenation, side by side.
-    fn concatenate(&mut self, node: &Node, first: usize, mut other: usize) -> Result<usize> {
-        if first == other {
-            other = self.copy(node, other);
+    /// Adds the layers that a node has become, and gives the tensor of the last.
+    fn push_layers(
+        &mut self,
+        node: &Node,
+        layers: Vec<FoldedLayer>,
+        inputs: &[FoldedInput],
+        output: Shape,
+    ) -> usize {
+        let mut tensors: Vec<usize> = Vec::with_capacity(layers.len());
+        for layer in layers {
+            let tensor = |source: &Source| match *source {
+                Source::Input(position) => inputs[position].tensor,
+                Source::Layer(index) => tensors[index],
+            };
+            let reads = layer.inputs.iter().map(tensor).collect();
+            tensors.push(match layer.helper {
+                Some((suffix, shape)) => {
+                    self.push_helper(node, suffix, layer.operator, reads, shape)
+                }
+                None => self.push(node, layer.operator, reads, output, Activation::None),
+            });
         }
-        let mut shape = self.folded.shape(first);
-        let channels = [first, other].map(|tensor| usize::from(self.folded.shape(tensor).channels));
-        // No more than the node's own channels, which fit.
-        shape.channels = (channels[0] + channels[1]) as u16;
-        let operator = Box::new(Concatenate { channels });
-        Ok(self.push_helper(node, "part", operator, vec![first, other], shape))
+        tensors.pop().unwrap_or(0)
     }
 
     /// A layer that the description does not have.

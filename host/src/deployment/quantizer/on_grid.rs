@@ -2,14 +2,14 @@
 //! the loop begins.
 
 use super::Quantization;
-use super::fold::numbers::unfolded;
 use super::fold::{FoldedNode, fold};
-use super::rounded_matrix::RoundedMatrix;
 use super::rounding::{Wanted, given, round};
 use crate::error::Result;
 use crate::graph::grid::Grid;
+use crate::graph::parameters::unfolded;
 use crate::graph::trained_network::{TrainedNetwork, normalizations};
 use crate::graph::weights::NodeParameters;
+use crate::lowering::rounded_matrix::RoundedMatrix;
 use tinyhero_common::bit_width::BitWidth;
 
 /// The smallest step of a grid.

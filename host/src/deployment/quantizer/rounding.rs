@@ -19,29 +19,17 @@ mod moments;
 mod product;
 
 use rayon::prelude::*;
-use serde::{Deserialize, Serialize};
 use tinyhero_common::bit_width::BitWidth;
 
 use super::fold::{FoldedNetwork, FoldedNode};
-use super::rounded_matrix::RoundedMatrix;
-use super::weights::{WeightMatrix, quantize_weight};
 use crate::error::Result;
 use crate::graph::trained_network::TrainedNetwork;
+use crate::lowering::rounded_matrix::RoundedMatrix;
+use crate::lowering::weights::{WeightMatrix, quantize_weight};
 use descent::{Row, round_rows};
 use form::Form;
 use forward::Pair;
 use moments::Moments;
-
-/// How weights become integers.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
-#[serde(rename_all = "kebab-case")]
-pub enum Rounding {
-    /// Each to the nearest integer, for itself
-    Nearest,
-    /// Such that each layer's output changes least on the calibration samples
-    #[default]
-    Descent,
-}
 
 /// What the integers shall be like.
 #[derive(Clone, Copy, Debug)]

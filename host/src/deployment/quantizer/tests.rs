@@ -2,8 +2,10 @@ use super::*;
 use crate::data::SampleShape;
 use crate::deployment::export::export;
 use crate::deployment::integer::run_all;
-use crate::graph::network::{Network, NodeInput, Operation, Window};
+use crate::graph::network::{Network, NodeInput, Operation};
+use crate::graph::operation::{AveragePool2d, BatchNorm, Elementwise, MaxPool2d, Relu};
 use crate::graph::weights::NodeParameters;
+use crate::window::Sliding;
 use tinyhero_common::model::Model;
 
 /// Bytes that a linear congruential generator makes, smoothed so that they look a little like images.
@@ -60,8 +62,9 @@ fn reference(trained: &TrainedNetwork, sample: &[i16]) -> Vec<f64> {
             }
             _ => None,
         };
-        let slide = |kernel: [usize; 2], stride: [usize; 2], padding, depthwise: bool| {
-            let window = Window::over([from.height, from.width], kernel, stride, padding).unwrap();
+        let slide = |sliding: &Sliding, depthwise: bool| {
+            let Sliding { kernel, stride, .. } = *sliding;
+            let window = sliding.over([from.height, from.width]).unwrap();
             let (weight, bias) = layer.as_ref().unwrap();
             let mut output = Vec::new();
             for y in 0..to.height {
@@ -93,13 +96,9 @@ fn reference(trained: &TrainedNetwork, sample: &[i16]) -> Vec<f64> {
             output
         };
         let output: Vec<f64> = match node.operation {
-            Operation::Convolution2d { kernel, stride, padding, .. } => {
-                slide(kernel, stride, padding, false)
-            }
-            Operation::DepthwiseConvolution2d { kernel, stride, padding, .. } => {
-                slide(kernel, stride, padding, true)
-            }
-            Operation::BatchNorm { epsilon } => {
+            Operation::Convolution2d(layer) => slide(&layer.sliding, false),
+            Operation::DepthwiseConvolution2d(layer) => slide(&layer.sliding, true),
+            Operation::BatchNorm(BatchNorm { epsilon }) => {
                 let NodeParameters::BatchNorm { gamma, beta, mean, variance } =
                     &trained.parameters[index]
                 else {
@@ -113,12 +112,14 @@ fn reference(trained: &TrainedNetwork, sample: &[i16]) -> Vec<f64> {
                 };
                 source.iter().enumerate().map(channel).collect()
             }
-            Operation::Relu => source.iter().map(|value| value.max(0.0)).collect(),
-            Operation::Relu6 => source.iter().map(|value| value.clamp(0.0, 6.0)).collect(),
-            Operation::Elementwise(function) => {
+            Operation::Relu(Relu { six }) => {
+                let most = if six { 6.0 } else { f64::INFINITY };
+                source.iter().map(|value| value.clamp(0.0, most)).collect()
+            }
+            Operation::Elementwise(Elementwise(function)) => {
                 source.iter().map(|&value| function.value(value)).collect()
             }
-            Operation::FullyConnected { .. } => {
+            Operation::FullyConnected(_) => {
                 let (weight, bias) = layer.as_ref().unwrap();
                 let row = |o: usize| {
                     let weights = &weight[o * source.len()..];
@@ -127,17 +128,17 @@ fn reference(trained: &TrainedNetwork, sample: &[i16]) -> Vec<f64> {
                 };
                 (0..to.channels).map(row).collect()
             }
-            Operation::GlobalAveragePool => {
+            Operation::GlobalAveragePool(_) => {
                 let pixels = from.height * from.width;
                 let mean = |c: usize| {
                     (0..pixels).map(|p| source[p * from.channels + c]).sum::<f64>() / pixels as f64
                 };
                 (0..from.channels).map(mean).collect()
             }
-            Operation::AveragePool2d { kernel, stride, padding, .. }
-            | Operation::MaxPool2d { kernel, stride, padding } => {
-                let over = [from.height, from.width];
-                let around = Window::over(over, kernel, stride, padding).unwrap().padding;
+            Operation::AveragePool2d(AveragePool2d { sliding, .. })
+            | Operation::MaxPool2d(MaxPool2d { sliding }) => {
+                let Sliding { kernel, stride, .. } = sliding;
+                let around = sliding.over([from.height, from.width]).unwrap().padding;
                 let mut output = Vec::new();
                 for y in 0..to.height {
                     for x in 0..to.width {
@@ -153,10 +154,10 @@ fn reference(trained: &TrainedNetwork, sample: &[i16]) -> Vec<f64> {
                             let taps: Vec<f64> = inside.collect();
                             let sum = taps.iter().sum::<f64>();
                             output.push(match node.operation {
-                                Operation::AveragePool2d { count_padding: true, .. } => {
+                                Operation::AveragePool2d(pool) if pool.count_padding => {
                                     sum / (kernel[0] * kernel[1]) as f64
                                 }
-                                Operation::AveragePool2d { .. } => sum / taps.len() as f64,
+                                Operation::AveragePool2d(_) => sum / taps.len() as f64,
                                 _ => taps.iter().copied().fold(f64::NEG_INFINITY, f64::max),
                             });
                         }
@@ -164,13 +165,13 @@ fn reference(trained: &TrainedNetwork, sample: &[i16]) -> Vec<f64> {
                 }
                 output
             }
-            Operation::Multiply => {
+            Operation::Multiply(_) => {
                 let other = read(1);
                 let (image, vector) =
                     if source.len() >= other.len() { (source, other) } else { (other, source) };
                 image.iter().zip(vector.iter().cycle()).map(|(a, b)| a * b).collect()
             }
-            Operation::Concatenate => {
+            Operation::Concatenate(_) => {
                 let parts: Vec<&Vec<f64>> = (0..node.inputs.len()).map(read).collect();
                 let pixels = to.height * to.width;
                 (0..pixels)
@@ -182,8 +183,11 @@ fn reference(trained: &TrainedNetwork, sample: &[i16]) -> Vec<f64> {
                     })
                     .collect()
             }
-            Operation::Add => source.iter().zip(read(1)).map(|(a, b)| a + b).collect(),
-            Operation::Flatten | Operation::Softmax => source.clone(),
+            Operation::Add(_) => source.iter().zip(read(1)).map(|(a, b)| a + b).collect(),
+            Operation::Flatten(_) | Operation::Softmax(_) => source.clone(),
+            // Operations that have their own tests.
+            #[allow(unreachable_patterns, reason = "there may be none")]
+            _ => panic!("{} has no definition here", node.operation.name()),
         };
         values.push(output);
     }

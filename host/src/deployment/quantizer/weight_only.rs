@@ -4,9 +4,9 @@
 //! produced. Biases and batch normalization stay as they are. Reports compare optimizers with it; deployed networks
 //! come from [`quantize`](super::quantize).
 
-use super::weights::{largest_weight_scale, quantize_weight};
 use crate::graph::trained_network::TrainedNetwork;
 use crate::graph::weights::NodeParameters;
+use crate::lowering::weights::{largest_weight_scale, quantize_weight};
 use tinyhero_common::bit_width::BitWidth;
 
 /// The network with every weight replaced by the real number that its quantized value stands for.

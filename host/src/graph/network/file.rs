@@ -1,105 +1,43 @@
 //! Network descriptions in TOML: strict keys, so that a typing mistake is an error and not a default.
 
-use super::{DEFAULT_EPSILON, NAMES, Network, Node, NodeInput, Operation, Padding, PaddingAmounts};
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+use toml::{Spanned, Value};
+
+use super::{NAMES, Network, Node, NodeInput, Operation};
 use crate::artifact;
 use crate::data::SampleShape;
 use crate::error::{Error, Result};
-use crate::graph::function::Function;
+use crate::graph::operation::{Keys, Refusal};
 use crate::task::Task;
-use serde::{Deserialize, Serialize};
-use std::path::Path;
 
 /// The name under which a layer reads the sample.
 const INPUT: &str = "input";
 /// An operation that files of other programs have, and that is left out: it is none when a network is only evaluated.
 const DROPOUT: &str = "dropout";
-/// What a layer may compute.
-const OPERATIONS: [&str; 20] = [
-    "convolution-2d",
-    "depthwise-convolution-2d",
-    "fully-connected",
-    "average-pool-2d",
-    "max-pool-2d",
-    "global-average-pool",
-    "batch-norm",
-    "relu",
-    "relu6",
-    "add",
-    "flatten",
-    "softmax",
-    "sigmoid",
-    "tanh",
-    "leaky-relu",
-    "elu",
-    "hard-sigmoid",
-    "hard-swish",
-    "gelu",
-    "swish",
-];
 
-#[derive(Serialize, Deserialize)]
+/// A layer as it stands in the file; the file of its operation knows its keys.
+type LayerRow = BTreeMap<Spanned<String>, Spanned<Value>>;
+
+#[derive(Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 struct NetworkFile {
     name: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
     input: Option<SampleShape>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     task: Option<Task>,
     layer: Vec<LayerRow>,
 }
 
-#[derive(Serialize, Deserialize, Default)]
-#[serde(deny_unknown_fields, rename_all = "kebab-case")]
-struct LayerRow {
+#[derive(Serialize)]
+#[serde(rename_all = "kebab-case")]
+struct Written {
+    name: String,
+    input: SampleShape,
     #[serde(skip_serializing_if = "Option::is_none")]
-    name: Option<String>,
-    operation: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    inputs: Option<Vec<String>>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    out_channels: Option<usize>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    out_features: Option<Features>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    kernel: Option<Pair>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    stride: Option<Pair>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    padding: Option<PaddingField>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    bias: Option<bool>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    epsilon: Option<f64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    slope: Option<f64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    count_padding: Option<bool>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    alpha: Option<f64>,
-    /// Of a dropout, which is left out.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    rate: Option<f64>,
-}
-
-#[derive(Serialize, Deserialize)]
-#[serde(untagged)]
-enum Features {
-    Number(usize),
-    Word(String),
-}
-
-#[derive(Serialize, Deserialize)]
-#[serde(untagged)]
-enum Pair {
-    One(usize),
-    Two([usize; 2]),
-}
-
-#[derive(Serialize, Deserialize)]
-#[serde(untagged)]
-enum PaddingField {
-    Word(String),
-    Amounts([usize; 4]),
+    task: Option<Task>,
+    layer: Vec<Keys>,
 }
 
 /// Reads the file at `path`.
@@ -147,9 +85,13 @@ pub fn task(path: &str) -> Result<Option<Task>> {
 impl NetworkFile {
     /// The task of its key; without one, a network that ends with as many values as its sample has gives back the sample.
     fn task(&self) -> Option<Task> {
-        let mut last = self.layer.iter().rev().filter(|row| row.operation != DROPOUT);
-        let inputs = last.next().and_then(|row| row.out_features.as_ref());
-        let gives_inputs = matches!(inputs, Some(Features::Word(word)) if word == "inputs");
+        let word = |row: &LayerRow, key: &str| -> Option<String> {
+            row.get(key).and_then(|value| value.get_ref().as_str()).map(str::to_string)
+        };
+        let mut kept = self.layer.iter().rev();
+        let last = kept.find(|row| word(row, "operation").as_deref() != Some(DROPOUT));
+        let features = last.and_then(|row| word(row, "out-features"));
+        let gives_inputs = features.as_deref() == Some("inputs");
         self.task.or(gives_inputs.then_some(Task::Reconstruction))
     }
 }
@@ -166,7 +108,7 @@ pub fn parse(text: &str, place: &str, input: SampleShape, classes: usize) -> Res
             "leave 'input' out to take the data's shape",
         ));
     }
-    network(file, place, input, classes)
+    network(file, &Text { text, place }, input, classes)
 }
 
 /// Reads TOML text that says its sample shape and gives every size as a number.
@@ -175,14 +117,25 @@ pub fn parse_stored(text: &str, place: &str) -> Result<Network> {
     let Some(input) = file.input else {
         return Err(Error::bad_input(place, "lacks 'input'", "train again with another --out"));
     };
-    network(file, place, input, 0)
+    network(file, &Text { text, place }, input, 0)
+}
+
+/// The text of a file and its name.
+struct Text<'a> {
+    text: &'a str,
+    place: &'a str,
+}
+
+impl Text<'_> {
+    /// The line that a byte stands in.
+    fn line(&self, at: usize) -> usize {
+        self.text.bytes().take(at).filter(|&byte| byte == b'\n').count() + 1
+    }
 }
 
 fn parse_file(text: &str, place: &str) -> Result<NetworkFile> {
     toml::from_str(text).map_err(|error| {
-        let line = error
-            .span()
-            .map_or(1, |span| text[..span.start.min(text.len())].matches('\n').count() + 1);
+        let line = error.span().map_or(1, |span| Text { text, place }.line(span.start));
         Error::bad_input(
             format_args!("{place}, line {line}"),
             error.message(),
@@ -191,182 +144,74 @@ fn parse_file(text: &str, place: &str) -> Result<NetworkFile> {
     })
 }
 
-fn network(file: NetworkFile, place: &str, input: SampleShape, classes: usize) -> Result<Network> {
+fn network(
+    file: NetworkFile,
+    text: &Text<'_>,
+    input: SampleShape,
+    classes: usize,
+) -> Result<Network> {
     let task = file.task().unwrap_or_default();
     let mut nodes: Vec<Node> = Vec::with_capacity(file.layer.len());
     let mut left_out: Vec<(String, NodeInput)> = Vec::new();
     let mut previous = NodeInput::Network;
     for (index, row) in file.layer.into_iter().enumerate() {
-        let name = row.name.clone().unwrap_or_else(|| format!("{}-{index}", row.operation));
-        let error = |problem: String| {
-            Error::bad_input(
-                format_args!("{place}, layer '{name}'"),
-                problem,
-                "correct the network file",
-            )
-        };
+        let mut keys = Keys::new(input, classes);
+        let mut entries: Vec<_> = row.into_iter().collect();
+        entries.sort_by_key(|(key, _)| key.span().start);
+        for (key, value) in entries {
+            let line = text.line(key.span().start);
+            keys.add(key.into_inner(), line, value.into_inner());
+        }
+        let place = text.place;
+        let unnamed = |refusal: Refusal| refused(place, &format!("layer {index}"), &refusal);
+        let operation: String = keys.required("operation").map_err(unnamed)?;
+        let name = keys.take("name").map_err(unnamed)?;
+        let name: String = name.unwrap_or_else(|| format!("{operation}-{index}"));
+        let error = |refusal: Refusal| refused(place, &format!("layer '{name}'"), &refusal);
         if name == INPUT {
-            return Err(error("is called 'input', which is the sample's name".to_string()));
+            return Err(error("is called 'input', which is the sample's name".into()));
         }
         let find = |wanted: &String| {
             let node = nodes.iter().position(|node| &node.name == wanted).map(NodeInput::Node);
             let passed = || left_out.iter().find(|(name, _)| name == wanted).map(|(_, from)| *from);
             node.or_else(passed).or((wanted == INPUT).then_some(NodeInput::Network))
         };
-        let inputs = match &row.inputs {
+        let inputs = match keys.take::<Vec<String>>("inputs").map_err(error)? {
             None => vec![previous],
             Some(names) => names
                 .iter()
                 .map(|wanted| {
-                    find(wanted).ok_or_else(|| {
-                        error(format!("reads '{wanted}', which is no earlier layer"))
-                    })
+                    let problem = || format!("reads '{wanted}', which is no earlier layer");
+                    find(wanted).ok_or_else(|| error(problem().into()))
                 })
                 .collect::<Result<_>>()?,
         };
-        if row.operation == DROPOUT {
+        if operation == DROPOUT {
             // It changes nothing in a network that is deployed, and these are trained without it.
-            if let Some(key) = row.unused_key().filter(|key| *key != "rate") {
-                return Err(error(format!("has the key '{key}', which {DROPOUT} does not use")));
-            }
+            keys.take::<f64>("rate").map_err(error)?;
+            keys.finish(DROPOUT).map_err(error)?;
             let from = inputs.first().copied().unwrap_or(NodeInput::Network);
             left_out.push((name, from));
             previous = from;
             continue;
         }
-        let operation = operation(row, input, classes).map_err(error)?;
+        let Some(found) = Operation::read(&operation, &mut keys).map_err(error)? else {
+            let known = Operation::names().join(", ");
+            let problem = format!("has the unknown operation '{operation}'; there are {known}");
+            return Err(error(problem.into()));
+        };
+        keys.finish(&operation).map_err(error)?;
         previous = NodeInput::Node(nodes.len());
-        nodes.push(Node { name, inputs, operation });
+        nodes.push(Node { name, inputs, operation: found });
     }
     Ok(Network { name: file.name, task, input, nodes })
 }
 
-/// The operation of a row. Every key that is given must belong to it.
-fn operation(
-    mut row: LayerRow,
-    input: SampleShape,
-    classes: usize,
-) -> std::result::Result<Operation, String> {
-    let row = &mut row;
-    let operation = match row.operation.as_str() {
-        "convolution-2d" => Operation::Convolution2d {
-            out_channels: row.out_channels.take().ok_or("lacks 'out-channels'")?,
-            kernel: row.kernel()?,
-            stride: row.stride([1, 1]),
-            padding: row.padding(Padding::Same)?,
-            bias: row.bias.take().unwrap_or(true),
-        },
-        "depthwise-convolution-2d" => Operation::DepthwiseConvolution2d {
-            kernel: row.kernel()?,
-            stride: row.stride([1, 1]),
-            padding: row.padding(Padding::Same)?,
-            bias: row.bias.take().unwrap_or(true),
-        },
-        "fully-connected" => Operation::FullyConnected {
-            out_features: match row.out_features.take().ok_or("lacks 'out-features'")? {
-                Features::Number(number) => number,
-                Features::Word(word) if word == "classes" => classes,
-                Features::Word(word) if word == "inputs" => input.elements(),
-                Features::Word(word) => {
-                    return Err(format!(
-                        "has out-features '{word}' instead of a number, \"classes\" or \"inputs\""
-                    ));
-                }
-            },
-            bias: row.bias.take().unwrap_or(true),
-        },
-        "average-pool-2d" | "max-pool-2d" => {
-            let kernel = row.kernel()?;
-            let stride = row.stride(kernel);
-            let padding = row.padding(Padding::Valid)?;
-            if row.operation == "max-pool-2d" {
-                Operation::MaxPool2d { kernel, stride, padding }
-            } else {
-                let count_padding = row.count_padding.take().unwrap_or(false);
-                Operation::AveragePool2d { kernel, stride, padding, count_padding }
-            }
-        }
-        "batch-norm" => {
-            Operation::BatchNorm { epsilon: row.epsilon.take().unwrap_or(DEFAULT_EPSILON) }
-        }
-        "relu" => Operation::Relu,
-        "relu6" => Operation::Relu6,
-        "global-average-pool" => Operation::GlobalAveragePool,
-        "add" => Operation::Add,
-        "multiply" => Operation::Multiply,
-        "concatenate" => Operation::Concatenate,
-        "flatten" => Operation::Flatten,
-        "softmax" => Operation::Softmax,
-        other => match Function::named(other, row.slope, row.alpha) {
-            Some(function) => {
-                row.slope.take_if(|_| function.slope().is_some());
-                row.alpha.take_if(|_| function.alpha().is_some());
-                Operation::Elementwise(function)
-            }
-            None => {
-                return Err(format!(
-                    "has the unknown operation '{other}'; there are {}",
-                    OPERATIONS.join(", ")
-                ));
-            }
-        },
-    };
-    match row.unused_key() {
-        Some(key) => Err(format!("has the key '{key}', which {} does not use", row.operation)),
-        None => Ok(operation),
-    }
-}
-
-impl LayerRow {
-    fn kernel(&mut self) -> std::result::Result<[usize; 2], String> {
-        Ok(self.kernel.take().ok_or("lacks 'kernel'")?.sizes())
-    }
-
-    fn stride(&mut self, default: [usize; 2]) -> [usize; 2] {
-        self.stride.take().map_or(default, |pair| pair.sizes())
-    }
-
-    fn padding(&mut self, default: Padding) -> std::result::Result<Padding, String> {
-        match self.padding.take() {
-            None => Ok(default),
-            Some(PaddingField::Word(word)) if word == "same" => Ok(Padding::Same),
-            Some(PaddingField::Word(word)) if word == "valid" => Ok(Padding::Valid),
-            Some(PaddingField::Word(word)) => Err(format!(
-                "has padding '{word}' instead of \"same\", \"valid\" or [top, bottom, left, right]"
-            )),
-            Some(PaddingField::Amounts([top, bottom, left, right])) => {
-                Ok(Padding::Explicit(PaddingAmounts { top, bottom, left, right }))
-            }
-        }
-    }
-
-    /// A key that no one took.
-    fn unused_key(&self) -> Option<&'static str> {
-        [
-            ("out-channels", self.out_channels.is_some()),
-            ("out-features", self.out_features.is_some()),
-            ("kernel", self.kernel.is_some()),
-            ("stride", self.stride.is_some()),
-            ("padding", self.padding.is_some()),
-            ("bias", self.bias.is_some()),
-            ("epsilon", self.epsilon.is_some()),
-            ("slope", self.slope.is_some()),
-            ("count-padding", self.count_padding.is_some()),
-            ("alpha", self.alpha.is_some()),
-            ("rate", self.rate.is_some()),
-        ]
-        .into_iter()
-        .find_map(|(key, given)| given.then_some(key))
-    }
-}
-
-impl Pair {
-    fn sizes(&self) -> [usize; 2] {
-        match *self {
-            Self::One(size) => [size; 2],
-            Self::Two(sizes) => sizes,
-        }
-    }
+/// An error of a layer.
+fn refused(place: &str, layer: &str, refusal: &Refusal) -> Error {
+    let line = refusal.line.map_or_else(String::new, |line| format!(", line {line}"));
+    let place = format_args!("{place}{line}, {layer}").to_string();
+    Error::bad_input(place, &refusal.problem, "correct the network file")
 }
 
 /// Writes every key out, so that the text means the same whatever the defaults become.
@@ -375,71 +220,18 @@ pub fn write(network: &Network) -> String {
         NodeInput::Network => INPUT.to_string(),
         NodeInput::Node(index) => network.nodes[index].name.clone(),
     };
-    let layer = network
-        .nodes
-        .iter()
-        .map(|node| {
-            let mut row = LayerRow {
-                name: Some(node.name.clone()),
-                operation: node.operation.name().to_string(),
-                inputs: Some(node.inputs.iter().map(name_of).collect()),
-                ..LayerRow::default()
-            };
-            match node.operation {
-                Operation::Convolution2d { out_channels, kernel, stride, padding, bias } => {
-                    row.out_channels = Some(out_channels);
-                    row.set_window(kernel, stride, padding);
-                    row.bias = Some(bias);
-                }
-                Operation::DepthwiseConvolution2d { kernel, stride, padding, bias } => {
-                    row.set_window(kernel, stride, padding);
-                    row.bias = Some(bias);
-                }
-                Operation::FullyConnected { out_features, bias } => {
-                    row.out_features = Some(Features::Number(out_features));
-                    row.bias = Some(bias);
-                }
-                Operation::AveragePool2d { kernel, stride, padding, count_padding } => {
-                    row.set_window(kernel, stride, padding);
-                    row.count_padding = Some(count_padding);
-                }
-                Operation::MaxPool2d { kernel, stride, padding } => {
-                    row.set_window(kernel, stride, padding)
-                }
-                Operation::BatchNorm { epsilon } => row.epsilon = Some(epsilon),
-                Operation::Elementwise(function) => {
-                    (row.slope, row.alpha) = (function.slope(), function.alpha());
-                }
-                Operation::Relu
-                | Operation::Relu6
-                | Operation::GlobalAveragePool
-                | Operation::Add
-                | Operation::Multiply
-                | Operation::Concatenate
-                | Operation::Flatten
-                | Operation::Softmax => {}
-            }
-            row
-        })
-        .collect();
+    let row = |node: &Node| {
+        let mut keys = Keys::new(network.input, 0);
+        keys.set("name", &node.name);
+        keys.set("operation", node.operation.name());
+        keys.set("inputs", node.inputs.iter().map(name_of).collect::<Vec<String>>());
+        node.operation.write(&mut keys);
+        keys
+    };
+    let layer = network.nodes.iter().map(row).collect();
     // A task that the layers alone would not say is always written.
     let task = (!network.task.is_default()).then_some(network.task);
-    let name = network.name.clone();
-    let file = NetworkFile { name, input: Some(network.input), task, layer };
+    let file = Written { name: network.name.clone(), input: network.input, task, layer };
     // Only maps with non-string keys or out-of-range numbers fail here, and there are none.
     toml::to_string(&file).unwrap_or_default()
-}
-
-impl LayerRow {
-    fn set_window(&mut self, kernel: [usize; 2], stride: [usize; 2], padding: Padding) {
-        self.kernel = Some(Pair::Two(kernel));
-        self.stride = Some(Pair::Two(stride));
-        self.padding = Some(match padding {
-            Padding::Same => PaddingField::Word("same".to_string()),
-            Padding::Valid => PaddingField::Word("valid".to_string()),
-            Padding::Explicit(amounts) => {
-                PaddingField::Amounts([amounts.top, amounts.bottom, amounts.left, amounts.right])
-            }
-        });
-    }
 }

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::data::SampleShape;
+use crate::window::{Padding, PaddingAmounts, Window};
 
 fn default(name: &str) -> Network {
     let (input, classes) = Network::default_input(name).unwrap();

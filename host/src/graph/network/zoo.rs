@@ -1,9 +1,14 @@
 //! Networks known by name. The MLPerf Tiny ones follow the reference models' layers and shapes
 //! (Banbury et al., "MLPerf Tiny Benchmark", 2021); the keyword network leaves out the reference's dropout.
 
-use super::{Network, Node, NodeInput, Operation, Padding, PaddingAmounts};
+use super::{Network, Node, NodeInput, Operation};
 use crate::data::SampleShape;
+use crate::graph::operation::{
+    Add, BatchNorm, Convolution2d, DEFAULT_EPSILON, DepthwiseConvolution2d, Flatten,
+    FullyConnected, GlobalAveragePool, MaxPool2d, Relu, Softmax,
+};
 use crate::task::Task;
+use crate::window::{Padding, PaddingAmounts, Sliding};
 
 /// Names that [`Network::open`] knows.
 pub const NAMES: [&str; 10] = [
@@ -20,8 +25,6 @@ pub const NAMES: [&str; 10] = [
 ];
 /// The one network that reproduces its input.
 const AUTOENCODER: &str = "autoencoder";
-/// Epsilon of batch normalization where none is given.
-pub const DEFAULT_EPSILON: f64 = 1e-5;
 
 /// Builds `name`, or `None` if it is not one of [`NAMES`].
 pub fn build(name: &str, input: SampleShape, classes: usize) -> Option<Network> {
@@ -80,13 +83,13 @@ impl Builder {
         &mut self,
         name: String,
         inputs: Vec<NodeInput>,
-        operation: Operation,
+        operation: impl Into<Operation>,
     ) -> NodeInput {
-        self.nodes.push(Node { name, inputs, operation });
+        self.nodes.push(Node { name, inputs, operation: operation.into() });
         self.last()
     }
 
-    fn push(&mut self, name: impl Into<String>, operation: Operation) -> NodeInput {
+    fn push(&mut self, name: impl Into<String>, operation: impl Into<Operation>) -> NodeInput {
         let inputs = vec![self.last()];
         self.push_from(name.into(), inputs, operation)
     }
@@ -100,22 +103,17 @@ impl Builder {
         stride: usize,
         bias: bool,
     ) {
-        let operation = Operation::Convolution2d {
-            out_channels: channels,
-            kernel,
-            stride: [stride; 2],
-            padding: Padding::Same,
-            bias,
-        };
+        let sliding = Sliding { kernel, stride: [stride; 2], padding: Padding::Same };
+        let operation = Convolution2d { out_channels: channels, sliding, bias };
         self.push_from(name.to_string(), vec![from], operation);
     }
 
     fn batch_norm(&mut self, layer: &str) {
-        self.push(format!("{layer}-norm"), Operation::BatchNorm { epsilon: DEFAULT_EPSILON });
+        self.push(format!("{layer}-norm"), BatchNorm { epsilon: DEFAULT_EPSILON });
     }
 
     fn relu(&mut self, layer: &str) {
-        self.push(format!("{layer}-relu"), Operation::Relu);
+        self.push(format!("{layer}-relu"), Relu { six: false });
     }
 
     /// Convolution, batch normalization, ReLU.
@@ -135,33 +133,24 @@ impl Builder {
     /// Depthwise 3x3 then pointwise, each with batch normalization and ReLU.
     fn separable_block(&mut self, number: usize, channels: usize, stride: usize) {
         let name = format!("depthwise{number}");
-        self.push(
-            name.clone(),
-            Operation::DepthwiseConvolution2d {
-                kernel: [3, 3],
-                stride: [stride; 2],
-                padding: Padding::Same,
-                bias: false,
-            },
-        );
+        let sliding = Sliding { kernel: [3, 3], stride: [stride; 2], padding: Padding::Same };
+        self.push(name.clone(), DepthwiseConvolution2d { sliding, bias: false });
         self.batch_norm(&name);
         self.relu(&name);
         self.convolution_block(&format!("pointwise{number}"), channels, [1, 1], 1);
     }
 
     fn fully_connected(&mut self, name: &str, out_features: usize) {
-        self.push(name, Operation::FullyConnected { out_features, bias: true });
+        self.push(name, FullyConnected { out_features, bias: true });
     }
 
     fn max_pool(&mut self, name: &str) {
-        self.push(
-            name,
-            Operation::MaxPool2d { kernel: [2, 2], stride: [2, 2], padding: Padding::Valid },
-        );
+        let sliding = Sliding { kernel: [2, 2], stride: [2, 2], padding: Padding::Valid };
+        self.push(name, MaxPool2d { sliding });
     }
 
     fn mlp(&mut self, classes: usize) {
-        self.push("flatten", Operation::Flatten);
+        self.push("flatten", Flatten);
         self.fully_connected("hidden", 32);
         self.relu("hidden");
         self.fully_connected("output", classes);
@@ -171,7 +160,7 @@ impl Builder {
         self.convolution_block("convolution1", 16, [3, 3], 1);
         self.convolution_block("convolution2", 32, [3, 3], 2);
         self.convolution_block("convolution3", 32, [3, 3], 2);
-        self.push("pool", Operation::GlobalAveragePool);
+        self.push("pool", GlobalAveragePool);
         self.fully_connected("output", classes);
     }
 
@@ -183,7 +172,7 @@ impl Builder {
             self.relu(&name);
             self.max_pool(&format!("pool{number}"));
         }
-        self.push("flatten", Operation::Flatten);
+        self.push("flatten", Flatten);
         for (number, features) in [(1, 120), (2, 84)] {
             let name = format!("hidden{number}");
             self.fully_connected(&name, features);
@@ -221,7 +210,7 @@ impl Builder {
                 self.last()
             }
         };
-        self.push_from(format!("{name}-add"), vec![main, side], Operation::Add);
+        self.push_from(format!("{name}-add"), vec![main, side], Add);
         self.relu(name);
     }
 
@@ -251,7 +240,7 @@ impl Builder {
                 );
             }
         }
-        self.push("pool", Operation::GlobalAveragePool);
+        self.push("pool", GlobalAveragePool);
         self.fully_connected("output", classes);
     }
 
@@ -271,11 +260,10 @@ impl Builder {
         };
         let stem = "stem".to_string();
         let from = self.last();
-        let convolution = |out_channels, kernel, stride| Operation::Convolution2d {
+        let sliding = |kernel, stride| Sliding { kernel, stride, padding: Padding::Same };
+        let convolution = |out_channels, kernel, stride| Convolution2d {
             out_channels,
-            kernel,
-            stride,
-            padding: Padding::Same,
+            sliding: sliding(kernel, stride),
             bias: false,
         };
         self.push_from(stem.clone(), vec![from], convolution(24, along(7, 1), along(2, 1)));
@@ -283,13 +271,8 @@ impl Builder {
         self.relu(&stem);
         for (number, channels) in [32, 48, 64].into_iter().enumerate() {
             let name = format!("depthwise{}", number + 1);
-            let operation = Operation::DepthwiseConvolution2d {
-                kernel: along(7, 1),
-                stride: along(2, 1),
-                padding: Padding::Same,
-                bias: false,
-            };
-            self.push(name.clone(), operation);
+            let sliding = sliding(along(7, 1), along(2, 1));
+            self.push(name.clone(), DepthwiseConvolution2d { sliding, bias: false });
             self.batch_norm(&name);
             self.relu(&name);
             let name = format!("pointwise{}", number + 1);
@@ -311,11 +294,9 @@ impl Builder {
             let (top, left) = if down { (before, 0) } else { (0, before) };
             Padding::Explicit(PaddingAmounts { top, bottom: 0, left, right: 0 })
         };
-        let convolution = |out_channels, taps: usize, stride| Operation::Convolution2d {
+        let convolution = |out_channels, taps: usize, stride| Convolution2d {
             out_channels,
-            kernel: along(taps),
-            stride: along(stride),
-            padding: causal(taps),
+            sliding: Sliding { kernel: along(taps), stride: along(stride), padding: causal(taps) },
             bias: false,
         };
         for (number, channels) in [16, 24, 32].into_iter().enumerate() {
@@ -333,7 +314,7 @@ impl Builder {
             self.push_from(shortcut.clone(), vec![start], convolution(channels, 1, 2));
             self.batch_norm(&shortcut);
             let side = self.last();
-            self.push_from(format!("{block}-add"), vec![main, side], Operation::Add);
+            self.push_from(format!("{block}-add"), vec![main, side], Add);
             self.relu(&block);
         }
         self.classifier(classes);
@@ -364,13 +345,13 @@ impl Builder {
 
     /// Global average pool, fully connected, softmax: the end of the MLPerf Tiny classifiers.
     fn classifier(&mut self, classes: usize) {
-        self.push("pool", Operation::GlobalAveragePool);
+        self.push("pool", GlobalAveragePool);
         self.fully_connected("output", classes);
-        self.push("softmax", Operation::Softmax);
+        self.push("softmax", Softmax);
     }
 
     fn autoencoder(&mut self, values: usize) {
-        self.push("flatten", Operation::Flatten);
+        self.push("flatten", Flatten);
         let sizes = [128, 128, 128, 128, 8, 128, 128, 128, 128];
         for (index, features) in sizes.into_iter().enumerate() {
             let name = format!("layer{}", index + 1);

@@ -16,9 +16,9 @@ mod step;
 
 use candle_core::{Device, Storage, Tensor, WithDType};
 
+use crate::convolution::{Element, Workspace};
 use crate::error::{Error, Result};
 use crate::graph::network::{Network, NodeSummary};
-use crate::training::convolution::{Element, Workspace};
 use crate::training::optimizer::Parameter;
 use loss::{Labels, Target};
 use normalization::Moments;

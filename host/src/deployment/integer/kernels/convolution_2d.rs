@@ -2,8 +2,8 @@
 
 use super::image::Image;
 use super::output::Part;
-use super::vectors::{Constants, LANES, Pairs, Range, Vectors, Work};
 use super::widened::Widened;
+use crate::vectors::{Constants, LANES, Pairs, Range, Vectors, Work};
 
 /// Pixels of a tile: as many sums as the processor's registers hold.
 const PIXELS: usize = 6;

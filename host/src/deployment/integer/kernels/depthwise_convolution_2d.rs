@@ -4,8 +4,8 @@ use tinyhero_common::shape::Window;
 
 use super::image::Image;
 use super::output::Part;
-use super::vectors::{Constants, GROUP, LANES, Range, Vectors, Work};
 use super::widened::Widened;
+use crate::vectors::{Constants, GROUP, LANES, Range, Vectors, Work};
 
 /// Pixels of a tile.
 const PIXELS: usize = 2;

@@ -4,7 +4,7 @@ use tinyhero_common::input::InputMap;
 use tinyhero_common::operator::AddJob;
 use tinyhero_common::tensor::SampleType;
 
-use super::vectors::{Vectors, Work};
+use crate::vectors::{Vectors, Work};
 
 /// Equation (1), ready to run.
 pub struct Quantize<'a> {

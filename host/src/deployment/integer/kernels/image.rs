@@ -2,7 +2,7 @@
 
 use tinyhero_common::operator::ConvolutionJob;
 
-use super::vectors::{GROUP, Instructions, Vectors, Work};
+use crate::vectors::{GROUP, Instructions, Vectors, Work};
 
 /// Most values; what would take more is left to the portable kernels.
 const MOST_VALUES: usize = 1 << 25;

@@ -1,6 +1,6 @@
 //! Where a group of channels goes in the output.
 
-use super::vectors::GROUP;
+use crate::vectors::GROUP;
 
 /// The channels of one group in all pixels of an output.
 pub struct Part<'a> {

@@ -4,7 +4,7 @@ use tinyhero_common::operator::{AveragePool2dJob, MaxPool2dJob};
 use tinyhero_common::requantize::requantize;
 use tinyhero_common::shape::{Shape, Window};
 
-use super::vectors::{Vectors, Work};
+use crate::vectors::{Vectors, Work};
 
 /// The rows or columns of the image that a window meets.
 fn inside(

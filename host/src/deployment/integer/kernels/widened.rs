@@ -14,8 +14,8 @@ use tinyhero_common::operator::{
     AddJob, AveragePool2dJob, ConvolutionJob, FullyConnectedJob, MaxPool2dJob, SoftmaxJob,
 };
 
-use super::vectors::{GROUP, LANES, Pairs, channel};
 use crate::error::{Error, Result};
+use crate::vectors::{GROUP, LANES, Pairs, channel};
 
 /// Most bytes of a layer's weights.
 const LAYER_BYTES: usize = 64 << 20;

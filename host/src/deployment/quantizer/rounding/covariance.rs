@@ -4,8 +4,8 @@ use rayon::prelude::*;
 
 use super::form::Form;
 use super::forward::Inputs;
-use crate::deployment::integer::kernels::vectors::{Instructions, Vectors, Work};
-use crate::deployment::quantizer::lower::{Geometry, Linear, Reads};
+use crate::lowering::{Geometry, Linear, Reads};
+use crate::vectors::{Instructions, Vectors, Work};
 
 /// Inputs of a block at most; a layer with more has several.
 const BLOCK: usize = 2_048;

@@ -9,7 +9,7 @@ use tinyhero_common::bit_width::BitWidth;
 
 use super::form::Form;
 use super::product::dot;
-use crate::deployment::quantizer::weights::{WeightedRow, quantize_weight, search_scale};
+use crate::lowering::weights::{WeightedRow, quantize_weight, search_scale};
 
 /// Most passes over the weights.
 const SWEEPS: usize = 8;

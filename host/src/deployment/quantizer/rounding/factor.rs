@@ -2,7 +2,7 @@
 //! error of those before it upon itself.
 
 use super::product::dot;
-use crate::deployment::quantizer::weights::quantize_weight;
+use crate::lowering::weights::quantize_weight;
 use tinyhero_common::bit_width::BitWidth;
 
 /// Share of the mean variance that is added to the diagonal before it is factored.

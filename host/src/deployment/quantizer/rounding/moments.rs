@@ -2,7 +2,7 @@
 
 use super::form::Form;
 use super::product::dot;
-use crate::deployment::quantizer::rounded_matrix::RoundedMatrix;
+use crate::lowering::rounded_matrix::RoundedMatrix;
 
 /// Mean and variance of each channel of a layer's output, before its activation.
 #[derive(Clone, Debug, PartialEq)]

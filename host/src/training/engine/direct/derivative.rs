@@ -6,7 +6,7 @@ use super::limit;
 use super::normalization::{Affine, At, Second};
 use super::rows::{Change, Term, change, load, sums};
 use super::step::Kind;
-use crate::training::convolution::Element;
+use crate::convolution::Element;
 
 struct Bias<'a, T>(&'a [T]);
 

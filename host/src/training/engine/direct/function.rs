@@ -1,8 +1,8 @@
 //! Functions of single values.
 
 use super::rows::{Change, change, load};
+use crate::convolution::Element;
 use crate::graph::function::Function;
-use crate::training::convolution::Element;
 
 /// Values that are worked on together; channels do not matter here.
 const ROW: usize = 64;

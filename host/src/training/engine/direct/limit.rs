@@ -1,7 +1,7 @@
 //! ReLU, ReLU6 and sums of two, value by value.
 
 use super::rows::{Change, change, load};
-use crate::training::convolution::Element;
+use crate::convolution::Element;
 
 /// Values that are worked on together; channels do not matter here.
 const ROW: usize = 64;

@@ -1,6 +1,6 @@
 //! The mean loss of a minibatch, its gradient, and the gradient's derivative along a direction.
 
-use crate::training::convolution::Element;
+use crate::convolution::Element;
 
 /// What outputs are compared with.
 #[derive(Clone, Debug)]

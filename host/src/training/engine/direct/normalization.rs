@@ -10,7 +10,7 @@
 
 use super::limit::Limit;
 use super::rows::{Change, Term, change, load, part, sums};
-use crate::training::convolution::Element;
+use crate::convolution::Element;
 
 /// What a normalization keeps from pass to pass, per channel.
 #[derive(Clone, Debug, Default)]

@@ -5,7 +5,7 @@
 
 use rayon::prelude::*;
 
-use crate::training::convolution::Element;
+use crate::convolution::Element;
 
 /// Channels that are worked on together.
 const LANES: usize = 8;

@@ -1,11 +1,13 @@
 //! A network as a list of steps: layers, normalizations and sums with the limits that follow them, pools.
 
 use super::limit::Limit;
+use crate::convolution::{Geometry, Plan, Pool};
+use crate::data::SampleShape;
 use crate::error::Result;
 use crate::graph::function::Function;
-use crate::graph::network::{Network, Node, NodeInput, NodeSummary, Operation, PaddingAmounts};
-use crate::training::convolution::{Geometry, Plan, Pool};
-use crate::training::engine::forward;
+use crate::graph::network::{Network, Node, NodeInput, NodeSummary, Operation};
+use crate::graph::operation::{BatchNorm, Elementwise, Relu};
+use crate::window::PaddingAmounts;
 
 /// What a step computes. Numbers are indexes of trainable tensors.
 #[derive(Clone, Debug)]
@@ -46,14 +48,6 @@ impl Step {
     }
 }
 
-const fn limit(operation: &Operation) -> Limit {
-    match operation {
-        Operation::Relu => Limit::Zero,
-        Operation::Relu6 => Limit::Six,
-        _ => Limit::None,
-    }
-}
-
 /// The steps of a network and the values of each slot for one sample; `None` if a node is of no kind of step.
 ///
 /// # Errors
@@ -78,19 +72,21 @@ pub fn steps(
             parameter - 1
         };
         let kind = match node.operation {
-            Operation::Convolution2d { bias, .. }
-            | Operation::DepthwiseConvolution2d { bias, .. }
-            | Operation::FullyConnected { bias, .. } => {
-                let geometry = geometry(&node.operation, summary)?;
-                let plan = Box::new(Plan::new(geometry));
-                Kind::Layer { plan, weight: next(), bias: bias.then(next) }
+            Operation::Convolution2d(layer) => {
+                let geometry = layer.geometry(summary.input, summary.output)?;
+                weighted(geometry, layer.bias, next)
             }
-            Operation::BatchNorm { epsilon } => {
+            Operation::DepthwiseConvolution2d(layer) => {
+                let geometry = layer.geometry(summary.input, summary.output)?;
+                weighted(geometry, layer.bias, next)
+            }
+            Operation::FullyConnected(layer) => weighted(one_pixel(summary), layer.bias, next),
+            Operation::BatchNorm(BatchNorm { epsilon }) => {
                 let (gamma, beta) = (next(), next());
                 Kind::Normalization { gamma, beta, epsilon, limit: Limit::None }
             }
-            Operation::Relu | Operation::Relu6 => {
-                let limit = limit(&node.operation);
+            Operation::Relu(Relu { six }) => {
+                let limit = if six { Limit::Six } else { Limit::Zero };
                 let only_reader = readers(network, &node.inputs) == 1;
                 match steps.last_mut() {
                     // The step before can cut off what nobody else reads.
@@ -106,19 +102,21 @@ pub fn steps(
                     _ => Kind::Limited(limit),
                 }
             }
-            Operation::Elementwise(function) => Kind::Function(function),
-            Operation::Add => Kind::Sum(Limit::None),
-            Operation::MaxPool2d { .. } => Kind::MaxPool(forward::pool(&node.operation, summary)?),
-            Operation::AveragePool2d { .. } | Operation::GlobalAveragePool => {
-                Kind::AveragePool(forward::pool(&node.operation, summary)?)
+            Operation::Elementwise(Elementwise(function)) => Kind::Function(function),
+            Operation::Add(_) => Kind::Sum(Limit::None),
+            Operation::MaxPool2d(layer) => Kind::MaxPool(layer.pool(summary.input)?),
+            Operation::AveragePool2d(layer) => Kind::AveragePool(layer.pool(summary.input)?),
+            Operation::GlobalAveragePool(_) => {
+                let SampleShape { height, width, channels } = summary.input;
+                Kind::AveragePool(Pool::global([height, width], channels))
             }
-            // The tensor library has these.
-            Operation::Multiply | Operation::Concatenate => return Ok(None),
             // The values lie in the right order already; softmax is left to the loss.
-            Operation::Flatten | Operation::Softmax => {
+            Operation::Flatten(_) | Operation::Softmax(_) => {
                 slots.push(sources[0]);
                 continue;
             }
+            // The tensor library has the others.
+            _ => return Ok(None),
         };
         let target = sizes.len();
         sizes.push(summary.output.elements());
@@ -134,8 +132,15 @@ fn readers(network: &Network, inputs: &[NodeInput]) -> usize {
     network.nodes.iter().filter(reads).count()
 }
 
-fn geometry(operation: &Operation, summary: &NodeSummary) -> Result<Geometry> {
-    Ok(forward::geometry(operation, summary)?.unwrap_or_else(|| Geometry {
+/// A layer with weights, whose trainable tensors `next` numbers.
+fn weighted(geometry: Geometry, bias: bool, mut next: impl FnMut() -> usize) -> Kind {
+    let plan = Box::new(Plan::new(geometry));
+    Kind::Layer { plan, weight: next(), bias: bias.then(next) }
+}
+
+/// A fully connected layer as a convolution of one pixel.
+fn one_pixel(summary: &NodeSummary) -> Geometry {
+    Geometry {
         input: [1, 1],
         output: [1, 1],
         channels: summary.input.elements(),
@@ -144,5 +149,5 @@ fn geometry(operation: &Operation, summary: &NodeSummary) -> Result<Geometry> {
         stride: [1, 1],
         padding: PaddingAmounts::default(),
         depthwise: false,
-    }))
+    }
 }

@@ -1,5 +1,5 @@
 use super::*;
-use crate::deployment::quantizer::weights::WeightMatrix;
+use crate::lowering::weights::WeightMatrix;
 use tinyhero_common::shape::{Shape, Window};
 
 fn geometry(channels: u16, out: u16) -> Geometry {
