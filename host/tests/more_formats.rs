@@ -162,7 +162,10 @@ fn arrays_in_files_of_their_own_are_samples_and_labels() {
     write(folder, "alone/x.npy", npy(&[30, 20, 2], &series));
     says(folder, &["data", "show", "alone"], 2, &["without labels", "y.npy"]);
     write(folder, "alone/labels.npy", npy(&[30], &labels));
-    says(folder, &["data", "show", "alone"], 2, &["has the arrays", "labels"]);
+    says(folder, &["data", "show", "alone"], 0, &["20x1x2", "2 classes"]);
+    write(folder, "odd/a.npy", npy(&[30, 20, 2], &series));
+    write(folder, "odd/b.npy", npy(&[30], &labels));
+    says(folder, &["data", "show", "odd"], 2, &["has the arrays a, b", "name samples x"]);
 }
 
 #[test]

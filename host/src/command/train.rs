@@ -388,7 +388,7 @@ const DRY_SAMPLES: usize = 4;
 fn size_of(trained: &TrainedNetwork, calibration: &Split) -> Result<(usize, usize)> {
     let samples = calibration.limited(DRY_SAMPLES).samples;
     let network = quantize(trained, &samples, &Quantization::new(BitWidth::Eight))?;
-    let exported = export_for(&network, None)?;
+    let exported = export_for(&network.without_task(), None)?;
     let model = Model::load(&exported.bytes).map_err(|reason| {
         Error::check_failed(&trained.network.name, reason, "please report this")
     })?;

@@ -82,6 +82,16 @@ pub struct IntegerNetwork {
 }
 
 impl IntegerNetwork {
+    /// The network as one whose outputs are plain numbers. With initial weights the output of a reconstruction has a range of its
+    /// own, which the format would compare with the input's.
+    pub fn without_task(self) -> Self {
+        let task = OutputTask::Regression { names: Vec::new(), units: Vec::new() };
+        match self.task {
+            OutputTask::Reconstruction { .. } => Self { task, ..self },
+            OutputTask::Classification { .. } | OutputTask::Regression { .. } => self,
+        }
+    }
+
     /// The tensor with that number: 0 is the input, `k` the output of layer `k − 1`.
     pub fn tensor(&self, number: usize) -> IntegerTensor {
         match number.checked_sub(1) {

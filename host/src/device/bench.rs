@@ -348,5 +348,6 @@ pub fn untrained_for(name: &str, asked: Asked, bit_width: BitWidth) -> Result<In
             inverse_scale: vec![inverse_scale; channels],
         };
     }
-    quantize(&trained, &samples, &Quantization::new(bit_width))
+    let network = quantize(&trained, &samples, &Quantization::new(bit_width))?;
+    Ok(if usual.is_some() && asked.input.is_none() { network } else { network.without_task() })
 }

@@ -178,6 +178,9 @@ fn parts<'a>(
                 label.map_or_else(|| of(labels), |label| find(label).or_else(|| of(label)));
             Some((of(samples)?, labels))
         })?;
+        // Samples of one usual name beside labels of another.
+        let other = || PAIRS.iter().find_map(|(_, labels)| of(labels));
+        let found = found.or_else(|| label.is_none().then(other).flatten());
         let groups = request.options.group.as_deref().and_then(of);
         Some(Arrays { samples, labels: found, groups, part })
     };
