@@ -24,7 +24,7 @@ use crate::error::{Error, Result};
 /// The file with the layout that a core's kernels read, or without a core the portable one.
 ///
 /// # Errors
-/// It has several inputs or outputs, or keeps state.
+/// It has several inputs or outputs, recurrent layers, or state.
 pub fn relayout(model: &Model<'_>, core: Option<Core>) -> Result<Vec<u8>> {
     Ok(export_for(&network_of(model)?, core)?.bytes)
 }
@@ -35,10 +35,12 @@ fn network_of(model: &Model<'_>) -> Result<IntegerNetwork> {
     let several = description.input_count != 1 || description.output_count != 1;
     let last = usize::from(description.layer_count);
     let output = model.outputs().next().map(|output| usize::from(output.operand.source));
-    if several || description.state_bytes != 0 || output != Some(last) {
+    // Rows whose parts are brought to other scales by themselves.
+    let parted = model.layers().any(|layer| layer.channel_entries() > layer.rows());
+    if several || parted || description.state_bytes != 0 || output != Some(last) {
         return Err(Error::bad_input(
             format_args!("model '{}'", description.name),
-            "has several inputs or outputs or keeps state, which cannot be laid out again",
+            "has several inputs or outputs, recurrent layers or state, and cannot be laid out again",
             "make it again with `tinyhero quantize --core`",
         ));
     }
@@ -121,7 +123,7 @@ fn layer_of(model: &Model<'_>, layer: &Layer<'_>) -> IntegerLayer {
 
 fn weights_of(model: &Model<'_>, layer: &Layer<'_>, weights: Weights) -> IntegerWeights {
     let Weights { bit_width, layout, offset, channels } = weights;
-    let (rows, row_length) = (usize::from(layer.output.shape.channels), layer.row_length());
+    let (rows, row_length) = (layer.rows(), layer.row_length());
     let bytes =
         section(model, offset, PackedWeights::bytes_for(bit_width, layout, rows, row_length));
     let packed = PackedWeights { bytes, bit_width, layout, row_length };
