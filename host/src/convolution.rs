@@ -13,7 +13,7 @@ mod pool;
 mod simd;
 
 pub use geometry::Geometry;
-pub use operation::{average_pool, convolve, max_pool};
+pub use operation::{average_pool, convolve, convolve_transposed, max_pool};
 pub use plan::{Plan, Workspace};
 pub use pool::Pool;
 pub use simd::Element;

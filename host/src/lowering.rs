@@ -18,7 +18,7 @@ pub mod weighted;
 pub mod weights;
 pub mod windowed;
 
-pub use windowed::Geometry;
+pub use windowed::{Geometry, Taps};
 
 use crate::error::{Error, Result};
 use activation::Activation;
@@ -86,6 +86,8 @@ pub enum Reads<'a> {
     Windows(&'a Geometry),
     /// Windows over the channel that has the row's number.
     ChannelWindows(&'a Geometry),
+    /// Windows over the channels of the row's group, one of so many.
+    GroupWindows(&'a Geometry, usize),
 }
 
 impl Linear<'_> {
@@ -95,6 +97,7 @@ impl Linear<'_> {
         let rows = match self.reads {
             Reads::Elements | Reads::Windows(_) => 1,
             Reads::ChannelWindows(_) => self.matrix.bias.len(),
+            Reads::GroupWindows(_, groups) => groups,
         };
         rows * columns * (columns + 1) / 2
     }
@@ -150,4 +153,19 @@ pub struct Lowered {
     pub output: IntegerTensor,
     /// Where its output is cut off.
     pub activation: ActivationRange,
+}
+
+/// An operator without weights whose output has the scale and zero point of its input.
+pub fn range_of_input(operator: Operator, context: &Context<'_>) -> Lowered {
+    let input = context.inputs[0];
+    let output = IntegerTensor { shape: context.shape, ..input };
+    let mut activation = ActivationRange::FULL;
+    if context.activation != Activation::None {
+        activation.min = input.zero_point;
+    }
+    if context.activation == Activation::Relu6 {
+        let top = (6.0 / input.scale).round() + f64::from(input.zero_point);
+        activation.max = top.clamp(-128.0, 127.0) as i8;
+    }
+    Lowered { operator, weights: None, constants: Vec::new(), output, activation }
 }

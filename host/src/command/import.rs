@@ -12,7 +12,7 @@ use crate::artifact;
 use crate::cortex::Core;
 use crate::data::{DataOptions, Dataset, Normalization, SampleShape, SampleType, Split};
 use crate::deployment::export::{Exported, export_for};
-use crate::deployment::quantizer::{Quantization, RangeMethod, quantize};
+use crate::deployment::quantizer::{Quantization, RangeMethod, equalized, quantize};
 use crate::error::{Error, Result};
 use crate::graph::input::InputMeaning;
 use crate::graph::provenance::Provenance;
@@ -372,11 +372,11 @@ impl Import<'_> {
             }
         };
         let bits = self.options.bits.unwrap_or(BitWidth::Eight);
-        let mut exported = self.quantized(&trained, &calibration, Quantization::new(bits))?;
+        let quantization = Quantization::new(bits);
+        let mut trained = trained;
+        let mut exported = self.quantized(&trained, &calibration, quantization)?;
+        let equal = equalized(&trained, &calibration.samples)?;
         if let (Some(golden), Some(raw)) = (&self.golden, &golden_samples) {
-            // Of two ways to measure ranges the one that comes closer to the original.
-            let method = Quantization { range: RangeMethod::MinMax, ..Quantization::new(bits) };
-            let other = self.quantized(&trained, &calibration, method)?;
             let difference = |exported: &Exported| -> Result<f64> {
                 let model = Model::load(&exported.bytes).map_err(|reason| {
                     Error::check_failed("import", reason, "please report this")
@@ -385,9 +385,24 @@ impl Import<'_> {
                 let found = golden.compare(&model, self.layers, raw, scores)?;
                 Ok(found.mean_difference * found.step)
             };
-            if difference(&other)? < difference(&exported)? {
-                exported = other;
+            let mut least = difference(&exported)?;
+            // Of two ways to measure ranges, and with channels of one range or as they were, what comes closest to the original.
+            let largest = Quantization { range: RangeMethod::MinMax, ..quantization };
+            let mut method = quantization;
+            let other = self.quantized(&trained, &calibration, largest)?;
+            let found = difference(&other)?;
+            if found < least {
+                (least, exported, method) = (found, other, largest);
             }
+            if let Some(equal) = equal {
+                let other = self.quantized(&equal, &calibration, method)?;
+                if difference(&other)? < least {
+                    (exported, trained) = (other, equal);
+                }
+            }
+        } else if let Some(equal) = equal {
+            exported = self.quantized(&equal, &calibration, quantization)?;
+            trained = equal;
         }
         let run = Some((trained, calibration));
         Ok(Ok(Made { exported, bits, task, golden_samples, run }))

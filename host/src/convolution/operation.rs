@@ -30,6 +30,20 @@ pub fn convolve(x: &Tensor, weights: &Tensor, geometry: &Geometry) -> Result<Ten
     Convolution { plan, map: Map::Output }.apply(x, weights)
 }
 
+/// The transposed convolution of images (sample, height, width, channel) with weights (input channel, output channel, row, column), as images:
+/// the map that gives the gradient of the input of the convolution with this geometry, from images of its output's shape to images of its
+/// input's.
+///
+/// # Errors
+/// The shapes are not those of `geometry`, the elements are neither f32 nor f64, or they lie on another device.
+pub fn convolve_transposed(x: &Tensor, weights: &Tensor, geometry: &Geometry) -> Result<Tensor> {
+    if !x.device().is_cpu() {
+        bail!("transposed convolutions are for the processor only");
+    }
+    let plan = Arc::new(Plan::new(*geometry));
+    Convolution { plan, map: Map::InputGradient }.apply(x, weights)
+}
+
 /// The library's own convolution, for devices that this module has no code for.
 pub(super) fn convolve_elsewhere(
     x: &Tensor,

@@ -6,6 +6,7 @@
 
 mod calibrate;
 mod divergence;
+mod equalize;
 mod fold;
 mod on_grid;
 mod rounding;
@@ -15,6 +16,7 @@ pub use crate::lowering::constants::{add_rescale, exponent_multiplier, input_map
 pub use crate::lowering::quantization::{Quantization, Rounding};
 pub use crate::lowering::range::RangeMethod;
 pub use divergence::{LayerDivergence, divergences};
+pub use equalize::equalized;
 pub use on_grid::on_grid;
 pub use weight_only::{weight_only, weight_only_values};
 

@@ -17,11 +17,14 @@ mod folding;
 mod forward;
 mod fully_connected;
 mod global_average_pool;
+mod grouped_convolution_2d;
 mod keys;
 mod max_pool_2d;
 mod multiply;
 mod relu;
+mod resize_2d;
 mod softmax;
+mod transposed_convolution_2d;
 mod windowed;
 
 pub use add::Add;
@@ -36,11 +39,14 @@ pub use folding::{Folded, FoldedInput, FoldedLayer, Folding, Source};
 pub use forward::Forward;
 pub use fully_connected::FullyConnected;
 pub use global_average_pool::GlobalAveragePool;
+pub use grouped_convolution_2d::GroupedConvolution2d;
 pub use keys::{Keys, Refusal};
 pub use max_pool_2d::MaxPool2d;
 pub use multiply::Multiply;
 pub use relu::Relu;
+pub use resize_2d::{Extent, Resize2d};
 pub use softmax::Softmax;
+pub use transposed_convolution_2d::TransposedConvolution2d;
 
 use std::ops::RangeInclusive;
 
@@ -69,6 +75,9 @@ macro_rules! operations {
             Elementwise,
             Multiply,
             Concatenate,
+            Resize2d,
+            TransposedConvolution2d,
+            GroupedConvolution2d,
         }
     };
 }

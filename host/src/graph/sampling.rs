@@ -8,8 +8,7 @@ pub const WIDE_POSITIONS: &str =
     "is resized between sizes whose pixels lie apart by a fraction of more than 16 bits";
 
 /// What a resized image takes of the other.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "method", rename_all = "kebab-case", deny_unknown_fields)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Method {
     /// One pixel.
     Nearest {
@@ -21,7 +20,7 @@ pub enum Method {
 }
 
 /// Where the pixels of both images lie.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Coordinates {
     /// Both begin at the corner of the first pixel.
@@ -37,7 +36,7 @@ pub enum Coordinates {
 }
 
 /// Which pixel a position between two means.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum PositionRounding {
     /// The one before.

@@ -9,8 +9,8 @@ use crate::graph::input::InputMeaning;
 use crate::graph::network::{Network, Node, NodeInput, Operation};
 use crate::graph::operation::{
     Add, AveragePool2d, BatchNorm, Concatenate, Convolution2d, DEFAULT_EPSILON,
-    DepthwiseConvolution2d, Elementwise, FullyConnected, GlobalAveragePool, MaxPool2d, Multiply,
-    Relu, Softmax,
+    DepthwiseConvolution2d, Elementwise, Extent, FullyConnected, GlobalAveragePool,
+    GroupedConvolution2d, MaxPool2d, Multiply, Relu, Resize2d, Softmax, TransposedConvolution2d,
 };
 use crate::graph::provenance::Provenance;
 use crate::graph::task::Task;
@@ -88,10 +88,45 @@ fn operation(layer: &Layer, layers: &Layers) -> Lowered {
             let operation = DepthwiseConvolution2d { sliding: slides(sliding), bias: true };
             Ok((operation.into(), convolution(weights, sliding, 1)))
         }
-        Kind::Grouped { .. } | Kind::Transposed { .. } | Kind::Resize(_) => refuse(
-            "is not supported in a model of floats",
-            "quantize it in the framework that made it, and import that",
-        ),
+        Kind::Grouped { sliding, dilation, groups, weights } => {
+            let channels = layers.shape(layer.inputs[0]).channels / groups;
+            let operation = GroupedConvolution2d {
+                out_channels: weights.rows(),
+                sliding: slides(sliding),
+                dilation: *dilation,
+                groups: *groups,
+                bias: true,
+            };
+            Ok((operation.into(), convolution(weights, sliding, channels)))
+        }
+        Kind::Transposed { sliding, weights } => {
+            let input = layers.shape(layer.inputs[0]);
+            let [top, _, left, _] = sliding.border;
+            // What the kernels reach beyond the output is cut off there; what they do not reach is added.
+            let far = |axis: usize, extent: usize, before: usize, output: usize| {
+                let whole = (extent - 1) * sliding.stride[axis] + sliding.kernel[axis];
+                let wanted = before + output;
+                (whole.saturating_sub(wanted), wanted.saturating_sub(whole))
+            };
+            let (bottom, rows) = far(0, input.height, top, layer.shape.height);
+            let (right, columns) = far(1, input.width, left, layer.shape.width);
+            let padding = PaddingAmounts { top, bottom, left, right };
+            let operation = TransposedConvolution2d {
+                out_channels: weights.rows(),
+                sliding: Sliding {
+                    kernel: sliding.kernel,
+                    stride: sliding.stride,
+                    padding: Padding::Explicit(padding),
+                },
+                output_padding: [rows, columns],
+                bias: true,
+            };
+            Ok((operation.into(), convolution(weights, sliding, input.channels)))
+        }
+        Kind::Resize(sampling) => plain(Resize2d {
+            extent: Extent::Size([layer.shape.height, layer.shape.width]),
+            sampling: *sampling,
+        }),
         Kind::FullyConnected { weights } => {
             let operation = FullyConnected { out_features: weights.rows(), bias: true };
             let shape = vec![weights.rows(), weights.row_length];

@@ -152,7 +152,10 @@ fn round_rows_of(
     bit_width: BitWidth,
     per_tensor: bool,
 ) -> RoundedMatrix {
-    let row = |row: usize| Row { weights: matrix.row(row), form: &forms[row.min(forms.len() - 1)] };
+    let row = |row: usize| Row {
+        weights: matrix.row(row),
+        form: Form::of_row(forms, row, matrix.rows()),
+    };
     let rows: Vec<Row<'_>> = (0..matrix.rows()).map(row).collect();
     let groups = if per_tensor { rows.len().max(1) } else { 1 };
     let found: Vec<(f64, Vec<Vec<i8>>)> =

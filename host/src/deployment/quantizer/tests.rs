@@ -4,8 +4,10 @@ use crate::deployment::export::export;
 use crate::deployment::integer::run_all;
 use crate::graph::network::{Network, NodeInput, Operation};
 use crate::graph::operation::{AveragePool2d, BatchNorm, Elementwise, MaxPool2d, Relu};
+use crate::graph::sampling::Method;
 use crate::graph::weights::NodeParameters;
-use crate::window::Sliding;
+use crate::training::engine::TrainingGraph;
+use crate::window::{Padding, Sliding};
 use tinyhero_common::model::Model;
 
 /// Bytes that a linear congruential generator makes, smoothed so that they look a little like images.
@@ -183,6 +185,88 @@ fn reference(trained: &TrainedNetwork, sample: &[i16]) -> Vec<f64> {
                     })
                     .collect()
             }
+            Operation::GroupedConvolution2d(grouped) => {
+                let Sliding { kernel, stride, .. } = grouped.sliding;
+                let spread = [0, 1].map(|axis| (kernel[axis] - 1) * grouped.dilation[axis] + 1);
+                let spread = Sliding { kernel: spread, ..grouped.sliding };
+                let around = spread.over([from.height, from.width]).unwrap().padding;
+                let (weight, bias) = layer.as_ref().unwrap();
+                let depth = from.channels / grouped.groups;
+                let of_group = to.channels / grouped.groups;
+                let mut output = Vec::new();
+                for at in 0..to.elements() {
+                    let (o, pixel) = (at % to.channels, at / to.channels);
+                    let (y, x) = (pixel / to.width, pixel % to.width);
+                    let mut sum = f64::from(bias[o]);
+                    for (tap, c) in
+                        (0..kernel[0] * kernel[1]).flat_map(|tap| (0..depth).map(move |c| (tap, c)))
+                    {
+                        let (i, j) = (tap / kernel[1], tap % kernel[1]);
+                        let row = y * stride[0] + i * grouped.dilation[0];
+                        let column = x * stride[1] + j * grouped.dilation[1];
+                        let row = row.wrapping_sub(around.top);
+                        let column = column.wrapping_sub(around.left);
+                        if row < from.height && column < from.width {
+                            let channel = o / of_group * depth + c;
+                            let place = (row * from.width + column) * from.channels + channel;
+                            let place_w = ((o * depth + c) * kernel[0] + i) * kernel[1] + j;
+                            sum += source[place] * f64::from(weight[place_w]);
+                        }
+                    }
+                    output.push(sum);
+                }
+                output
+            }
+            Operation::TransposedConvolution2d(transposed) => {
+                let Sliding { kernel, stride, padding } = transposed.sliding;
+                let Padding::Explicit(cut) = padding else { panic!("give numbers") };
+                let (weight, bias) = layer.as_ref().unwrap();
+                let mut output: Vec<f64> =
+                    (0..to.elements()).map(|at| f64::from(bias[at % to.channels])).collect();
+                for (place, value) in source.iter().enumerate() {
+                    let (c, pixel) = (place % from.channels, place / from.channels);
+                    let (row, column) = (pixel / from.width, pixel % from.width);
+                    for (tap, o) in (0..kernel[0] * kernel[1])
+                        .flat_map(|tap| (0..to.channels).map(move |o| (tap, o)))
+                    {
+                        let (i, j) = (tap / kernel[1], tap % kernel[1]);
+                        let y = (row * stride[0] + i).wrapping_sub(cut.top);
+                        let x = (column * stride[1] + j).wrapping_sub(cut.left);
+                        if y < to.height && x < to.width {
+                            let place_w = ((o * from.channels + c) * kernel[0] + i) * kernel[1] + j;
+                            output[(y * to.width + x) * to.channels + o] +=
+                                value * f64::from(weight[place_w]);
+                        }
+                    }
+                }
+                output
+            }
+            Operation::Resize2d(resize) => {
+                let at =
+                    |y: usize, x: usize, c: usize| source[(y * from.width + x) * from.channels + c];
+                let pixel = |at: usize| (at / to.channels / to.width, at / to.channels % to.width);
+                let value = |place: usize| {
+                    let ((y, x), c) = (pixel(place), place % to.channels);
+                    if resize.sampling.method != Method::Linear {
+                        return at(y * from.height / to.height, x * from.width / to.width, c);
+                    }
+                    let position = |i: usize, inputs: usize, outputs: usize| {
+                        let middle = (i as f64 + 0.5) * inputs as f64 / outputs as f64 - 0.5;
+                        middle.clamp(0.0, inputs as f64 - 1.0)
+                    };
+                    let row = position(y, from.height, to.height);
+                    let column = position(x, from.width, to.width);
+                    let mut sum = 0.0;
+                    for r in 0..from.height {
+                        for s in 0..from.width {
+                            let near = |p: f64, q: usize| (1.0 - (p - q as f64).abs()).max(0.0);
+                            sum += near(row, r) * near(column, s) * at(r, s, c);
+                        }
+                    }
+                    sum
+                };
+                (0..to.elements()).map(value).collect()
+            }
             Operation::Add(_) => source.iter().zip(read(1)).map(|(a, b)| a + b).collect(),
             Operation::Flatten(_) | Operation::Softmax(_) => source.clone(),
             // Operations that have their own tests.
@@ -217,7 +301,70 @@ fn zoo() -> Vec<TrainedNetwork> {
         network("autoencoder", SampleShape::new(1, 1, 64), 64),
         functions(),
         branches(),
+        larger(),
     ]
+}
+
+/// A network whose images grow again, with groups and taps apart.
+fn larger() -> TrainedNetwork {
+    let text = r#"
+        name = "larger"
+        [[layer]]
+        operation = "grouped-convolution-2d"
+        out-channels = 6
+        kernel = [3, 2]
+        dilation = [2, 3]
+        padding = [2, 1, 1, 3]
+        stride = [2, 1]
+        groups = 2
+        [[layer]]
+        operation = "relu"
+        [[layer]]
+        name = "multiplied"
+        operation = "grouped-convolution-2d"
+        out-channels = 12
+        kernel = 3
+        groups = 6
+        [[layer]]
+        name = "up"
+        operation = "transposed-convolution-2d"
+        out-channels = 3
+        kernel = [3, 2]
+        stride = [2, 3]
+        padding = [1, 0, 0, 1]
+        output-padding = [1, 0]
+        [[layer]]
+        operation = "relu6"
+        [[layer]]
+        operation = "resize-2d"
+        factor = [2, 1]
+        [[layer]]
+        operation = "resize-2d"
+        size = [5, 17]
+        method = "linear"
+        [[layer]]
+        operation = "fully-connected"
+        out-features = "classes"
+    "#;
+    let network = Network::from_toml(text, "larger", SampleShape::new(7, 6, 4), 5).unwrap();
+    let again = Network::from_toml(&network.to_toml(), "again", network.input, 5).unwrap();
+    assert_eq!(network, again);
+    with_weights(network)
+}
+
+#[test]
+fn images_that_grow_compute_the_same_in_training() {
+    let trained = larger();
+    let samples: Vec<i16> = (0..168).map(|at| (at * 37 % 256) as i16).collect();
+    let graph =
+        TrainingGraph::new(&trained.network, &trained.parameters, candle_core::DType::F64).unwrap();
+    let found = graph.predict(&calibrate::normalize(&trained, &samples)).unwrap();
+    let expected = reference(&trained, &samples);
+    assert_eq!(found.len(), expected.len());
+    for (found, expected) in found.iter().zip(&expected) {
+        let error = (f64::from(*found) - expected).abs();
+        assert!(error < 1e-4 * (1.0 + expected.abs()), "{found} {expected}");
+    }
 }
 
 /// A network whose branches meet in products and side by side, with pools that leave the image.

@@ -95,10 +95,13 @@ impl Rules for Convolution2d {
 }
 
 /// A convolution with folded weights, one row per output channel, in the order kernel row, kernel column, input channel.
-struct ConvolutionLayer {
-    geometry: Geometry,
-    matrix: WeightMatrix,
-    tiles: OnceLock<Tiles>,
+pub(super) struct ConvolutionLayer {
+    /// How it slides.
+    pub geometry: Geometry,
+    /// The weights.
+    pub matrix: WeightMatrix,
+    /// The weights as the forward pass reads them, once it did.
+    pub tiles: OnceLock<Tiles>,
 }
 
 impl FoldedOperator for ConvolutionLayer {

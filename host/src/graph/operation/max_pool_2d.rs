@@ -2,15 +2,12 @@
 
 use candle_core::Tensor;
 use tinyhero_common::operator::{self, Operator};
-use tinyhero_common::requantize::ActivationRange;
 
 use super::{Folded, Folding, Forward, Keys, Refusal, Rules, Sizes, windowed};
 use crate::convolution::{Pool, max_pool};
 use crate::data::SampleShape;
 use crate::error::Result;
-use crate::lowering::activation::Activation;
-use crate::lowering::tensor::IntegerTensor;
-use crate::lowering::{Context, FoldedOperator, Geometry, Lowered};
+use crate::lowering::{Context, FoldedOperator, Geometry, Lowered, range_of_input};
 use crate::window::{Padding, Sliding};
 
 /// Maximum over each window; padding does not count.
@@ -75,18 +72,8 @@ impl FoldedOperator for MaxPoolLayer {
     }
 
     fn lower(&self, context: &Context<'_>) -> Result<Lowered> {
-        let input = context.inputs[0];
-        let output = IntegerTensor { shape: context.shape, ..input };
-        let mut activation = ActivationRange::FULL;
-        if context.activation != Activation::None {
-            activation.min = input.zero_point;
-        }
-        if context.activation == Activation::Relu6 {
-            let top = (6.0 / input.scale).round() + f64::from(input.zero_point);
-            activation.max = top.clamp(-128.0, 127.0) as i8;
-        }
         let operator = Operator::MaxPool2d(operator::MaxPool2d { window: self.geometry.window });
-        Ok(Lowered { operator, weights: None, constants: Vec::new(), output, activation })
+        Ok(range_of_input(operator, context))
     }
 
     fn commutes_with_activation(&self) -> bool {

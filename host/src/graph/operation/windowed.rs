@@ -7,19 +7,22 @@ use super::{Folding, Keys, Refusal};
 use crate::convolution;
 use crate::data::SampleShape;
 use crate::error::{Error, Result};
-use crate::lowering::Geometry;
+use crate::lowering::{Geometry, Taps};
 use crate::window::{Padding, PaddingAmounts, Sliding, Window};
 
 /// Height and width, or one size for both.
 #[derive(Deserialize)]
 #[serde(untagged)]
-enum Pair {
+pub enum Pair {
+    /// Both alike.
     One(usize),
+    /// Height and width.
     Two([usize; 2]),
 }
 
 impl Pair {
-    const fn sizes(self) -> [usize; 2] {
+    /// Height and width.
+    pub const fn sizes(self) -> [usize; 2] {
         match self {
             Self::One(size) => [size; 2],
             Self::Two(sizes) => sizes,
@@ -133,10 +136,14 @@ pub fn folded(sliding: &Sliding, folding: &Folding<'_>) -> Result<Geometry> {
     let Some(window) = sliding.over([usize::from(input.height), usize::from(input.width)]) else {
         return Err(folding.refuse("its window does not fit its input", "change the layer"));
     };
-    Ok(Geometry { window: in_bytes(&window, folding)?, input, output })
+    Ok(Geometry { window: in_bytes(&window, folding)?, taps: Taps::DENSE, input, output })
 }
 
-fn in_bytes(window: &Window, folding: &Folding<'_>) -> Result<shape::Window> {
+/// A window in bytes.
+///
+/// # Errors
+/// A size is above 255.
+pub fn in_bytes(window: &Window, folding: &Folding<'_>) -> Result<shape::Window> {
     let byte = |size: usize| {
         u8::try_from(size).map_err(|_| {
             folding.refuse(

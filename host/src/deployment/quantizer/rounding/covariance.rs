@@ -1,5 +1,7 @@
 //! Means and covariances of a layer's inputs.
 
+use std::ops::Range;
+
 use rayon::prelude::*;
 
 use super::form::Form;
@@ -18,11 +20,25 @@ const COLUMNS: usize = 16;
 /// Rows of a tile.
 const ROWS: usize = 4;
 
-/// The form of a layer's rows: one for all of them, or one for each.
+/// The forms of a layer's rows: one for all of them, one for each, or one for each of equal groups. [`Form::of_row`] finds a row's.
 pub fn measure(linear: &Linear<'_>, inputs: &Inputs<'_>) -> Vec<Form> {
     match linear.reads {
-        Reads::Elements | Reads::Windows(_) => vec![dense(linear, inputs)],
+        Reads::Elements | Reads::Windows(_) => {
+            vec![dense(&linear.reads, linear.matrix.row_length, None, inputs)]
+        }
         Reads::ChannelWindows(geometry) => by_channel(geometry, inputs),
+        Reads::GroupWindows(geometry, groups) if groups == usize::from(geometry.input.channels) => {
+            by_channel(geometry, inputs)
+        }
+        Reads::GroupWindows(geometry, groups) => {
+            let channels = usize::from(geometry.input.channels) / groups.max(1);
+            let of_group = |group: usize| {
+                let part = group * channels..(group + 1) * channels;
+                let columns = linear.matrix.row_length;
+                dense(&Reads::Windows(geometry), columns, Some(part), inputs)
+            };
+            (0..groups).map(of_group).collect()
+        }
     }
 }
 
@@ -60,9 +76,13 @@ fn add(total: &mut [f64], values: &[f64]) {
     }
 }
 
-/// Of a layer whose rows all read the same.
-fn dense(linear: &Linear<'_>, inputs: &Inputs<'_>) -> Form {
-    let columns = linear.matrix.row_length;
+/// Of rows that all read the same: `columns` values, those of some channels of a window where they are named.
+fn dense(
+    reads: &Reads<'_>,
+    columns: usize,
+    channels: Option<Range<usize>>,
+    inputs: &Inputs<'_>,
+) -> Form {
     let blocks: Vec<usize> = {
         let count = columns.div_ceil(BLOCK).max(1);
         let size = columns.div_ceil(count);
@@ -75,8 +95,15 @@ fn dense(linear: &Linear<'_>, inputs: &Inputs<'_>) -> Form {
         };
         let mut chunk = Vec::with_capacity(CHUNK * columns);
         for (index, values) in values.chunks_exact(inputs.elements).enumerate() {
-            for_each_window(&linear.reads, values, inputs, sample + index, |window| {
-                chunk.extend(window.iter().map(|value| value * inputs.unit));
+            for_each_window(reads, values, inputs, sample + index, |window| {
+                match (&channels, reads) {
+                    (Some(channels), Reads::Windows(geometry)) => {
+                        let pixels = window.chunks_exact(usize::from(geometry.input.channels));
+                        let taken = pixels.flat_map(|pixel| &pixel[channels.clone()]);
+                        chunk.extend(taken.map(|value| value * inputs.unit));
+                    }
+                    _ => chunk.extend(window.iter().map(|value| value * inputs.unit)),
+                }
                 if chunk.len() == CHUNK * columns {
                     add_chunk(&chunk, columns, &blocks, &mut sums);
                     chunk.clear();
@@ -217,7 +244,7 @@ impl Work for Products<'_> {
 
 /// Of a layer whose rows read a channel each.
 fn by_channel(geometry: &Geometry, inputs: &Inputs<'_>) -> Vec<Form> {
-    let channels = usize::from(geometry.output.channels);
+    let channels = usize::from(geometry.input.channels);
     let taps = geometry.window.taps();
     let sums = total(inputs, |sample, values| {
         let mut sums = Sums {

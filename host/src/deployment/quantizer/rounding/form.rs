@@ -46,6 +46,11 @@ pub struct Form {
 }
 
 impl Form {
+    /// The form of a row of so many, where all rows share one, each has one, or each of equal groups.
+    pub const fn of_row(forms: &[Self], row: usize, rows: usize) -> &Self {
+        &forms[row * forms.len() / rows]
+    }
+
     /// A form with these means and covariances, one list a block, in order, measured on so many
     /// windows.
     pub fn new(mean: Vec<f64>, covariances: Vec<Vec<f64>>, windows: usize) -> Self {

@@ -25,7 +25,7 @@ pub fn matched(
     per_tensor: bool,
 ) -> RoundedMatrix {
     let rows = rounded.scales.len();
-    let form = |row: usize| &forms[row.min(forms.len() - 1)];
+    let form = |row: usize| Form::of_row(forms, row, rows);
     let real = |rounded: &RoundedMatrix, row: usize| -> Vec<f64> {
         let scale = rounded.scales[row];
         rounded.row(row).iter().map(|&value| scale * f64::from(value)).collect()

@@ -1,4 +1,5 @@
 use super::*;
+use crate::lowering::Taps;
 use crate::lowering::weights::WeightMatrix;
 use tinyhero_common::shape::{Shape, Window};
 
@@ -12,6 +13,7 @@ fn geometry(channels: u16, out: u16) -> Geometry {
             padding_top: 1,
             padding_left: 1,
         },
+        taps: Taps::DENSE,
         input: Shape { height: 5, width: 4, channels },
         output: Shape { height: 3, width: 5, channels: out },
     }
@@ -108,6 +110,27 @@ fn a_row_of_a_depthwise_layer_has_the_moments_of_its_channel() {
             .map(|at| window(&geometry, &samples[at / 15 * 60..][..60], at % 15, &[channel]))
             .collect();
         compare(form, &windows);
+    }
+}
+
+#[test]
+fn a_row_of_a_grouped_layer_has_the_moments_of_its_group() {
+    let geometry = geometry(4, 6);
+    let samples = values(40 * 80);
+    let windows = |channels: &[usize]| -> Vec<Vec<f64>> {
+        let of = |at: usize| window(&geometry, &samples[at / 15 * 80..][..80], at % 15, channels);
+        (0..40 * 15).map(of).collect()
+    };
+    for (groups, row_length) in [(2, 12), (4, 6)] {
+        let (values, bias) = (vec![0.0; 6 * row_length], vec![0.0; 6]);
+        let matrix = WeightMatrix { row_length, values, bias };
+        let linear = Linear { matrix: &matrix, reads: Reads::GroupWindows(&geometry, groups) };
+        let forms = measure(&linear, &Inputs::new(&samples, 80, 15, 1));
+        assert_eq!(forms.len(), groups);
+        let channels: Vec<usize> = (0..4).collect();
+        for (form, channels) in forms.iter().zip(channels.chunks(4 / groups)) {
+            compare(form, &windows(channels));
+        }
     }
 }
 
