@@ -44,7 +44,7 @@ pub use keys::{Keys, Refusal};
 pub use max_pool_2d::MaxPool2d;
 pub use multiply::Multiply;
 pub use relu::Relu;
-pub use resize_2d::{Extent, Resize2d};
+pub use resize_2d::{Resize2d, ResizeExtent};
 pub use softmax::Softmax;
 pub use transposed_convolution_2d::TransposedConvolution2d;
 

@@ -9,8 +9,8 @@ use crate::graph::input::InputMeaning;
 use crate::graph::network::{Network, Node, NodeInput, Operation};
 use crate::graph::operation::{
     Add, AveragePool2d, BatchNorm, Concatenate, Convolution2d, DEFAULT_EPSILON,
-    DepthwiseConvolution2d, Elementwise, Extent, FullyConnected, GlobalAveragePool,
-    GroupedConvolution2d, MaxPool2d, Multiply, Relu, Resize2d, Softmax, TransposedConvolution2d,
+    DepthwiseConvolution2d, Elementwise, FullyConnected, GlobalAveragePool, GroupedConvolution2d,
+    MaxPool2d, Multiply, Relu, Resize2d, ResizeExtent, Softmax, TransposedConvolution2d,
 };
 use crate::graph::provenance::Provenance;
 use crate::graph::task::Task;
@@ -124,7 +124,7 @@ fn operation(layer: &Layer, layers: &Layers) -> Lowered {
             Ok((operation.into(), convolution(weights, sliding, input.channels)))
         }
         Kind::Resize(sampling) => plain(Resize2d {
-            extent: Extent::Size([layer.shape.height, layer.shape.width]),
+            extent: ResizeExtent::Size([layer.shape.height, layer.shape.width]),
             sampling: *sampling,
         }),
         Kind::FullyConnected { weights } => {

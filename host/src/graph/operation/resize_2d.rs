@@ -14,7 +14,7 @@ use crate::lowering::{Context, FoldedOperator, Lowered, range_of_input};
 
 /// How large a resized image becomes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Extent {
+pub enum ResizeExtent {
     /// So many times as high and as wide.
     Factor([usize; 2]),
     /// Height and width.
@@ -25,7 +25,7 @@ pub enum Extent {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Resize2d {
     /// The size.
-    pub extent: Extent,
+    pub extent: ResizeExtent,
     /// What its pixels take of the other image.
     pub sampling: Sampling,
 }
@@ -42,8 +42,8 @@ impl Resize2d {
     /// Height and width of the output.
     fn output(&self, input: SampleShape) -> Option<[usize; 2]> {
         match self.extent {
-            Extent::Size(size) => Some(size),
-            Extent::Factor([down, across]) => {
+            ResizeExtent::Size(size) => Some(size),
+            ResizeExtent::Factor([down, across]) => {
                 Some([input.height.checked_mul(down)?, input.width.checked_mul(across)?])
             }
         }
@@ -57,8 +57,8 @@ impl Rules for Resize2d {
         let factor = keys.take::<Pair>("factor")?.map(Pair::sizes);
         let size = keys.take::<Pair>("size")?.map(Pair::sizes);
         let extent = match (factor, size) {
-            (Some(factor), None) => Extent::Factor(factor),
-            (None, Some(size)) => Extent::Size(size),
+            (Some(factor), None) => ResizeExtent::Factor(factor),
+            (None, Some(size)) => ResizeExtent::Size(size),
             _ => return Err("needs one of 'factor' and 'size'".into()),
         };
         let rounding = keys.take::<PositionRounding>("rounding")?;
@@ -81,8 +81,8 @@ impl Rules for Resize2d {
 
     fn write(&self, keys: &mut Keys) {
         match self.extent {
-            Extent::Factor(factor) => keys.set("factor", factor),
-            Extent::Size(size) => keys.set("size", size),
+            ResizeExtent::Factor(factor) => keys.set("factor", factor),
+            ResizeExtent::Size(size) => keys.set("size", size),
         }
         match self.sampling.method {
             Method::Nearest { rounding } => {
@@ -226,7 +226,7 @@ mod tests {
         let methods = [Method::Nearest { rounding: PositionRounding::HalfUp }, Method::Linear];
         for method in methods {
             let sampling = Sampling { method, coordinates: Coordinates::HalfPixel };
-            let resize = Resize2d { extent: Extent::Size([7, 5]), sampling };
+            let resize = Resize2d { extent: ResizeExtent::Size([7, 5]), sampling };
             let values: Vec<f32> = (0..24).map(|at| (at * at % 17) as f32 - 5.0).collect();
             let x = Tensor::from_vec(values.clone(), (1, 3, 4, 2), &Device::Cpu).unwrap();
             let mut pass = Forward {
