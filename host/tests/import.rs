@@ -61,6 +61,22 @@ fn quantized_models_keep_their_integers() {
 }
 
 #[test]
+fn images_that_grow_come_in() {
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().join("model.hero");
+    for (name, kept, most) in [
+        ("unet_nearest_qdq.onnx", true, 0.5),
+        ("keras_unet_int8.tflite", true, 0.5),
+        ("unet_transposed.onnx", false, 2.0),
+    ] {
+        let report = checked(name, &out, &[]);
+        assert_eq!(report["integers_kept"], kept, "{name}");
+        assert!(report["label_agreement"].as_f64().unwrap() >= 0.98, "{name}: {report}");
+        assert!(report["mean_difference"].as_f64().unwrap() < most, "{name}: {report}");
+    }
+}
+
+#[test]
 fn a_folder_is_a_run_that_is_quantized_to_fewer_bits() {
     let folder = tempfile::tempdir().unwrap();
     let run = folder.path().join("run");

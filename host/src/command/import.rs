@@ -374,7 +374,7 @@ impl Import<'_> {
         let bits = self.options.bits.unwrap_or(BitWidth::Eight);
         let quantization = Quantization::new(bits);
         let mut trained = trained;
-        let mut exported = self.quantized(&trained, &calibration, quantization)?;
+        let mut exported = self.quantized(&trained, &calibration, &quantization)?;
         let equal = equalized(&trained, &calibration.samples)?;
         if let (Some(golden), Some(raw)) = (&self.golden, &golden_samples) {
             let difference = |exported: &Exported| -> Result<f64> {
@@ -387,12 +387,12 @@ impl Import<'_> {
             };
             let mut least = difference(&exported)?;
             // Of two ways to measure ranges, and with channels of one range or as they were, what comes closest to the original.
-            let largest = Quantization { range: RangeMethod::MinMax, ..quantization };
-            let mut method = quantization;
-            let other = self.quantized(&trained, &calibration, largest)?;
+            let largest = Quantization { range: RangeMethod::MinMax, ..quantization.clone() };
+            let mut method = &quantization;
+            let other = self.quantized(&trained, &calibration, &largest)?;
             let found = difference(&other)?;
             if found < least {
-                (least, exported, method) = (found, other, largest);
+                (least, exported, method) = (found, other, &largest);
             }
             if let Some(equal) = equal {
                 let other = self.quantized(&equal, &calibration, method)?;
@@ -401,7 +401,7 @@ impl Import<'_> {
                 }
             }
         } else if let Some(equal) = equal {
-            exported = self.quantized(&equal, &calibration, quantization)?;
+            exported = self.quantized(&equal, &calibration, &quantization)?;
             trained = equal;
         }
         let run = Some((trained, calibration));
@@ -412,9 +412,9 @@ impl Import<'_> {
         &self,
         trained: &TrainedNetwork,
         calibration: &Split,
-        quantization: Quantization,
+        quantization: &Quantization,
     ) -> Result<Exported> {
-        let network = quantize(trained, &calibration.samples, &quantization)?;
+        let network = quantize(trained, &calibration.samples, quantization)?;
         export_for(&network, self.options.core)
     }
 
