@@ -64,7 +64,8 @@ impl Rules for GroupedConvolution2d {
 
     fn sizes(&self, inputs: &[SampleShape]) -> Result<Sizes, String> {
         let (channels, groups) = (inputs[0].channels, self.groups);
-        if groups == 0 || channels % groups != 0 || self.out_channels % groups != 0 {
+        let divides = |count: usize| count.is_multiple_of(groups);
+        if groups == 0 || !divides(channels) || !divides(self.out_channels) {
             return Err(format!(
                 "has {groups} groups, which do not divide {channels} channels into {}",
                 self.out_channels
