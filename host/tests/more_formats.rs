@@ -176,7 +176,7 @@ fn rare_classes_are_found_when_they_count_as_much() {
     let mut generator = random::generator(4, Purpose::Initialization, 0);
     let mut rows = |count: usize| -> String {
         let mut row = |row: usize| {
-            let rare = row % 21 == 0;
+            let rare = row.is_multiple_of(21);
             let (noise, class) =
                 (random::normal(&mut generator), if rare { "rare" } else { "usual" });
             format!("{:.3},{class}\n", noise + if rare { 2.0 } else { 0.0 })
