@@ -13,10 +13,13 @@ use crate::import::window::span;
 /// Most rows or columns of a window in a model file.
 const MOST_WINDOW: usize = 255;
 
-/// Weights, zeros included, for one that is not zero, from which a dense convolution is no longer faster than one without them.
-const ZEROS_OF_DENSE: usize = 6;
-/// The same of a depthwise convolution, whose fast kernels gain less.
-const ZEROS_OF_DEPTHWISE: usize = 3;
+/// Instructions of a grouped convolution on a Cortex-M4 for a tap of an output, measured with one weight a tap by
+/// `tinyhero bench kws_multiplier.hero --on mps2-an386`, and for each further weight of it.
+const OF_TAP: usize = 85;
+const OF_WEIGHT: usize = 6;
+/// Tenths of an instruction of a dense convolution's fast kernel for a weight, zeros included, and of a depthwise one's.
+const OF_DENSE: usize = 14;
+const OF_DEPTHWISE: usize = 90;
 
 impl Resolver<'_> {
     /// The image at the first input, and what is added around it beside the layer's own border.
@@ -246,10 +249,11 @@ impl Slides {
         let taps: usize = self.kernel.iter().product();
         let filled: usize = self.sliding.kernel.iter().product();
         let depthwise = groups == image.channels.len() && outputs == groups && groups > 1;
+        let native = 10 * (OF_TAP + OF_WEIGHT * (image.channels.len() / groups.max(1))) * taps;
         let worth = match depthwise {
             true if self.dilation == [1, 1] => return None,
-            true => filled >= ZEROS_OF_DEPTHWISE * taps,
-            false => filled * groups >= ZEROS_OF_DENSE * taps,
+            true => native <= OF_DEPTHWISE * filled,
+            false => native <= OF_DENSE * filled * image.channels.len(),
         };
         let wide = fits(&self.sliding).is_err();
         let [top, bottom, left, right] = self.sliding.border;
