@@ -17,6 +17,7 @@ mod naming;
 mod normalization;
 pub mod npy;
 mod options;
+mod several;
 mod source;
 mod splits;
 mod table;
@@ -32,6 +33,7 @@ pub use formats::pictures::Picture;
 pub use formats::{FORMATS, listed as listed_formats};
 pub use normalization::{Normalization, Scaling};
 pub use options::{DataOptions, Missing, Separator, SplitChoice, Window};
+pub use several::InputPart;
 pub use splits::SplitRule;
 
 use crate::error::{Error, Result};

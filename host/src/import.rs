@@ -6,6 +6,7 @@
 //! numbers ([`float`]) or, where the model is quantized, one of its own integers ([`integer`]).
 
 mod axes;
+pub mod balance;
 pub mod check;
 pub mod float;
 pub mod graph;
@@ -133,14 +134,15 @@ fn count_operators(graph: &Graph) -> BTreeMap<String, usize> {
 }
 
 impl Layers {
-    /// Whether the output is one vector of numbers.
+    /// Whether the first output is a vector of numbers.
     pub fn gives_a_vector(&self) -> bool {
-        let shape = self.shape(self.output.tensor);
-        shape.height * shape.width == 1 && self.output.places.len() == shape.channels
+        let shape = self.shape(self.outputs[0].tensor);
+        shape.height * shape.width == 1 && self.outputs[0].places.len() == shape.channels
     }
 
-    /// Whether the last layer gives probabilities.
-    pub fn ends_in_softmax(&self) -> bool {
-        self.layers.last().is_some_and(|layer| layer.kind == Kind::Softmax)
+    /// Whether an output is probabilities.
+    pub fn ends_in_softmax(&self, output: usize) -> bool {
+        let layer = self.layer_of(self.outputs[output].tensor);
+        layer.is_some_and(|layer| self.layers[layer].kind == Kind::Softmax)
     }
 }

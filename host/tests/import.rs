@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use assert_cmd::Command;
-use serde_json::Value;
+use serde_json::{Value, json};
 use tinyhero::import;
 
 fn model(name: &str) -> PathBuf {
@@ -74,6 +74,59 @@ fn images_that_grow_come_in() {
         assert!(report["label_agreement"].as_f64().unwrap() >= 0.98, "{name}: {report}");
         assert!(report["mean_difference"].as_f64().unwrap() < most, "{name}: {report}");
     }
+}
+
+#[test]
+fn several_inputs_and_outputs_are_compared_one_by_one_and_run_on_a_board() {
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().join("model.hero");
+    // Two inputs: a picture, and three numbers of very different ranges.
+    let report = checked("mnist_facts.onnx", &out, &[]);
+    assert_eq!(report["integers_kept"], false);
+    assert!(report["label_agreement"].as_f64().unwrap() >= 0.98, "{report}");
+    let inspection = inspected(&out);
+    let inputs = inspection["inputs"].as_array().unwrap();
+    let shapes: Vec<&Value> = inputs.iter().map(|input| &input["shape"]).collect();
+    assert_eq!(shapes, [&json!([28, 28, 1]), &json!([1, 1, 3])]);
+    assert_eq!(inputs[0]["bytes"], 784);
+    assert_eq!(inspection["outputs"].as_array().unwrap().len(), 1);
+    // The same archive is data for it: raw samples of both inputs follow one another.
+    let verified = verified(&out, &model("mnist_facts.npz"));
+    assert_eq!((&verified["samples"], &verified["identical"]), (&json!(50), &json!(50)));
+    assert!(verified["accuracy"].as_f64().unwrap() >= 0.94, "{verified}");
+    let mut evaluate = tinyhero();
+    evaluate.arg("evaluate").arg(&out).args(["--data", "digits"]);
+    let refused = evaluate.output().unwrap();
+    assert_eq!(refused.status.code(), Some(2));
+    let said = String::from_utf8_lossy(&refused.stderr).into_owned();
+    assert!(said.contains("2 inputs") && said.contains("inputs_0"), "{said}");
+    // Two outputs, of integers that stay what they are.
+    let report = checked("mnist_finder_qoperator.onnx", &out, &[]);
+    assert_eq!(report["integers_kept"], true);
+    let outputs = report["outputs"].as_array().unwrap();
+    assert_eq!(outputs.len(), 2);
+    for output in outputs {
+        assert!(output["close"].as_f64().unwrap() >= 0.99, "{report}");
+        assert!(output["mean_difference"].as_f64().unwrap() < 1.0, "{report}");
+    }
+    assert_eq!(inspected(&out)["outputs"].as_array().unwrap().len(), 2);
+}
+
+/// What `inspect` says of a model.
+fn inspected(file: &Path) -> Value {
+    let output = tinyhero().arg("inspect").arg(file).args(["--json", "-"]).output().unwrap();
+    assert!(output.status.success());
+    serde_json::from_slice(&output.stdout).unwrap()
+}
+
+/// What `verify` says of a model on one emulated board.
+fn verified(file: &Path, data: &Path) -> Value {
+    let mut command = tinyhero();
+    command.arg("verify").arg(file).arg("--data").arg(data);
+    let output = command.args(["--on", "mps2-an386", "--json", "-"]).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let reports: Value = serde_json::from_slice(&output.stdout).unwrap();
+    reports[0].clone()
 }
 
 #[test]

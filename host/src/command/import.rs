@@ -14,14 +14,14 @@ use crate::data::{DataOptions, Dataset, Normalization, SampleShape, SampleType, 
 use crate::deployment::export::{Exported, export_for};
 use crate::deployment::quantizer::{Quantization, RangeMethod, equalized, quantize};
 use crate::error::{Error, Result};
-use crate::graph::input::InputMeaning;
+use crate::graph::input::{InputMeaning, OtherInput};
 use crate::graph::provenance::Provenance;
 use crate::graph::task::Task;
 use crate::graph::trained_network::TrainedNetwork;
-use crate::import::check::{Comparison, Golden};
+use crate::import::check::{Comparison, Golden, OutputComparison};
 use crate::import::layer::Layers;
 use crate::import::raw::RawScale;
-use crate::import::{self, Imported, Unsupported, float, integer};
+use crate::import::{self, Imported, Unsupported, balance, float, integer};
 use crate::report::table::{grouped, percent};
 use crate::training::RunFolder;
 
@@ -96,6 +96,8 @@ struct Report {
     label_agreement: Option<f64>,
     largest_difference: Option<f64>,
     mean_difference: Option<f64>,
+    /// The comparison of each output, where there are several.
+    outputs: Vec<OutputComparison>,
     accuracy: Option<f64>,
     reference_accuracy: Option<f64>,
 }
@@ -119,6 +121,7 @@ pub fn run(options: &Options) -> Result<()> {
         label_agreement: None,
         largest_difference: None,
         mean_difference: None,
+        outputs: Vec::new(),
         accuracy: None,
         reference_accuracy: None,
     };
@@ -231,6 +234,18 @@ fn tell(options: &Options, report: &mut Report, found: &Comparison) {
         found.largest_difference,
         found.mean_difference
     ));
+    if let [_, _, ..] = &found.outputs[..] {
+        report.outputs.clone_from(&found.outputs);
+        for output in &found.outputs {
+            options.output.line(format_args!(
+                "output {}: {} of numbers within 5 % of the range; they differ by at most {:.1}, on average {:.2} steps",
+                output.name,
+                percent(output.close),
+                output.largest_difference,
+                output.mean_difference
+            ));
+        }
+    }
     if let (Some(accuracy), Some(reference)) = (found.accuracy, found.reference_accuracy) {
         options.output.line(format_args!(
             "accuracy {}, of the original {}",
@@ -272,12 +287,14 @@ impl Import<'_> {
                 TaskName::Reconstruction => Task::Reconstruction,
             };
         }
-        let outputs = self.layers.output.places.len();
+        let outputs = self.layers.outputs[0].places.len();
         let labelled = self.golden.as_ref().is_some_and(|golden| golden.labels.is_some());
         let vector = self.layers.gives_a_vector() && outputs > 1;
-        if vector && (labelled || self.layers.ends_in_softmax() || self.layers.output.logarithm) {
+        if vector
+            && (labelled || self.layers.ends_in_softmax(0) || self.layers.outputs[0].logarithm)
+        {
             Task::Classification
-        } else if outputs > 1 && outputs == self.layers.input.places.len() {
+        } else if outputs > 1 && outputs == self.layers.inputs[0].places.len() {
             Task::Reconstruction
         } else if vector {
             Task::Classification
@@ -290,7 +307,7 @@ impl Import<'_> {
         if task != Task::Classification {
             return Ok(Vec::new());
         }
-        let outputs = self.layers.output.places.len();
+        let outputs = self.layers.outputs[0].places.len();
         match dataset {
             Some(dataset) if dataset.class_names.len() != outputs => Err(Error::bad_input(
                 &dataset.name,
@@ -304,8 +321,15 @@ impl Import<'_> {
 
     fn dataset(&self) -> Result<Option<Dataset>> {
         let Some(data) = &self.options.data else { return Ok(None) };
+        let [input] = &self.layers.inputs[..] else {
+            return Err(Error::bad_input(
+                "--data",
+                format_args!("has one input, but the model has {}", self.layers.inputs.len()),
+                "calibrate with --check and arrays inputs_0, inputs_1 …",
+            ));
+        };
         let dataset = Dataset::open(data)?;
-        let wanted = self.layers.input.shape;
+        let wanted = input.shape;
         if dataset.shape.elements() != wanted.elements() {
             return Err(Error::bad_input(
                 data,
@@ -331,7 +355,7 @@ impl Import<'_> {
             exported: export_for(&network, self.options.core)?,
             bits: BitWidth::Eight,
             task,
-            golden_samples: golden.map(|golden| golden.integer_samples(&self.layers.input)),
+            golden_samples: golden.map(|golden| golden.integer_samples(self.layers)),
             run: None,
         }))
     }
@@ -340,20 +364,26 @@ impl Import<'_> {
     fn floats(&self) -> Result<std::result::Result<Made, Vec<Unsupported>>> {
         let task = self.task();
         let dataset = self.dataset()?;
-        let scale = self
-            .golden
-            .as_ref()
-            .map(|golden| RawScale::of(&golden.real_inputs(&self.layers.input)));
-        let input = self.meaning(dataset.as_ref(), scale, task)?;
+        let scales: Option<Vec<RawScale>> = self.golden.as_ref().map(|golden| {
+            let scale = |position| RawScale::of(&golden.real_inputs(self.layers, position));
+            (0..self.layers.inputs.len()).map(scale).collect()
+        });
+        let input = self.meaning(dataset.as_ref(), scales.as_deref(), task)?;
         let provenance = self.provenance(dataset.as_ref());
-        let trained = match float::lower(self.layers, task, input, Some(provenance))? {
+        let (layers, input) = self.balanced(input, dataset.is_some());
+        let trained = match float::lower(&layers, task, input, Some(provenance))? {
             Ok(trained) => trained,
             Err(unsupported) => return Ok(Err(unsupported)),
         };
-        let golden_samples = match (&self.golden, &dataset, scale) {
+        let golden_samples = match (&self.golden, &dataset, &scales) {
             (Some(golden), Some(_), _) => Some(self.through(golden, &trained)),
-            (Some(golden), None, Some(scale)) => {
-                Some(golden.raw_samples(&self.layers.input, &scale))
+            (Some(golden), None, Some(scales)) => {
+                let raw = |(position, scale): (usize, &RawScale)| -> Vec<i16> {
+                    let real = golden.real_inputs(self.layers, position);
+                    real.iter().map(|&real| scale.raw(real)).collect()
+                };
+                let raw: Vec<Vec<i16>> = scales.iter().enumerate().map(raw).collect();
+                Some(golden.joined(&raw))
             }
             _ => None,
         };
@@ -383,7 +413,7 @@ impl Import<'_> {
                 })?;
                 let scores = task == Task::Classification;
                 let found = golden.compare(&model, self.layers, raw, scores)?;
-                Ok(found.mean_difference * found.step)
+                Ok(found.relative_difference)
             };
             let mut least = difference(&exported)?;
             // Of two ways to measure ranges, and with channels of one range or as they were, what comes closest to the original.
@@ -406,6 +436,24 @@ impl Import<'_> {
         }
         let run = Some((trained, calibration));
         Ok(Ok(Made { exported, bits, task, golden_samples, run }))
+    }
+
+    /// The layers and what their samples mean, channels of very different ranges brought to one:
+    /// an input has one scale, and what it takes away the first weights give back.
+    fn balanced(&self, mut input: InputMeaning, has_data: bool) -> (Layers, InputMeaning) {
+        let mut layers = self.layers.clone();
+        if let (Some(golden), false) = (&self.golden, has_data) {
+            for position in 0..layers.inputs.len() {
+                let real = golden.real_inputs(self.layers, position);
+                let Some(gains) = balance::channels(&mut layers, position, &real) else { continue };
+                let steps = match position.checked_sub(1) {
+                    None => &mut input.normalization.inverse_scale,
+                    Some(other) => &mut input.others[other].normalization.inverse_scale,
+                };
+                steps.iter_mut().zip(gains).for_each(|(step, gain)| *step /= gain);
+            }
+        }
+        (layers, input)
     }
 
     fn quantized(
@@ -431,28 +479,45 @@ impl Import<'_> {
             let raw = real / normalization.inverse_scale[channel] + normalization.offset[channel];
             raw.round().clamp(low, high) as i16
         };
-        golden.real_inputs(&self.layers.input).iter().enumerate().map(raw).collect()
+        golden.real_inputs(self.layers, 0).iter().enumerate().map(raw).collect()
     }
 
     fn meaning(
         &self,
         dataset: Option<&Dataset>,
-        scale: Option<RawScale>,
+        scales: Option<&[RawScale]>,
         task: Task,
     ) -> Result<InputMeaning> {
         let class_names = self.class_names(dataset, task)?;
-        let shape = self.layers.input.shape;
+        let shape = self.layers.inputs[0].shape;
+        let scale = scales.and_then(|scales| scales.first().copied());
         let Some(dataset) = dataset else {
-            let scale =
-                scale.unwrap_or(RawScale { sample_type: SampleType::U8, offset: 0.0, step: 1.0 });
+            let unknown = RawScale { sample_type: SampleType::U8, offset: 0.0, step: 1.0 };
+            let scale = scale.unwrap_or(unknown);
+            // Several inputs come together, and each says what it is.
+            let several = self.layers.inputs.len() > 1;
+            let columns = |scale: &RawScale, shape: SampleShape| match several {
+                true => scale.columns_of_channels(shape),
+                false => scale.columns(shape),
+            };
+            let others = self.layers.inputs.iter().enumerate().skip(1);
+            let others = others.map(|(position, input)| {
+                let scale = scales.and_then(|scales| scales.get(position)).unwrap_or(&unknown);
+                OtherInput {
+                    sample_type: scale.sample_type,
+                    normalization: scale.normalization(input.shape.channels),
+                    columns: columns(scale, input.shape),
+                }
+            });
             return Ok(InputMeaning {
                 sample_type: scale.sample_type,
                 class_names,
                 normalization: scale.normalization(shape.channels),
                 rate: None,
                 options: DataOptions::default(),
-                columns: scale.columns(shape),
+                columns: columns(&scale, shape),
                 outputs: Vec::new(),
+                others: others.collect(),
             });
         };
         let asked = self.options.divide != 1.0
@@ -473,6 +538,7 @@ impl Import<'_> {
             options: dataset.options.clone(),
             columns: dataset.columns.clone(),
             outputs: Vec::new(),
+            others: Vec::new(),
         })
     }
 

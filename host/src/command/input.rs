@@ -9,6 +9,7 @@ use super::output::Output;
 use super::samples;
 use crate::artifact;
 use crate::data::{DataOptions, Picture, sample_of_text};
+use crate::deployment::integer::SampleParts;
 use crate::deployment::meaning::{convention, notes_in};
 use crate::error::{Error, Result};
 
@@ -26,6 +27,9 @@ pub fn read(
     output: &Output,
 ) -> Result<(Vec<i16>, Option<u16>)> {
     let path = Path::new(input);
+    if path.is_file() && model.inputs().count() > 1 {
+        return Ok((read_raw(path, model)?, None));
+    }
     if path.is_file() {
         let values = match path.extension().and_then(|extension| extension.to_str()) {
             Some("png" | "jpg" | "jpeg" | "PNG" | "JPG" | "JPEG") => {
@@ -101,12 +105,7 @@ fn read_raw(path: &Path, model: &Model<'_>) -> Result<Vec<i16>> {
     if bytes.len() != expected {
         return Err(another_length(bytes.len() as u64));
     }
-    Ok(match model.input().quantization.sample_type {
-        SampleType::U8 => bytes.iter().map(|&byte| i16::from(byte)).collect(),
-        SampleType::I16 => {
-            bytes.as_chunks::<2>().0.iter().map(|pair| i16::from_le_bytes(*pair)).collect()
-        }
-    })
+    Ok(SampleParts::of(model).values_of(&bytes))
 }
 
 fn read_picture(path: &Path, model: &Model<'_>, output: &Output) -> Result<Vec<i16>> {

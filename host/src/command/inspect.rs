@@ -59,20 +59,38 @@ pub fn run(options: &Options) -> Result<()> {
         inspection.digest
     ));
     let shape = |[height, width, channels]: [u16; 3]| format!("{height}x{width}x{channels}");
-    output.line(format_args!(
-        "input: {} {}, scale {:.6}, zero point {}",
-        inspection.input.sample_type,
-        shape(inspection.input.shape),
-        inspection.input.scale,
-        inspection.input.zero_point
-    ));
-    let columns = &inspection.input.column_maps;
-    for column in columns.iter().take(MOST_COLUMNS) {
-        output.line(format_args!("  {column}"));
+    for input in &inspection.inputs {
+        let name = match inspection.inputs.len() {
+            1 => "input".to_string(),
+            _ => format!("input '{}'", input.name),
+        };
+        output.line(format_args!(
+            "{name}: {} {}, scale {:.6}, zero point {}",
+            input.sample_type,
+            shape(input.shape),
+            input.scale,
+            input.zero_point
+        ));
+        let columns = &input.column_maps;
+        for column in columns.iter().take(MOST_COLUMNS) {
+            output.line(format_args!("  {column}"));
+        }
+        if columns.len() > MOST_COLUMNS {
+            let more = columns.len() - MOST_COLUMNS;
+            output.line(format_args!("  and {more} more columns, all of which --json has"));
+        }
     }
-    if columns.len() > MOST_COLUMNS {
-        let more = columns.len() - MOST_COLUMNS;
-        output.line(format_args!("  and {more} more columns, all of which --json has"));
+    if inspection.outputs.len() > 1 {
+        for given in &inspection.outputs {
+            output.line(format_args!(
+                "output '{}': {}, scale {:.6}, zero point {}, in the arena at {}",
+                given.name,
+                shape(given.shape),
+                given.scale,
+                given.zero_point,
+                given.offset
+            ));
+        }
     }
     if let Some(data) = &inspection.provenance.data {
         output.line(format_args!("trained on data with SHA-256 {data}"));

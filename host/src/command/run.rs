@@ -10,7 +10,7 @@ use super::model_file;
 use super::output::Output;
 use super::session;
 use crate::data::DataOptions;
-use crate::deployment::integer::{raw_bytes, run_all};
+use crate::deployment::integer::{SampleParts, run_all};
 use crate::deployment::integer_network::decode_scale;
 use crate::deployment::meaning::task_of;
 use crate::deployment::reconstruction::reconstruct;
@@ -81,7 +81,7 @@ pub fn run(options: &Options) -> Result<()> {
     let (sample, expected_label) =
         input::read(&options.input, &options.data_options, &model, output)?;
     let host = run_all(&model, &sample)?;
-    let raw = raw_bytes(model.input().quantization.sample_type, &sample);
+    let raw = SampleParts::of(&model).raw_bytes(&sample);
     let tensor = model.output();
     let (board, batch) = infer(options, &file, &raw, tensor.shape.elements())?;
     let (Some(result), Some(host)) = (batch.results.first(), host.first()) else {

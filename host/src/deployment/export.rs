@@ -16,8 +16,8 @@ use tinyhero_common::bit_width::BitWidth;
 use tinyhero_common::kernels::Portable;
 use tinyhero_common::layout::Layout;
 use tinyhero_common::model::{
-    ALIGNMENT, HEADER_BYTES, Header, LoadError, MAX_ARENA_BYTES, MAX_LAYERS, Model, Reason,
-    SelfTest,
+    ALIGNMENT, HEADER_BYTES, Header, LoadError, MAX_ARENA_BYTES, MAX_INPUTS, MAX_LAYERS,
+    MAX_OUTPUTS, Model, Reason, SelfTest,
 };
 use tinyhero_common::network::{LayerDigests, run};
 
@@ -83,8 +83,9 @@ pub fn problem(network: &IntegerNetwork, layouts: &[Layout]) -> Problem {
         may_overwrite: layer.operator.may_overwrite(),
     };
     Problem {
-        input_bytes: bytes(network.input.shape.elements()),
+        inputs: network.inputs.iter().map(|input| bytes(input.tensor.shape.elements())).collect(),
         steps: network.layers.iter().zip(layouts).map(step).collect(),
+        outputs: network.outputs.iter().map(|output| output.tensor).collect(),
     }
 }
 
@@ -103,6 +104,15 @@ fn check_before_planning(network: &IntegerNetwork) -> Result<()> {
             format_args!("has {} layers", network.layers.len()),
             format_args!("use 1 to {MAX_LAYERS}"),
         ));
+    }
+    for (what, count, most) in [
+        ("inputs", network.inputs.len(), MAX_INPUTS),
+        ("outputs", network.outputs.len(), MAX_OUTPUTS),
+    ] {
+        if !(1..=most).contains(&count) {
+            let problem = format!("has {count} {what}");
+            return Err(Error::bad_input(place, problem, format_args!("use 1 to {most}")));
+        }
     }
     for layer in &network.layers {
         let place = format!("layer '{}'", layer.name);

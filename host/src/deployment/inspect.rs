@@ -9,7 +9,7 @@ use serde::Serialize;
 use tinyhero_common::channels::Channels;
 use tinyhero_common::layer::Layer;
 use tinyhero_common::layout::{Layout, PackedWeights};
-use tinyhero_common::model::Model;
+use tinyhero_common::model::{InputTensor, Model, OutputTensor};
 use tinyhero_common::shape::Shape;
 use tinyhero_common::tensor::{SampleType, Tensor};
 
@@ -30,8 +30,12 @@ pub struct Inspection {
     pub macs: u64,
     /// Class names.
     pub labels: Vec<String>,
-    /// What the model reads.
+    /// What the model reads; the first input, where there are several.
     pub input: InspectedInput,
+    /// All inputs. Their raw samples follow one another in this order.
+    pub inputs: Vec<InspectedInput>,
+    /// All outputs; the first has the answer.
+    pub outputs: Vec<InspectedOutput>,
     /// Where the model comes from.
     pub provenance: InspectedProvenance,
     /// Layers in the order in which they run.
@@ -80,9 +84,26 @@ impl std::fmt::Display for InspectedColumn {
     }
 }
 
-/// The input of a model.
+/// An output of a model.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct InspectedOutput {
+    /// Its name.
+    pub name: String,
+    /// Height, width, channels.
+    pub shape: [u16; 3],
+    /// Real step of the quantized output.
+    pub scale: f64,
+    /// Value that stands for real zero.
+    pub zero_point: i8,
+    /// Where it begins in the arena.
+    pub offset: u32,
+}
+
+/// An input of a model.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct InspectedInput {
+    /// Its name.
+    pub name: String,
     /// `u8` or `i16`.
     pub sample_type: &'static str,
     /// Height, width, channels.
@@ -134,11 +155,11 @@ pub struct InspectedLayer {
 pub fn inspect(model: &Model<'_>, bytes: usize) -> Inspection {
     let description = model.description();
     let notes = notes_in(model);
-    let input = model.input().tensor;
-    let sample_type = match model.input().quantization.sample_type {
-        SampleType::U8 => "u8",
-        SampleType::I16 => "i16",
-    };
+    let inputs: Vec<InspectedInput> = model
+        .inputs()
+        .enumerate()
+        .map(|(position, input)| inspect_input(&input, columns(&notes, position)))
+        .collect();
     let layers: Vec<InspectedLayer> = model.layers().map(|layer| inspect_layer(&layer)).collect();
     Inspection {
         name: description.name.to_string(),
@@ -148,21 +169,43 @@ pub fn inspect(model: &Model<'_>, bytes: usize) -> Inspection {
         self_test: format!("{:08x}", description.self_test.digest),
         macs: layers.iter().map(|layer| layer.macs).sum(),
         labels: model.labels().map(|label| label.to_string()).collect(),
-        input: InspectedInput {
-            sample_type,
-            shape: sizes(input.shape),
-            bytes: model.raw_input_bytes(),
-            scale: decode_scale(input.scale),
-            zero_point: input.zero_point,
-            column_maps: columns(&notes),
-        },
+        input: inspect_input(&model.input(), columns(&notes, 0)),
+        inputs,
+        outputs: model.outputs().map(|output| inspect_output(&output)).collect(),
         provenance: provenance(&notes),
         layers,
     }
 }
 
-fn columns(notes: &Notes) -> Vec<InspectedColumn> {
-    let columns = notes.inputs.first().map_or(&[][..], |input| &input.columns);
+fn inspect_input(input: &InputTensor<'_>, column_maps: Vec<InspectedColumn>) -> InspectedInput {
+    InspectedInput {
+        name: input.name.to_string(),
+        sample_type: match input.quantization.sample_type {
+            SampleType::U8 => "u8",
+            SampleType::I16 => "i16",
+        },
+        shape: sizes(input.tensor.shape),
+        bytes: input.raw_bytes(),
+        scale: decode_scale(input.tensor.scale),
+        zero_point: input.tensor.zero_point,
+        column_maps,
+    }
+}
+
+fn inspect_output(output: &OutputTensor<'_>) -> InspectedOutput {
+    let tensor = output.operand.tensor;
+    InspectedOutput {
+        name: output.name.to_string(),
+        shape: sizes(tensor.shape),
+        scale: decode_scale(tensor.scale),
+        zero_point: tensor.zero_point,
+        offset: tensor.offset,
+    }
+}
+
+/// The columns of the input in that position.
+fn columns(notes: &Notes, input: usize) -> Vec<InspectedColumn> {
+    let columns = notes.inputs.get(input).map_or(&[][..], |input| &input.columns);
     let column = |(index, column): (usize, &Column)| InspectedColumn {
         name: match column.name.as_str() {
             "" => format!("column {}", index + 1),

@@ -10,8 +10,9 @@ use kernels::{HostKernels, WidenedModel};
 use rayon::prelude::*;
 use tinyhero_common::checksum::Digest;
 use tinyhero_common::layer::Layer;
-use tinyhero_common::model::Model;
+use tinyhero_common::model::{InputTensor, Model};
 use tinyhero_common::network::{LayerDigests, Observer, Output, SelfTestInput, run};
+use tinyhero_common::shape::Region;
 use tinyhero_common::tensor::SampleType;
 
 /// What one inference gave.
@@ -50,11 +51,70 @@ pub struct Accuracy {
 /// Samples that one thread runs in a row, at least.
 const PART: usize = 8;
 
-/// The bytes that a model reads for raw samples: one byte each, or two, little-endian.
+/// The bytes of raw samples of one type: one byte each, or two, little-endian.
 pub fn raw_bytes(sample_type: SampleType, samples: &[i16]) -> Vec<u8> {
     let mut raw = Vec::new();
     append_raw_bytes(sample_type, samples, &mut raw);
     raw
+}
+
+/// The raw values of a sample: those of each input of a model, one after the other.
+#[derive(Clone, Debug)]
+pub struct SampleParts {
+    /// Number of values and type of each input.
+    parts: Vec<(usize, SampleType)>,
+}
+
+impl SampleParts {
+    /// Those of a model.
+    pub fn of(model: &Model<'_>) -> Self {
+        let part = |input: InputTensor<'_>| {
+            (input.tensor.shape.elements(), input.quantization.sample_type)
+        };
+        Self { parts: model.inputs().map(part).collect() }
+    }
+
+    /// Values of a sample.
+    pub fn values(&self) -> usize {
+        self.parts.iter().map(|(elements, _)| elements).sum()
+    }
+
+    /// The bytes that the model reads for samples. A rest that is no whole sample is left out.
+    pub fn raw_bytes(&self, samples: &[i16]) -> Vec<u8> {
+        let mut raw = Vec::new();
+        for sample in samples.chunks_exact(self.values().max(1)) {
+            self.append(sample, &mut raw);
+        }
+        raw
+    }
+
+    /// The raw values that the bytes of one sample hold.
+    pub fn values_of(&self, sample: &[u8]) -> Vec<i16> {
+        let mut values = Vec::with_capacity(self.values());
+        let mut rest = sample;
+        for &(elements, sample_type) in &self.parts {
+            let bytes = elements.saturating_mul(sample_type.bytes()).min(rest.len());
+            let (part, behind) = rest.split_at(bytes);
+            match sample_type {
+                SampleType::U8 => values.extend(part.iter().map(|&byte| i16::from(byte))),
+                SampleType::I16 => {
+                    let pairs = part.as_chunks::<2>().0.iter();
+                    values.extend(pairs.map(|pair| i16::from_le_bytes(*pair)));
+                }
+            }
+            rest = behind;
+        }
+        values
+    }
+
+    fn append(&self, sample: &[i16], raw: &mut Vec<u8>) {
+        let mut rest = sample;
+        for &(elements, sample_type) in &self.parts {
+            let (part, behind) = rest.split_at(elements.min(rest.len()));
+            append_raw_bytes(sample_type, part, raw);
+            rest = behind;
+        }
+    }
 }
 
 fn append_raw_bytes(sample_type: SampleType, samples: &[i16], raw: &mut Vec<u8>) {
@@ -102,7 +162,7 @@ fn share(correct: usize, samples: usize) -> f64 {
 }
 
 fn check_samples(model: &Model<'_>, samples: &[i16], labels: &[u16]) -> Result<()> {
-    let elements = model.input().tensor.shape.elements();
+    let elements = SampleParts::of(model).values();
     if samples.len() == labels.len() * elements {
         return Ok(());
     }
@@ -131,6 +191,34 @@ pub fn run_all(model: &Model<'_>, samples: &[i16]) -> Result<Vec<Outcome>> {
     })
 }
 
+/// What all outputs of a model gave for a sample.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Answer {
+    /// Index of the winning class, by the first output.
+    pub label: usize,
+    /// The int8 values of each output.
+    pub outputs: Vec<Vec<i8>>,
+}
+
+/// All outputs for every sample. A rest that is no whole sample is left out.
+///
+/// # Errors
+/// None that a model that was loaded can cause.
+pub fn run_outputs(model: &Model<'_>, samples: &[i16]) -> Result<Vec<Answer>> {
+    let regions: Vec<Region> =
+        model.outputs().map(|output| output.operand.tensor.region()).collect();
+    each_sample(model, samples, |inference| {
+        let Inference { model, kernels, raw, arena } = inference;
+        let label = run(model, kernels, &mut (), raw, arena).map_err(run_error)?.label;
+        // Outputs stay where they are until the run has ended.
+        let values = |region: &Region| {
+            let start = region.offset as usize;
+            arena.get(start..start + region.bytes as usize).unwrap_or(&[]).to_vec()
+        };
+        Ok(Answer { label, outputs: regions.iter().map(values).collect() })
+    })
+}
+
 /// A sample about to run, and what it runs in.
 struct Inference<'i, 'm> {
     model: &'i Model<'m>,
@@ -151,19 +239,18 @@ fn each_sample<R: Send>(
     samples: &[i16],
     work: impl Fn(Inference<'_, '_>) -> Result<R> + Sync,
 ) -> Result<Vec<R>> {
-    let elements = model.input().tensor.shape.elements();
-    let sample_type = model.input().quantization.sample_type;
+    let parts = SampleParts::of(model);
     let arena_bytes = model.description().arena_bytes as usize;
     let widened = WidenedModel::new(model)?;
     samples
-        .par_chunks_exact(elements)
+        .par_chunks_exact(parts.values().max(1))
         // The memory of a part is taken once.
         .with_min_len(PART)
         .map_init(
             || (HostKernels::new(&widened), vec![0; arena_bytes], Vec::new()),
             |(kernels, arena, raw), sample| {
                 raw.clear();
-                append_raw_bytes(sample_type, sample, raw);
+                parts.append(sample, raw);
                 work(Inference { model, kernels, raw, arena })
             },
         )

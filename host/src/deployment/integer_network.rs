@@ -18,7 +18,7 @@ pub struct IntegerLayer {
     pub name: String,
     /// What it computes. Offsets inside are 0.
     pub operator: Operator,
-    /// Tensors that it reads: 0 is the network's input, `k` the output of layer `k − 1`.
+    /// Tensors that it reads: the network's inputs first, then the output of each layer.
     pub inputs: Vec<usize>,
     /// Weights, for operators that have some.
     pub weights: Option<IntegerWeights>,
@@ -62,21 +62,41 @@ impl OutputTask {
     }
 }
 
-/// A quantized network. Its last layer gives its output.
+/// One of a network's inputs.
+#[derive(Clone, Debug, PartialEq)]
+pub struct IntegerInput {
+    /// Unique name.
+    pub name: String,
+    /// What a raw sample is.
+    pub sample_type: SampleType,
+    /// From raw samples to the int8 input: one map for all channels, or one per channel.
+    pub maps: Vec<InputMap>,
+    /// The int8 input.
+    pub tensor: IntegerTensor,
+}
+
+/// One of a network's outputs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct IntegerOutput {
+    /// Unique name.
+    pub name: String,
+    /// The tensor, which a layer writes.
+    pub tensor: usize,
+}
+
+/// A quantized network.
 #[derive(Clone, Debug, PartialEq)]
 pub struct IntegerNetwork {
     /// Name of the network.
     pub name: String,
     /// What the output is for.
     pub task: OutputTask,
-    /// What a raw sample is.
-    pub sample_type: SampleType,
-    /// From raw samples to the int8 input: one map for all channels, or one per channel.
-    pub input_maps: Vec<InputMap>,
-    /// The int8 input.
-    pub input: IntegerTensor,
+    /// What it reads, at least one. Raw samples follow one another in this order.
+    pub inputs: Vec<IntegerInput>,
     /// Layers, each after those that it reads.
     pub layers: Vec<IntegerLayer>,
+    /// What it gives, at least one; the first has the answer.
+    pub outputs: Vec<IntegerOutput>,
     /// What people and programs on a PC want to know about it.
     pub notes: Notes,
 }
@@ -92,12 +112,22 @@ impl IntegerNetwork {
         }
     }
 
-    /// The tensor with that number: 0 is the input, `k` the output of layer `k − 1`.
+    /// The layer that writes a tensor; `None` for an input.
+    pub fn layer_of(&self, tensor: usize) -> Option<usize> {
+        tensor.checked_sub(self.inputs.len())
+    }
+
+    /// The tensor with that number: the inputs first, then the output of each layer.
     pub fn tensor(&self, number: usize) -> IntegerTensor {
-        match number.checked_sub(1) {
-            None => self.input,
+        match self.layer_of(number) {
+            None => self.inputs[number].tensor,
             Some(layer) => self.layers[layer].output,
         }
+    }
+
+    /// The tensor of the first output.
+    pub fn output(&self) -> IntegerTensor {
+        self.outputs.first().map_or_else(|| self.tensor(0), |output| self.tensor(output.tensor))
     }
 }
 

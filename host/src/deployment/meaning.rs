@@ -1,11 +1,11 @@
 //! Between a trained network's meaning and the notes of a model file: what raw samples stand for, and which data was trained on.
 
 use sha2::{Digest, Sha256};
-use tinyhero_common::model::{self, Model};
+use tinyhero_common::model::{self, InputTensor, Model};
 use tinyhero_common::tensor;
 
 use super::notes::{Column, DataOrigin, InputNotes, Notes, Provenance};
-use crate::data::{self, Convention, DataOptions, Dataset, SampleShape, SampleType};
+use crate::data::{self, Convention, DataOptions, Dataset, InputPart, SampleShape, SampleType};
 use crate::graph::input::InputMeaning;
 use crate::graph::trained_network::TrainedNetwork;
 use crate::graph::weights::named_tensors;
@@ -16,29 +16,34 @@ pub const TOOL: &str = concat!(env!("CARGO_PKG_NAME"), " ", env!("CARGO_PKG_VERS
 
 /// The notes of the model file that a network becomes.
 pub fn notes_of(trained: &TrainedNetwork) -> Notes {
-    let column = |column: &data::Column| Column {
-        name: column.name.clone().unwrap_or_default(),
-        unit: column.unit.clone().unwrap_or_default(),
-        offset: column.offset,
-        step: column.step,
+    let columns = |columns: &[data::Column]| -> Vec<Column> {
+        let column = |column: &data::Column| Column {
+            name: column.name.clone().unwrap_or_default(),
+            unit: column.unit.clone().unwrap_or_default(),
+            offset: column.offset,
+            step: column.step,
+        };
+        match columns.iter().map(column).collect::<Vec<Column>>() {
+            columns if columns.iter().all(Column::says_nothing) => Vec::new(),
+            columns => columns,
+        }
     };
-    let mut columns: Vec<Column> = trained.input.columns.iter().map(column).collect();
-    if columns.iter().all(Column::says_nothing) {
-        columns.clear();
-    }
     let known = trained.provenance.as_ref().filter(|provenance| !provenance.digest.is_empty());
     let origin = known.map(|provenance| DataOrigin {
         digest: data::from_hex(&provenance.digest),
         split: provenance.split.name().to_string(),
         split_seed: provenance.split_seed,
     });
-    let input = InputNotes {
-        columns,
+    let first = InputNotes {
+        columns: columns(&trained.input.columns),
         sample_rate: trained.input.rate,
         preprocessing: preprocessing(&trained.input, trained.network.task),
     };
+    let others = trained.input.others.iter();
+    let others = others
+        .map(|other| InputNotes { columns: columns(&other.columns), ..InputNotes::default() });
     Notes {
-        inputs: vec![input],
+        inputs: std::iter::once(first).chain(others).collect(),
         provenance: Provenance {
             tool: TOOL.to_string(),
             network: trained.provenance.as_ref().map_or_else(Vec::new, |_| digest(trained)),
@@ -130,6 +135,30 @@ pub fn convention(model: &Model<'_>, notes: &Notes) -> Convention {
         task: task_of(model),
         options: DataOptions::from_words(words),
     }
+}
+
+/// The inputs of a model, as an archive with an array for each is converted.
+pub fn input_parts(model: &Model<'_>, notes: &Notes) -> Vec<InputPart> {
+    let part = |(position, input): (usize, InputTensor<'_>)| {
+        let columns = notes.inputs.get(position).map_or(&[][..], |input| &input.columns);
+        let column = |column: &Column| data::Column {
+            name: None,
+            unit: None,
+            offset: column.offset,
+            step: column.step,
+            fill: None,
+        };
+        InputPart {
+            name: input.name.to_string(),
+            elements: input.tensor.shape.elements(),
+            sample_type: match input.quantization.sample_type {
+                tensor::SampleType::U8 => SampleType::U8,
+                tensor::SampleType::I16 => SampleType::I16,
+            },
+            columns: columns.iter().map(column).collect(),
+        }
+    };
+    model.inputs().enumerate().map(part).collect()
 }
 
 /// The classes of the samples that a reconstruction was trained on; none where they had no classes.

@@ -16,7 +16,7 @@ pub const ALIGNMENT: u32 = 4;
 /// One layer, seen from memory.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Step {
-    /// Tensors that it reads: 0 is the network's input, `k` the output of step `k − 1`.
+    /// Tensors that it reads: the network's inputs first, then the output of each step.
     pub inputs: Vec<usize>,
     /// Bytes that it writes.
     pub output_bytes: u32,
@@ -26,13 +26,15 @@ pub struct Step {
     pub may_overwrite: bool,
 }
 
-/// What has to be placed. The last step gives the network's output; every other step's output is read by a later one.
+/// What has to be placed. Every step's output is read by a later one, or is one of the network's.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Problem {
-    /// Bytes of the network's input.
-    pub input_bytes: u32,
+    /// Bytes of each of the network's inputs.
+    pub inputs: Vec<u32>,
     /// The steps, each after those that it reads.
     pub steps: Vec<Step>,
+    /// The tensors that the network gives, which stay until its end.
+    pub outputs: Vec<usize>,
 }
 
 /// A layout of the arena.
@@ -40,7 +42,7 @@ pub struct Problem {
 pub struct ArenaPlan {
     /// The steps in the order in which they run.
     pub order: Vec<usize>,
-    /// Offset of each tensor: the input, then the output of each step of the problem.
+    /// Offset of each tensor: the inputs, then the output of each step of the problem.
     pub offsets: Vec<u32>,
     /// Scratch of each step of the problem.
     pub scratch: Vec<Region>,
@@ -53,10 +55,25 @@ pub struct ArenaPlan {
 }
 
 impl Problem {
-    /// Bytes of a tensor: 0 is the input, `k` the output of step `k − 1`.
+    /// Number of tensors.
+    const fn tensors(&self) -> usize {
+        self.inputs.len() + self.steps.len()
+    }
+
+    /// The tensor that a step writes.
+    const fn tensor_of(&self, step: usize) -> usize {
+        self.inputs.len() + step
+    }
+
+    /// The step that writes a tensor; `None` for an input.
+    const fn step_of(&self, tensor: usize) -> Option<usize> {
+        tensor.checked_sub(self.inputs.len())
+    }
+
+    /// Bytes of a tensor.
     fn tensor_bytes(&self, tensor: usize) -> u32 {
-        match tensor.checked_sub(1) {
-            None => self.input_bytes,
+        match self.step_of(tensor) {
+            None => self.inputs[tensor],
             Some(step) => self.steps[step].output_bytes,
         }
     }
@@ -76,7 +93,9 @@ impl Problem {
                     .iter()
                     .copied()
                     .filter(|&tensor| {
-                        uses.last[tensor] == time && self.tensor_bytes(tensor) == step.output_bytes
+                        uses.last[tensor] == time
+                            && self.tensor_bytes(tensor) == step.output_bytes
+                            && !self.outputs.contains(&tensor)
                     })
                     .max_by_key(|&tensor| uses.first[tensor]);
             }
@@ -93,11 +112,14 @@ struct Uses {
 
 impl Uses {
     fn new(problem: &Problem, order: &[usize]) -> Self {
-        let mut first = vec![0; problem.steps.len() + 1];
+        let mut first = vec![0; problem.tensors()];
         for (time, &index) in order.iter().enumerate() {
-            first[index + 1] = time;
+            first[problem.tensor_of(index)] = time;
         }
         let mut last = first.clone();
+        for &output in &problem.outputs {
+            last[output] = order.len().saturating_sub(1);
+        }
         for (time, &index) in order.iter().enumerate() {
             for &tensor in &problem.steps[index].inputs {
                 last[tensor] = last[tensor].max(time);

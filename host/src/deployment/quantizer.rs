@@ -21,7 +21,9 @@ pub use on_grid::on_grid;
 pub use weight_only::{weight_only, weight_only_values};
 
 use crate::data;
-use crate::deployment::integer_network::{IntegerLayer, IntegerNetwork, IntegerTensor};
+use crate::deployment::integer_network::{
+    IntegerInput, IntegerLayer, IntegerNetwork, IntegerOutput, IntegerTensor,
+};
 use crate::deployment::meaning::notes_of;
 use crate::deployment::precision;
 use crate::error::{Error, Result};
@@ -30,6 +32,7 @@ use crate::lowering::Context;
 use crate::lowering::tensor_statistics::TensorStatistics;
 use tinyhero_common::bit_width::BitWidth;
 use tinyhero_common::input::InputMap;
+use tinyhero_common::shape::Shape;
 use tinyhero_common::tensor::SampleType;
 
 /// Quantizes a trained network.
@@ -57,14 +60,30 @@ pub fn quantize(
         rounding::round(&mut folded, &reference, trained, calibration, &wanted, &mut rounded)?;
     }
     let statistics = calibrate::run(&folded, trained, calibration)?;
-    let (input, input_maps) = quantize_input(trained, &folded, &statistics[0])?;
+    let mut inputs = Vec::with_capacity(folded.inputs.len());
+    for (position, (sample_type, normalization, _)) in trained.input.parts().into_iter().enumerate()
+    {
+        let input = RawInput {
+            name: &trained.network.inputs[position].name,
+            sample_type: self::sample_type(sample_type),
+            normalization,
+            shape: folded.inputs[position],
+        };
+        inputs.push(quantize_input(&trained.network.name, &input, &statistics[position])?);
+    }
+    let output = |(position, &tensor): (usize, &usize)| IntegerOutput {
+        name: match folded.outputs.len() {
+            1 => "output".to_string(),
+            _ => trained.network.nodes[trained.network.outputs[position]].name.clone(),
+        },
+        tensor,
+    };
     let mut network = IntegerNetwork {
         name: trained.network.name.clone(),
         task: folded.task.clone(),
-        sample_type: sample_type(trained.input.sample_type),
-        input_maps,
-        input,
+        inputs,
         layers: Vec::with_capacity(folded.nodes.len()),
+        outputs: folded.outputs.iter().enumerate().map(output).collect(),
         notes: notes_of(trained),
     };
     for (index, node) in folded.nodes.iter().enumerate() {
@@ -77,7 +96,7 @@ pub fn quantize(
             inputs: &inputs,
             input_statistics: &input_statistics,
             shape: node.shape,
-            statistics: &statistics[index + 1],
+            statistics: &statistics[folded.tensor_of(index)],
             activation: node.activation,
             decides: folded.decides(index),
             quantization,
@@ -112,17 +131,25 @@ pub const fn sample_type(sample_type: data::SampleType) -> SampleType {
     }
 }
 
-/// Scale, zero point and integer maps of the network's input.
+/// An input before it is quantized.
+#[derive(Clone, Copy)]
+struct RawInput<'a> {
+    name: &'a str,
+    sample_type: SampleType,
+    normalization: &'a data::Normalization,
+    shape: Shape,
+}
+
+/// Scale, zero point and integer maps of an input.
 ///
 /// Where all channels have one map and the raw range is narrow enough, the step is a whole fraction of a raw step, so that no
 /// two raw values fall together and none is moved.
 fn quantize_input(
-    trained: &TrainedNetwork,
-    folded: &fold::FoldedNetwork,
+    network: &str,
+    input: &RawInput<'_>,
     statistics: &TensorStatistics,
-) -> Result<(IntegerTensor, Vec<InputMap>)> {
-    let normalization = &trained.input.normalization;
-    let sample_type = sample_type(trained.input.sample_type);
+) -> Result<IntegerInput> {
+    let RawInput { name, sample_type, normalization, shape } = *input;
     let mut low = statistics.min.min(0.0);
     let mut high = statistics.max.max(0.0);
     let steps: Vec<f64> = normalization.inverse_scale.clone();
@@ -151,7 +178,7 @@ fn quantize_input(
             let slope = step / scale;
             input_map(slope, zero_point - offset * slope, sample_type).ok_or_else(|| {
                 Error::bad_input(
-                    format_args!("network '{}', input channel {channel}", trained.network.name),
+                    format_args!("network '{network}', {name} channel {channel}"),
                     "varies so little against its mean that its integer map overflows",
                     "remove a constant offset from this channel of the data",
                 )
@@ -161,8 +188,8 @@ fn quantize_input(
     if maps.windows(2).all(|pair| pair[0] == pair[1]) {
         maps.truncate(1);
     }
-    let input = IntegerTensor { shape: folded.input, scale, zero_point: zero_point as i8 };
-    Ok((input, maps))
+    let tensor = IntegerTensor { shape, scale, zero_point: zero_point as i8 };
+    Ok(IntegerInput { name: name.to_string(), sample_type, maps, tensor })
 }
 
 #[cfg(test)]

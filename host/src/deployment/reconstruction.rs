@@ -5,7 +5,7 @@ use tinyhero_common::kernels::{Kernels, Portable};
 use tinyhero_common::model::{Model, Task};
 
 use super::export::export;
-use super::integer::{raw_bytes, run_all};
+use super::integer::{SampleParts, raw_bytes, run_all};
 use super::integer_network::{IntegerNetwork, OutputTask};
 use crate::error::{Error, Result};
 
@@ -37,10 +37,12 @@ pub fn reconstruct(model: &Model<'_>, samples: &[i16]) -> Result<Option<Reconstr
     let bytes = usize::from(input.quantization.maps) * InputMap::BYTES;
     let maps = model.parameters().get(start..start + bytes).unwrap_or(&[]);
     let mut quantized = vec![0i8; elements];
-    let mut errors = Vec::with_capacity(samples.len() / elements.max(1));
+    let mut errors = Vec::new();
     let outcomes = run_all(model, samples)?;
-    for (sample, outcome) in samples.chunks_exact(elements).zip(&outcomes) {
-        let raw = raw_bytes(input.quantization.sample_type, sample);
+    let whole = SampleParts::of(model).values().max(1);
+    for (sample, outcome) in samples.chunks_exact(whole).zip(&outcomes) {
+        // The first input, which the output imitates.
+        let raw = raw_bytes(input.quantization.sample_type, &sample[..elements]);
         Portable.quantize_input(maps, input.quantization.sample_type, &raw, &mut quantized);
         let pairs = quantized.iter().zip(&outcome.scores);
         let sum: u64 = pairs

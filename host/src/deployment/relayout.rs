@@ -7,15 +7,15 @@ use tinyhero_common::channels::Channels;
 use tinyhero_common::input::InputMap;
 use tinyhero_common::layer::Layer;
 use tinyhero_common::layout::PackedWeights;
-use tinyhero_common::model::{Model, Task};
+use tinyhero_common::model::{InputTensor, Model, OutputTensor, Task};
 use tinyhero_common::operator::Weights;
 use tinyhero_common::tensor::Tensor;
 use tinyhero_common::text::Text;
 
 use super::export::export_for;
 use super::integer_network::{
-    IntegerLayer, IntegerNetwork, IntegerTensor, IntegerWeights, OutputTask, decode_scale,
-    set_weights,
+    IntegerInput, IntegerLayer, IntegerNetwork, IntegerOutput, IntegerTensor, IntegerWeights,
+    OutputTask, decode_scale, set_weights,
 };
 use super::meaning::notes_in;
 use crate::cortex::Core;
@@ -24,7 +24,7 @@ use crate::error::{Error, Result};
 /// The file with the layout that a core's kernels read, or without a core the portable one.
 ///
 /// # Errors
-/// It has several inputs or outputs, recurrent layers, or state.
+/// It has recurrent layers, or keeps state.
 pub fn relayout(model: &Model<'_>, core: Option<Core>) -> Result<Vec<u8>> {
     Ok(export_for(&network_of(model)?, core)?.bytes)
 }
@@ -32,30 +32,35 @@ pub fn relayout(model: &Model<'_>, core: Option<Core>) -> Result<Vec<u8>> {
 /// The network that a file was written from. Scales of weights are not in it and are 1.
 fn network_of(model: &Model<'_>) -> Result<IntegerNetwork> {
     let description = model.description();
-    let several = description.input_count != 1 || description.output_count != 1;
-    let last = usize::from(description.layer_count);
-    let output = model.outputs().next().map(|output| usize::from(output.operand.source));
     // Rows whose parts are brought to other scales by themselves.
     let parted = model.layers().any(|layer| layer.channel_entries() > layer.rows());
-    if several || parted || description.state_bytes != 0 || output != Some(last) {
+    if parted || description.state_bytes != 0 {
         return Err(Error::bad_input(
             format_args!("model '{}'", description.name),
-            "has several inputs or outputs, recurrent layers or state, and cannot be laid out again",
+            "has recurrent layers or state, and cannot be laid out again",
             "make it again with `tinyhero quantize --core`",
         ));
     }
-    let input = model.input();
-    let maps = usize::from(input.quantization.maps);
-    let maps = section(model, input.quantization.offset, maps * InputMap::BYTES);
-    let (maps, _) = maps.as_chunks();
-    let layers = model.layers().map(|layer| layer_of(model, &layer)).collect();
+    let input = |input: InputTensor<'_>| {
+        let maps = usize::from(input.quantization.maps) * InputMap::BYTES;
+        let (maps, _) = section(model, input.quantization.offset, maps).as_chunks();
+        IntegerInput {
+            name: input.name.to_string(),
+            sample_type: input.quantization.sample_type,
+            maps: maps.iter().map(|map| InputMap::from_bytes(*map)).collect(),
+            tensor: tensor_of(&input.tensor),
+        }
+    };
+    let output = |output: OutputTensor<'_>| IntegerOutput {
+        name: output.name.to_string(),
+        tensor: usize::from(output.operand.source),
+    };
     let mut network = IntegerNetwork {
         name: description.name.to_string(),
         task: OutputTask::Classification { labels: Vec::new() },
-        sample_type: input.quantization.sample_type,
-        input_maps: maps.iter().map(|map| InputMap::from_bytes(*map)).collect(),
-        input: tensor_of(&input.tensor),
-        layers,
+        inputs: model.inputs().map(input).collect(),
+        layers: model.layers().map(|layer| layer_of(model, &layer)).collect(),
+        outputs: model.outputs().map(output).collect(),
         notes: notes_in(model),
     };
     network.task = task_of(&description.task, &network);
@@ -80,7 +85,7 @@ fn task_of(task: &Task<'_>, network: &IntegerNetwork) -> OutputTask {
             OutputTask::Regression { names, units }
         }
         Task::Reconstruction { threshold, .. } => {
-            let output = network.tensor(network.layers.len());
+            let output = network.output();
             // From a sum in squared steps to a mean over the elements in real units.
             let mean = |steps: u32| {
                 f64::from(steps) * output.scale.powi(2) / output.shape.elements() as f64

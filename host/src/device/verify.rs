@@ -126,7 +126,7 @@ pub fn compare<L: Link>(
     host: &Evaluation,
     progress: &mut dyn FnMut(usize),
 ) -> Result<BoardReport> {
-    let raw = integer::raw_bytes(model.input().quantization.sample_type, &test.samples);
+    let raw = integer::SampleParts::of(model).raw_bytes(&test.samples);
     let output_bytes = model.output().shape.elements();
     let batch = client.run(&raw, model.raw_input_bytes(), output_bytes, progress)?;
     if batch.results.len() != host.outcomes.len() {

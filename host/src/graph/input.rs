@@ -30,9 +30,51 @@ pub struct InputMeaning {
     /// The values that a regression predicts: `value = offset + step * output`; empty for other tasks.
     #[serde(default, rename = "output", skip_serializing_if = "Vec::is_empty")]
     pub outputs: Vec<Column>,
+    /// Of the inputs behind the first, in the network's order.
+    #[serde(default, rename = "other-input", skip_serializing_if = "Vec::is_empty")]
+    pub others: Vec<OtherInput>,
 }
 
+/// What the raw samples of an input behind the first mean.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct OtherInput {
+    /// The integer type of raw samples.
+    pub sample_type: SampleType,
+    /// `real = (raw - offset[c]) * inverse_scale[c]` for each channel.
+    pub normalization: Normalization,
+    /// What raw values stand for, as for the first input.
+    #[serde(default, rename = "column", skip_serializing_if = "Vec::is_empty")]
+    pub columns: Vec<Column>,
+}
+
+/// Type, normalization and columns of an input.
+pub type Part<'a> = (SampleType, &'a Normalization, &'a [Column]);
+
 impl InputMeaning {
+    /// Type, normalization and columns of every input, in the network's order.
+    pub fn parts(&self) -> Vec<Part<'_>> {
+        let first = (self.sample_type, &self.normalization, self.columns.as_slice());
+        let others = self.others.iter();
+        let others =
+            others.map(|other| (other.sample_type, &other.normalization, &other.columns[..]));
+        std::iter::once(first).chain(others).collect()
+    }
+
+    /// Whether it has as many inputs, channels and columns as that.
+    pub fn belongs_to(&self, shapes: &[SampleShape]) -> bool {
+        let parts = self.parts();
+        let fits = |part: Part<'_>, shape: SampleShape| {
+            let (_, normalization, columns) = part;
+            normalization.offset.len() == shape.channels
+                && normalization.inverse_scale.len() == shape.channels
+                && [0, shape.elements(), shape.channels].contains(&columns.len())
+        };
+        let count = parts.len();
+        count == shapes.len()
+            && parts.into_iter().zip(shapes).all(|(part, &shape)| fits(part, shape))
+    }
+
     /// The meaning that a data set has, normalized in the way given.
     pub fn of(dataset: &Dataset, normalization: Normalization) -> Self {
         Self {
@@ -43,6 +85,7 @@ impl InputMeaning {
             options: dataset.options.clone(),
             columns: dataset.columns.clone(),
             outputs: dataset.normalized_outputs(),
+            others: Vec::new(),
         }
     }
 

@@ -22,11 +22,25 @@ pub struct Network {
     pub name: String,
     /// What it is trained for.
     pub task: Task,
-    /// Shape of one input sample.
-    pub input: SampleShape,
-    /// Nodes in execution order: a node reads only the input and nodes before it. The last node is the output.
+    /// What it reads, at least one. A sample has the values of all of them, one after the other.
+    pub inputs: Vec<NetworkInput>,
+    /// Nodes in execution order: a node reads only inputs and nodes before it.
     pub nodes: Vec<Node>,
+    /// The nodes that give its outputs, at least one. The first output has the answer.
+    pub outputs: Vec<usize>,
 }
+
+/// Something that a network reads.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NetworkInput {
+    /// Unique within the network, nodes included.
+    pub name: String,
+    /// Shape of its part of a sample.
+    pub shape: SampleShape,
+}
+
+/// The name of the only input.
+pub const INPUT: &str = "input";
 
 /// One operation of a network.
 #[derive(Clone, Debug, PartialEq)]
@@ -42,8 +56,8 @@ pub struct Node {
 /// Something that a node reads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum NodeInput {
-    /// The sample given to the network.
-    Network,
+    /// The input with this index in [`Network::inputs`].
+    Network(usize),
     /// The output of the node with this index in [`Network::nodes`].
     Node(usize),
 }
@@ -64,6 +78,31 @@ pub struct NodeSummary {
 }
 
 impl Network {
+    /// A network with one input, whose last node gives the output.
+    pub fn new(name: &str, task: Task, input: SampleShape, nodes: Vec<Node>) -> Self {
+        let inputs = vec![NetworkInput { name: INPUT.to_string(), shape: input }];
+        let outputs = vec![nodes.len().saturating_sub(1)];
+        Self { name: name.to_string(), task, inputs, nodes, outputs }
+    }
+
+    /// Shape of the first input; nearly every network has no other.
+    pub fn input(&self) -> SampleShape {
+        self.inputs.first().map_or(SampleShape::new(0, 0, 0), |input| input.shape)
+    }
+
+    /// Shape of a sample: that of the only input, or a vector of the values of all inputs.
+    pub fn sample_shape(&self) -> SampleShape {
+        match &self.inputs[..] {
+            [only] => only.shape,
+            _ => SampleShape::new(1, 1, self.sample_values()),
+        }
+    }
+
+    /// Values of a sample, those of all inputs.
+    pub fn sample_values(&self) -> usize {
+        self.inputs.iter().fold(0, |sum, input| sum.saturating_add(input.shape.elements()))
+    }
+
     /// The network called `name` (one of [`NAMES`]), or the one described by the TOML file at that path, for samples
     /// of shape `input` in `classes` classes.
     ///
@@ -109,6 +148,9 @@ impl Network {
     /// operation = "fully-connected"
     /// out-features = "classes"      # a number, "classes", or "inputs" (as many as the sample has values)
     /// ```
+    ///
+    /// Several inputs are tables `[[input]]` with `name` and `shape` instead of `input`; several outputs are listed by
+    /// their layers' names, `outputs = ["box", "name"]`, the one with the answer first.
     ///
     /// # Errors
     /// An unknown name lists the known ones; a wrong file names the layer; a shape that does not work names the node.
@@ -177,9 +219,11 @@ impl Network {
         shape::summarize(self)
     }
 
-    /// Shape of the output: 1x1xclasses for a classifier.
+    /// Shape of the first output: 1x1xclasses for a classifier.
     pub fn output(&self) -> Result<SampleShape> {
-        Ok(self.summaries()?.last().map_or(self.input, |summary| summary.output))
+        let summaries = self.summaries()?;
+        let output = self.outputs.first().and_then(|&node| summaries.get(node));
+        Ok(output.map_or(self.input(), |summary| summary.output))
     }
 
     /// Multiply-accumulates for one sample.

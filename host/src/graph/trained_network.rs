@@ -1,11 +1,11 @@
 //! A trained network as plain data: what the quantizer starts from.
 
 use super::grid::Grid;
-use super::input::InputMeaning;
-use super::network::{Network, Node, NodeInput, Operation};
+use super::input::{InputMeaning, OtherInput};
+use super::network::{Network, NetworkInput, Node, NodeInput, Operation};
 use super::provenance::Provenance;
 use super::weights::{Initialization, NodeParameters};
-use crate::data::{DataOptions, Normalization, SampleType};
+use crate::data::{DataOptions, Normalization, SampleShape, SampleType};
 use crate::error::{Error, Result};
 
 /// A network with the numbers that training found. All numbers are f32, as trained.
@@ -30,7 +30,16 @@ impl TrainedNetwork {
     /// Raw samples are u8 with mean 127.5 and standard deviation 73.9 (uniform bytes).
     pub fn untrained(network: Network, seed: u64) -> Result<Self> {
         let parameters = NodeParameters::initial(&network, Initialization::default(), seed)?;
-        let channels = network.input.channels;
+        let channels = network.input().channels;
+        let normalization = |channels: usize| Normalization {
+            offset: vec![127.5; channels],
+            inverse_scale: vec![1.0 / 73.9; channels],
+        };
+        let other = |input: &NetworkInput| OtherInput {
+            sample_type: SampleType::U8,
+            normalization: normalization(input.shape.channels),
+            columns: Vec::new(),
+        };
         let classes = network.output()?.channels;
         Ok(Self {
             parameters,
@@ -38,14 +47,12 @@ impl TrainedNetwork {
             input: InputMeaning {
                 sample_type: SampleType::U8,
                 class_names: (0..classes).map(|class| class.to_string()).collect(),
-                normalization: Normalization {
-                    offset: vec![127.5; channels],
-                    inverse_scale: vec![1.0 / 73.9; channels],
-                },
+                normalization: normalization(channels),
                 rate: None,
                 options: DataOptions::default(),
                 columns: Vec::new(),
                 outputs: Vec::new(),
+                others: network.inputs.iter().skip(1).map(other).collect(),
             },
             provenance: None,
             network,
@@ -63,7 +70,8 @@ impl TrainedNetwork {
         if outputs.is_empty() {
             return Ok(trained);
         }
-        match trained.parameters.last_mut() {
+        let last = self.network.outputs.first().copied().unwrap_or(0);
+        match trained.parameters.get_mut(last) {
             Some(NodeParameters::Layer { weight, bias: Some(bias), .. })
                 if bias.len() == outputs.len() =>
             {
@@ -97,6 +105,11 @@ impl TrainedNetwork {
                 "train it again",
             )
         };
+        let shapes: Vec<SampleShape> =
+            self.network.inputs.iter().map(|input| input.shape).collect();
+        if !self.input.belongs_to(&shapes) {
+            return Err(error("input", "reads other samples than those that its input describes"));
+        }
         if expected.len() != self.parameters.len() {
             return Err(error("all", "parameters do not belong to this network"));
         }
@@ -114,13 +127,16 @@ impl TrainedNetwork {
     }
 }
 
-/// Reads of each node: how many later nodes use its output. The quantizer folds only where this is 1.
+/// Reads of each node: how many later nodes use its output, and once more where it is one of the network's. The quantizer folds only where this is 1.
 pub fn count_readers(network: &Network) -> Vec<usize> {
     let mut readers = vec![0; network.nodes.len()];
     for input in network.nodes.iter().flat_map(|node| &node.inputs) {
         if let NodeInput::Node(index) = *input {
             readers[index] += 1;
         }
+    }
+    for &output in &network.outputs {
+        readers[output] += 1;
     }
     readers
 }

@@ -3,10 +3,10 @@
 use super::Unsupported;
 use super::layer::{self, Kind, Layer, Layers, Weights};
 use super::operation::Unary;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::graph::function::Function;
 use crate::graph::input::InputMeaning;
-use crate::graph::network::{Network, Node, NodeInput, Operation};
+use crate::graph::network::{Network, NetworkInput, Node, NodeInput, Operation};
 use crate::graph::operation::{
     Add, AveragePool2d, BatchNorm, Concatenate, Convolution2d, DEFAULT_EPSILON,
     DepthwiseConvolution2d, Elementwise, FullyConnected, GlobalAveragePool, GroupedConvolution2d,
@@ -32,15 +32,13 @@ pub fn lower(
     provenance: Option<Provenance>,
 ) -> Result<std::result::Result<TrainedNetwork, Vec<Unsupported>>> {
     let mut unsupported = Vec::new();
-    let mut network = Network {
-        name: layers.name.clone(),
-        task,
-        input: layers.input.shape,
-        nodes: Vec::with_capacity(layers.layers.len()),
-    };
+    let mut network = Network::new(&layers.name, task, layers.inputs[0].shape, Vec::new());
+    if layers.inputs.len() > 1 {
+        network.inputs = layers.inputs.iter().map(|input| named_input(input, layers)).collect();
+    }
     let mut parameters = Vec::new();
     // What each tensor has become.
-    let mut nodes = vec![NodeInput::Network];
+    let mut nodes: Vec<NodeInput> = (0..layers.inputs.len()).map(NodeInput::Network).collect();
     for layer in &layers.layers {
         let inputs: Vec<NodeInput> = layer.inputs.iter().map(|&tensor| nodes[tensor]).collect();
         if layer.kind == Kind::Regrid {
@@ -64,9 +62,40 @@ pub fn lower(
     if !unsupported.is_empty() {
         return Ok(Err(unsupported));
     }
+    network.outputs.clear();
+    for output in &layers.outputs {
+        let NodeInput::Node(node) = nodes[output.tensor] else {
+            return Err(Error::bad_input(
+                format_args!("output '{}'", output.name),
+                "is an input itself",
+                "export a model that computes something",
+            ));
+        };
+        network.outputs.push(node);
+        // Of several outputs each keeps its name.
+        let taken = network.nodes.iter().any(|node| node.name == output.name)
+            || network.inputs.iter().any(|input| input.name == output.name);
+        if layers.outputs.len() > 1 && !taken {
+            network.nodes[node].name.clone_from(&output.name);
+        }
+    }
     let trained = TrainedNetwork { network, parameters, grids: Vec::new(), input, provenance };
     trained.check()?;
     Ok(Ok(trained))
+}
+
+/// An input with a name that no layer has.
+fn named_input(input: &layer::Input, layers: &Layers) -> NetworkInput {
+    let mut name = input.name.clone();
+    let taken = |name: &str| {
+        layers.layers.iter().any(|layer| layer.name == name)
+            || layers.inputs.iter().any(|other| other.name == name)
+    };
+    while name != input.name && taken(&name) || layers.layers.iter().any(|layer| layer.name == name)
+    {
+        name.push('_');
+    }
+    NetworkInput { name, shape: input.shape }
 }
 
 fn operation(layer: &Layer, layers: &Layers) -> Lowered {

@@ -4,12 +4,13 @@
 //! has 15 here, 31 in other runtimes.
 
 use super::Unsupported;
-use super::layer::{Grid, Kind, Layer, Layers, Sliding, Weights};
+use super::layer::{Grid, Input, Kind, Layer, Layers, Sliding, Weights};
 use super::operation::Unary;
 use super::passes::constants::apply;
 use crate::data::SampleShape;
 use crate::deployment::integer_network::{
-    IntegerLayer, IntegerNetwork, IntegerTensor, IntegerWeights, OutputTask,
+    IntegerInput, IntegerLayer, IntegerNetwork, IntegerOutput, IntegerTensor, IntegerWeights,
+    OutputTask,
 };
 use crate::deployment::meaning::TOOL;
 use crate::deployment::notes::{Column, InputNotes, Notes, Provenance};
@@ -44,7 +45,7 @@ fn refuse<T>(why: impl Into<String>, advice: impl Into<String>) -> Step<T> {
 /// Whether every range that integers need is stated, so that nothing has to be calibrated.
 pub fn is_quantized(layers: &Layers) -> bool {
     let fused = fuse(layers);
-    fused.input.quantization.is_some()
+    fused.inputs.iter().all(|input| input.quantization.is_some())
         && fused.layers.iter().all(|layer| layer.grid.is_some() || layer.kind == Kind::Softmax)
 }
 
@@ -67,22 +68,28 @@ pub fn lower(
         let (node, operator) = (node.to_string(), operator.to_string());
         unsupported.push(Unsupported { node, operator, why, advice });
     };
-    let input = tensor(fused.input.shape, fused.input.quantization);
-    let map = input_map(1.0, f64::from(-RAW_OFFSET), SampleType::U8);
-    let (Ok(input), Some(map)) = (input, map) else {
-        note("input", "", ("has no scale".to_string(), "quantize the input too".to_string()));
-        return Err(unsupported);
-    };
+    let mut inputs = Vec::with_capacity(fused.inputs.len());
+    for input in &fused.inputs {
+        let map = input_map(1.0, f64::from(-RAW_OFFSET), SampleType::U8);
+        let (Ok(tensor), Some(map)) = (tensor(input.shape, input.quantization), map) else {
+            let refusal = ("has no scale".to_string(), "quantize the input too".to_string());
+            note(&input.name, "", refusal);
+            return Err(unsupported);
+        };
+        let name = if fused.inputs.len() == 1 { "input" } else { &input.name };
+        let (name, sample_type) = (name.to_string(), SampleType::U8);
+        inputs.push(IntegerInput { name, sample_type, maps: vec![map], tensor });
+    }
     let mut network = IntegerNetwork {
         name: fused.name.clone(),
         task,
-        sample_type: SampleType::U8,
-        input_maps: vec![map],
-        input,
+        inputs,
         layers: Vec::new(),
+        outputs: fused.outputs,
         notes,
     };
-    let mut tensors = vec![Some(input)];
+    let mut tensors: Vec<Option<IntegerTensor>> =
+        network.inputs.iter().map(|input| Some(input.tensor)).collect();
     for layer in &fused.layers {
         let inputs: Option<Vec<IntegerTensor>> =
             layer.inputs.iter().map(|&number| tensors[number]).collect();
@@ -109,19 +116,27 @@ const MOST_COLUMNS: usize = 256;
 
 /// What raw bytes stand for, and where the model comes from.
 fn notes(layers: &Layers, source: &str) -> Notes {
-    let shape = layers.input.shape;
-    let column = layers.input.quantization.map(|grid| Column {
-        name: String::new(),
-        unit: String::new(),
-        offset: -grid.scale * f64::from(i16::from(grid.zero_point) + RAW_OFFSET),
-        step: grid.scale,
-    });
-    // Images come as bytes, other data in its own units.
-    let is_image = shape.height > 1 && shape.width > 1;
-    let count = if is_image || shape.elements() > MOST_COLUMNS { 0 } else { shape.elements() };
-    let columns = column.map_or_else(Vec::new, |column| vec![column; count]);
+    let notes = |input: &Input| {
+        let shape = input.shape;
+        let column = input.quantization.map(|grid| Column {
+            name: String::new(),
+            unit: String::new(),
+            offset: -grid.scale * f64::from(i16::from(grid.zero_point) + RAW_OFFSET),
+            step: grid.scale,
+        });
+        // Images come as bytes, other data in its own units.
+        let is_image = shape.height > 1 && shape.width > 1;
+        let count = match layers.inputs.len() {
+            1 if is_image || shape.elements() > MOST_COLUMNS => 0,
+            1 => shape.elements(),
+            // Several come together, and say what they are.
+            _ => shape.channels.min(MOST_COLUMNS),
+        };
+        let columns = column.map_or_else(Vec::new, |column| vec![column; count]);
+        InputNotes { columns, ..InputNotes::default() }
+    };
     Notes {
-        inputs: vec![InputNotes { columns, ..InputNotes::default() }],
+        inputs: layers.inputs.iter().map(notes).collect(),
         provenance: Provenance {
             tool: TOOL.to_string(),
             imported_from: Some(source.to_string()),
@@ -134,7 +149,8 @@ fn notes(layers: &Layers, source: &str) -> Notes {
 struct Fused {
     layers: Vec<FusedLayer>,
     name: String,
-    input: super::layer::Input,
+    inputs: Vec<Input>,
+    outputs: Vec<IntegerOutput>,
 }
 
 struct FusedLayer {
@@ -155,7 +171,7 @@ fn fuse(source: &Layers) -> Fused {
     let mut index = 0;
     while index < layers.layers.len() {
         let layer = layers.layers[index].clone();
-        let before = layer.inputs[0].checked_sub(1);
+        let before = layers.layer_of(layer.inputs[0]);
         let alone = |layers: &Layers| layers.readers()[layer.inputs[0]] == 1;
         let Some(before) = before.filter(|_| alone(&layers)) else {
             index += 1;
@@ -223,6 +239,12 @@ fn fuse(source: &Layers) -> Fused {
             layers.layers[index].grid = layers.grid(layers.layers[index].inputs[0]);
         }
     }
+    let one = layers.outputs.len() == 1;
+    let outputs = layers.outputs.into_iter();
+    let outputs = outputs.map(|output| IntegerOutput {
+        name: if one { "output".to_string() } else { output.name },
+        tensor: output.tensor,
+    });
     let fused = layers.layers.into_iter().zip(activations);
     Fused {
         layers: fused
@@ -232,7 +254,8 @@ fn fuse(source: &Layers) -> Fused {
             })
             .collect(),
         name: layers.name,
-        input: layers.input,
+        inputs: layers.inputs,
+        outputs: outputs.collect(),
     }
 }
 

@@ -5,22 +5,24 @@ use super::operation::Unary;
 use crate::data::SampleShape;
 use crate::graph::sampling::Sampling;
 
-/// The layers of a model with one input and one output.
+/// The layers of a model.
 #[derive(Clone, Debug)]
 pub struct Layers {
     /// Name for reports.
     pub name: String,
-    /// What goes in.
-    pub input: Input,
+    /// What goes in, at least one.
+    pub inputs: Vec<Input>,
     /// Layers, each behind those that it reads.
     pub layers: Vec<Layer>,
-    /// What comes out.
-    pub output: Output,
+    /// What comes out, at least one; the first has the answer.
+    pub outputs: Vec<Output>,
 }
 
-/// The input.
+/// An input.
 #[derive(Clone, Debug)]
 pub struct Input {
+    /// Its name, unique.
+    pub name: String,
     /// Its shape in memory.
     pub shape: SampleShape,
     /// The place in memory of every number that the user gives, in the model's order.
@@ -31,10 +33,12 @@ pub struct Input {
     pub integers: Option<bool>,
 }
 
-/// The output.
+/// An output.
 #[derive(Clone, Debug)]
 pub struct Output {
-    /// The tensor: 0 is the input, `k` the output of layer `k − 1`.
+    /// Its name, unique.
+    pub name: String,
+    /// The tensor: inputs first, then the output of each layer.
     pub tensor: usize,
     /// The place in memory of every number that the user gets, in the model's order.
     pub places: Vec<usize>,
@@ -64,7 +68,7 @@ pub struct Layer {
     pub operator: String,
     /// What it computes.
     pub kind: Kind,
-    /// Tensors that it reads: 0 is the input, `k` the output of layer `k − 1`.
+    /// Tensors that it reads: inputs first, then the output of each layer.
     pub inputs: Vec<usize>,
     /// Shape of its output.
     pub shape: SampleShape,
@@ -226,41 +230,70 @@ pub enum Kind {
 }
 
 impl Layers {
+    /// The layer that writes a tensor; `None` for an input.
+    pub fn layer_of(&self, tensor: usize) -> Option<usize> {
+        tensor.checked_sub(self.inputs.len())
+    }
+
+    /// The tensor that a layer writes.
+    pub const fn tensor_of(&self, layer: usize) -> usize {
+        self.inputs.len() + layer
+    }
+
     /// The shape of a tensor.
     pub fn shape(&self, tensor: usize) -> SampleShape {
-        tensor.checked_sub(1).map_or(self.input.shape, |layer| self.layers[layer].shape)
+        match self.layer_of(tensor) {
+            None => self.inputs[tensor].shape,
+            Some(layer) => self.layers[layer].shape,
+        }
     }
 
     /// The grid of a tensor.
     pub fn grid(&self, tensor: usize) -> Option<Grid> {
-        match tensor.checked_sub(1) {
-            None => self.input.quantization,
+        match self.layer_of(tensor) {
+            None => self.inputs[tensor].quantization,
             Some(layer) => self.layers[layer].grid,
         }
     }
 
-    /// How often each tensor is read; the output once more.
+    /// The same, to be changed.
+    pub fn grid_mut(&mut self, tensor: usize) -> &mut Option<Grid> {
+        match self.layer_of(tensor) {
+            None => &mut self.inputs[tensor].quantization,
+            Some(layer) => &mut self.layers[layer].grid,
+        }
+    }
+
+    /// Whether a tensor is an output.
+    pub fn is_output(&self, tensor: usize) -> bool {
+        self.outputs.iter().any(|output| output.tensor == tensor)
+    }
+
+    /// How often each tensor is read; outputs once more.
     pub fn readers(&self) -> Vec<usize> {
-        let mut readers = vec![0; self.layers.len() + 1];
+        let mut readers = vec![0; self.inputs.len() + self.layers.len()];
         for &tensor in self.layers.iter().flat_map(|layer| &layer.inputs) {
             readers[tensor] += 1;
         }
-        readers[self.output.tensor] += 1;
+        for output in &self.outputs {
+            readers[output.tensor] += 1;
+        }
         readers
     }
 
     /// Takes a layer out; what read it reads its first input.
     pub fn remove(&mut self, index: usize) {
+        let gone = self.tensor_of(index);
         let layer = self.layers.remove(index);
         let instead = layer.inputs[0];
         let renumber = |tensor: &mut usize| {
-            if *tensor == index + 1 {
+            if *tensor == gone {
                 *tensor = instead;
-            } else if *tensor > index + 1 {
+            } else if *tensor > gone {
                 *tensor -= 1;
             }
         };
         self.layers.iter_mut().flat_map(|layer| &mut layer.inputs).for_each(renumber);
-        renumber(&mut self.output.tensor);
+        self.outputs.iter_mut().map(|output| &mut output.tensor).for_each(renumber);
     }
 }

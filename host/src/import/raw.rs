@@ -65,6 +65,15 @@ impl RawScale {
     }
 }
 
+impl RawScale {
+    /// What each channel stands for, whatever the shape: alike for all of them.
+    pub fn columns_of_channels(&self, shape: SampleShape) -> Vec<Column> {
+        let column =
+            Column { name: None, unit: None, offset: self.offset, step: self.step, fill: None };
+        vec![column; shape.channels.min(MOST_COLUMNS)]
+    }
+}
+
 /// The step of the grid that all values lie on, if it has at most 256 numbers.
 fn grid(values: &[f64], low: f64, high: f64) -> Option<f64> {
     let mut sorted = values.to_vec();

@@ -13,16 +13,17 @@ mod reading;
 mod resize;
 mod transposed;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use super::Unsupported;
 use super::axes::axis;
 use super::graph::{Element, Graph, Node, ValueId};
-use super::layer::{Grid, Kind, Layer, Layers, Output};
+use super::layer::{Grid, Input, Kind, Layer, Layers, Output};
 use super::operation::Operation;
 use super::passes::shapes;
 use super::view::View;
 use crate::data::SampleShape;
+use tinyhero_common::model::{MAX_INPUTS, MAX_OUTPUTS};
 
 /// What is wrong with a node, and what to do.
 pub type Refusal = (String, String);
@@ -59,55 +60,52 @@ pub fn resolve(graph: &Graph, channels_last: bool) -> Resolved {
         let (node, operator) = (node.to_string(), operator.to_string());
         list.push(Unsupported { node, operator, why, advice });
     };
-    if graph.inputs.len() != 1 {
-        let problem = format!("are {} instead of one", graph.inputs.len());
-        note(
-            &mut unsupported,
-            "inputs",
-            "",
-            (problem, "divide the model, or make one input of them".to_string()),
-        );
-    }
-    if graph.outputs.len() != 1 {
-        let problem = format!("are {} instead of one", graph.outputs.len());
-        note(
-            &mut unsupported,
-            "outputs",
-            "",
-            (problem, "divide the model by its outputs".to_string()),
-        );
-    }
-    let found = graph.inputs.first().map(|&id| input::input(graph, id, channels_last));
-    let (view, input) = match found {
-        Some(Ok(found)) => found,
-        Some(Err(refusal)) => {
-            note(&mut unsupported, "input", "", refusal);
-            return Resolved { layers: None, unsupported, passes: BTreeMap::new() };
+    for (what, count, most) in
+        [("inputs", graph.inputs.len(), MAX_INPUTS), ("outputs", graph.outputs.len(), MAX_OUTPUTS)]
+    {
+        if !(1..=most).contains(&count) {
+            let refusal =
+                (format!("are {count}"), format!("divide the model; 1 to {most} are possible"));
+            note(&mut unsupported, what, "", refusal);
         }
-        None => return Resolved { layers: None, unsupported, passes: BTreeMap::new() },
-    };
+    }
+    if !unsupported.is_empty() {
+        return Resolved { layers: None, unsupported, passes: BTreeMap::new() };
+    }
+    let mut views = vec![None; graph.values.len()];
+    let mut inputs: Vec<Input> = Vec::new();
+    for (tensor, &id) in graph.inputs.iter().enumerate() {
+        match input::input(graph, id, tensor, channels_last) {
+            Ok((view, mut input)) => {
+                while inputs.iter().any(|other| other.name == input.name) {
+                    input.name.push('_');
+                }
+                views[id] = Some(view);
+                inputs.push(input);
+            }
+            Err(refusal) => {
+                let name = if graph.inputs.len() == 1 { "input" } else { &graph.values[id].name };
+                note(&mut unsupported, name, "", refusal);
+            }
+        }
+    }
+    if !unsupported.is_empty() {
+        return Resolved { layers: None, unsupported, passes: BTreeMap::new() };
+    }
     let mut resolver = Resolver {
         graph,
         layers: Layers {
             name: graph.name.clone(),
-            output: Output {
-                tensor: 0,
-                places: Vec::new(),
-                integers: None,
-                quantization: None,
-                logarithm: false,
-            },
-            input,
+            inputs,
             layers: Vec::new(),
+            outputs: Vec::new(),
         },
-        views: vec![None; graph.values.len()],
+        views,
+        logarithms: HashSet::new(),
         borders: HashMap::new(),
         passes: BTreeMap::new(),
         weights: 0,
     };
-    if let Some(&id) = graph.inputs.first() {
-        resolver.views[id] = Some(view);
-    }
     for node in &graph.nodes {
         if let Operation::Unknown { why, advice } = &node.operation {
             note(&mut unsupported, &node.name, &node.operator, (why.clone(), advice.clone()));
@@ -133,12 +131,12 @@ pub fn resolve(graph: &Graph, channels_last: bool) -> Resolved {
             note(&mut unsupported, &node.name, &node.operator, refusal);
         }
     }
-    let output = graph.outputs.first().copied();
-    if unsupported.is_empty()
-        && let Some(id) = output
-        && let Err(refusal) = resolver.output(id)
-    {
-        note(&mut unsupported, &graph.values[id].name, "output", refusal);
+    if unsupported.is_empty() {
+        for &id in &graph.outputs {
+            if let Err(refusal) = resolver.output(id) {
+                note(&mut unsupported, &graph.values[id].name, "output", refusal);
+            }
+        }
     }
     let layers = unsupported.is_empty().then_some(resolver.layers);
     // A file of nothing but refused nodes gives no layer.
@@ -158,6 +156,8 @@ struct Resolver<'a> {
     graph: &'a Graph,
     layers: Layers,
     views: Vec<Option<View>>,
+    /// Tensors whose logarithms the model gives, and which hold scores here.
+    logarithms: HashSet<usize>,
     borders: HashMap<ValueId, Bordered>,
     passes: BTreeMap<&'static str, usize>,
     /// Weights so far.
@@ -258,7 +258,7 @@ impl Resolver<'_> {
             shape,
             grid,
         });
-        self.layers.layers.len()
+        self.layers.tensor_of(self.layers.layers.len() - 1)
     }
 
     /// Gives the first output of a node a view.
@@ -284,10 +284,7 @@ impl Resolver<'_> {
                     Some(wanted),
                 );
             }
-            (Some(wanted), None) if view.tensor > 0 => {
-                self.layers.layers[view.tensor - 1].grid = Some(wanted);
-            }
-            (Some(wanted), None) => self.layers.input.quantization = Some(wanted),
+            (Some(wanted), None) => *self.layers.grid_mut(view.tensor) = Some(wanted),
             _ => {}
         }
         self.views[output] = Some(view);
@@ -435,13 +432,25 @@ impl Resolver<'_> {
             return refuse("gives repeated numbers", "end the model before they are repeated");
         }
         let value = &self.graph.values[id];
-        self.layers.output.tensor = view.tensor;
-        self.layers.output.places = view.places();
-        self.layers.output.quantization = self.layers.grid(view.tensor);
-        self.layers.output.integers = integers(value.element);
-        if view.tensor == 0 {
+        let tensor = view.tensor;
+        if self.layers.layer_of(tensor).is_none() {
             return refuse("is the input itself", "export a model that computes something");
         }
+        if self.layers.is_output(tensor) {
+            return refuse("is another output once more", "export it once");
+        }
+        let mut name = short(&value.name);
+        while self.layers.outputs.iter().any(|output| output.name == name) {
+            name.push('_');
+        }
+        self.layers.outputs.push(Output {
+            name,
+            tensor,
+            places: view.places(),
+            integers: integers(value.element),
+            quantization: self.layers.grid(tensor),
+            logarithm: self.logarithms.contains(&tensor),
+        });
         Ok(())
     }
 }

@@ -21,10 +21,11 @@ pub fn run(layers: &mut Layers, passes: &mut BTreeMap<&'static str, usize>) {
 
 /// The only layer that reads the output of layer `index`, if there is one.
 fn only_reader(layers: &Layers, index: usize) -> Option<usize> {
-    if layers.readers()[index + 1] != 1 || layers.output.tensor == index + 1 {
+    let tensor = layers.tensor_of(index);
+    if layers.readers()[tensor] != 1 || layers.is_output(tensor) {
         return None;
     }
-    layers.layers.iter().position(|layer| layer.inputs.contains(&(index + 1)))
+    layers.layers.iter().position(|layer| layer.inputs.contains(&tensor))
 }
 
 /// `gain · x + shift` before a mean is the same behind it, where it meets a fully connected layer.
@@ -88,7 +89,7 @@ fn affine_forward(layers: &mut Layers) -> bool {
 /// Whether a layer reads weights' outputs alone, into which it can go itself.
 fn follows_weights(layers: &Layers, index: usize) -> bool {
     let source = layers.layers[index].inputs[0];
-    let Some(before) = source.checked_sub(1).map(|before| &layers.layers[before]) else {
+    let Some(before) = layers.layer_of(source).map(|before| &layers.layers[before]) else {
         return false;
     };
     let weighted = matches!(
@@ -106,9 +107,11 @@ fn follows_weights(layers: &Layers, index: usize) -> bool {
 fn repeated_activation(layers: &mut Layers) -> bool {
     for index in 0..layers.layers.len() {
         let Kind::Relu { six } = layers.layers[index].kind else { continue };
-        let Some(before) = layers.layers[index].inputs[0].checked_sub(1) else { continue };
-        if layers.layers[before].kind == (Kind::Relu { six }) && layers.layers[index].grid.is_none()
-        {
+        let Some(before) = layers.layer_of(layers.layers[index].inputs[0]) else { continue };
+        let repeated = layers.layers[before].kind == (Kind::Relu { six })
+            && layers.layers[index].grid.is_none();
+        // Two outputs stay two tensors.
+        if repeated && !layers.is_output(layers.tensor_of(index)) {
             layers.remove(index);
             return true;
         }
@@ -135,14 +138,21 @@ mod tests {
         let layers: Vec<Layer> = kinds.into_iter().enumerate().map(layer).collect();
         Layers {
             name: String::new(),
-            input: Input { shape, places: (0..8).collect(), quantization: None, integers: None },
-            output: Output {
+            inputs: vec![Input {
+                name: "input".to_string(),
+                shape,
+                places: (0..8).collect(),
+                quantization: None,
+                integers: None,
+            }],
+            outputs: vec![Output {
+                name: "output".to_string(),
                 tensor: layers.len(),
                 places: vec![0],
                 integers: None,
                 quantization: None,
                 logarithm: false,
-            },
+            }],
             layers,
         }
     }
@@ -165,7 +175,7 @@ mod tests {
         assert_eq!(passes["affine behind a mean"], 1);
         assert_eq!(passes["affine into the next layer"], 1);
         assert_eq!(layers.layers.len(), 2);
-        assert_eq!(layers.output.tensor, 2);
+        assert_eq!(layers.outputs[0].tensor, 2);
         let Kind::FullyConnected { weights } = &layers.layers[1].kind else { panic!() };
         // 2·x + 10·(−y) + 0.25 + 0.5 + 30
         assert_eq!((&weights.reals[..], weights.bias[0]), (&[2.0, -10.0][..], 30.75));

@@ -19,7 +19,7 @@ pub struct Steps {
 /// The axes of a value over a tensor in memory.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct View {
-    /// The tensor: 0 is the network's input, `k` the output of layer `k − 1`.
+    /// The tensor: inputs first, then the output of each layer.
     pub tensor: usize,
     /// Where its first number lies.
     pub offset: usize,

@@ -132,6 +132,13 @@ impl TrainingGraph {
         // The processor, unless the program was built for CUDA (feature `cuda`) and there is such a device.
         let device = Device::cuda_if_available(0).unwrap_or(Device::Cpu);
         let summaries = network.summaries()?;
+        if network.inputs.len() != 1 {
+            return Err(Error::bad_input(
+                format_args!("network '{}'", network.name),
+                format_args!("has {} inputs, and samples are given to one", network.inputs.len()),
+                "train a network with one input; others can be imported and deployed",
+            ));
+        }
         let mut nodes = Vec::with_capacity(parameters.len());
         let mut trainable = Vec::new();
         for ((node, summary), values) in network.nodes.iter().zip(&summaries).zip(parameters) {
@@ -188,7 +195,7 @@ impl TrainingGraph {
             let labels: Vec<u32> = labels.iter().map(|&label| u32::from(label)).collect();
             Tensor::from_vec(
                 labels,
-                (samples.len() / self.network.input.elements(), 1),
+                (samples.len() / self.network.input().elements(), 1),
                 &self.device,
             )?
         };
@@ -216,7 +223,7 @@ impl TrainingGraph {
     /// The tensor library refuses.
     pub fn set_values(&mut self, samples: &[f32], values: &[f32]) -> Result<()> {
         let input = self.input(samples)?;
-        let count = samples.len() / self.network.input.elements().max(1);
+        let count = samples.len() / self.network.input().elements().max(1);
         let shape = (count, values.len().checked_div(count).unwrap_or(0));
         let target = Tensor::from_slice(values, shape, &self.device)?.to_dtype(self.dtype)?;
         self.batch = Some((input, target));
@@ -267,7 +274,7 @@ impl TrainingGraph {
 
     /// Samples in height, width, channel order as a tensor.
     fn input(&self, samples: &[f32]) -> Result<Tensor> {
-        let shape = self.network.input;
+        let shape = self.network.input();
         let count = samples.len() / shape.elements().max(1);
         let dimensions = (count, shape.height, shape.width, shape.channels);
         let tensor = Tensor::from_slice(samples, dimensions, &self.device)?;
@@ -305,7 +312,9 @@ impl TrainingGraph {
             }
             outputs.push(output);
         }
-        Ok(outputs.pop().unwrap_or_else(|| input.clone()))
+        // The loss is about the answer, which the first output has.
+        let answer = self.network.outputs.first().and_then(|&node| outputs.get(node));
+        Ok(answer.unwrap_or(input).clone())
     }
 
     /// Moves the running statistics toward those of the minibatch, if they follow this pass.

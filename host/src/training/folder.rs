@@ -11,7 +11,7 @@ use super::in_loop::snap;
 use super::log::{self, EpochRecord};
 use super::options::{Keep, TrainingOptions};
 use crate::artifact;
-use crate::data::{Convention, Split};
+use crate::data::{Convention, SampleShape, Split};
 use crate::error::{Error, Result};
 use crate::graph::input::InputMeaning;
 use crate::graph::network::Network;
@@ -70,9 +70,9 @@ impl RunFolder {
         artifact::write_atomically(&path.join(NETWORK), network.to_toml().as_bytes())?;
         write_toml(&path.join(INPUT), &input)?;
         write_toml(&path.join(PROVENANCE), &provenance)?;
-        calibration::write(&path.join(CALIBRATION), calibration, network.input)?;
+        calibration::write(&path.join(CALIBRATION), calibration, network.sample_shape())?;
         if let Some(held_out) = held_out {
-            calibration::write(&path.join(HELD_OUT), held_out, network.input)?;
+            calibration::write(&path.join(HELD_OUT), held_out, network.sample_shape())?;
         }
         write_toml(&path.join(CONFIGURATION), &options)?;
         Ok(Self { path: path.to_path_buf(), options, network, input, provenance })
@@ -129,14 +129,11 @@ impl RunFolder {
         let place = path.join(NETWORK);
         let text = artifact::read_toml(&place)?;
         let network = Network::stored(&text, &place.display().to_string())?;
-        let elements = network.input.elements();
-        if input.normalization.offset.len() != network.input.channels
-            || input.normalization.inverse_scale.len() != network.input.channels
-            || ![0, elements, network.input.channels].contains(&input.columns.len())
-        {
+        let shapes: Vec<SampleShape> = network.inputs.iter().map(|input| input.shape).collect();
+        if !input.belongs_to(&shapes) {
             return Err(Error::bad_input(
                 path.join(INPUT).display(),
-                format_args!("does not belong to samples of {}", network.input),
+                format_args!("does not belong to samples of {}", network.sample_shape()),
                 "train again with another --out",
             ));
         }
@@ -186,7 +183,7 @@ impl RunFolder {
 
     /// How other data is converted for this network.
     pub fn convention(&self) -> Convention {
-        self.input.convention(self.network.input, self.network.task)
+        self.input.convention(self.network.sample_shape(), self.network.task)
     }
 
     /// The training samples that the quantizer learns ranges from: at most [`CALIBRATION_SAMPLES`](calibration::CALIBRATION_SAMPLES),
@@ -195,7 +192,7 @@ impl RunFolder {
     /// # Errors
     /// The file cannot be read or belongs to another network.
     pub fn calibration(&self) -> Result<Split> {
-        calibration::read(&self.path.join(CALIBRATION), self.network.input)
+        calibration::read(&self.path.join(CALIBRATION), self.network.sample_shape())
     }
 
     /// Samples that were held out for validation, from which a reconstruction's threshold follows; `None` where there were none.
@@ -204,7 +201,7 @@ impl RunFolder {
     /// The file cannot be read or belongs to another network.
     pub fn held_out(&self) -> Result<Option<Split>> {
         let path = self.path.join(HELD_OUT);
-        path.exists().then(|| calibration::read(&path, self.network.input)).transpose()
+        path.exists().then(|| calibration::read(&path, self.network.sample_shape())).transpose()
     }
 
     /// The epochs so far.

@@ -5,6 +5,7 @@ use crate::deployment::integer_network::{IntegerNetwork, OutputTask, encode_scal
 use crate::deployment::plan::ArenaPlan;
 use crate::deployment::quantizer::rescale;
 use crate::error::{Error, Result};
+use tinyhero_common::input::InputMap;
 use tinyhero_common::layer::Layer;
 use tinyhero_common::model::{
     Description, InputQuantization, InputTensor, OutputTensor, SelfTest, Task,
@@ -27,23 +28,12 @@ pub fn write(
         arena_bytes: plan.arena_bytes,
         state_bytes: 0,
         self_test,
-        input_count: 1,
-        output_count: 1,
+        // At most MAX_INPUTS and MAX_OUTPUTS, checked before planning.
+        input_count: network.inputs.len() as u16,
+        output_count: network.outputs.len() as u16,
         // At most MAX_LAYERS, checked before planning.
         layer_count: network.layers.len() as u16,
     };
-    let input = InputTensor {
-        name: "input".into(),
-        quantization: InputQuantization {
-            sample_type: network.sample_type,
-            // As many as the input has channels, which fit 16 bits.
-            maps: network.input_maps.len() as u16,
-            offset: 0,
-        },
-        tensor: writer.tensors[0],
-    };
-    let output =
-        OutputTensor { name: "output".into(), operand: writer.operand(network.layers.len()) };
     let encoding = |problem: postcard::Error| {
         Error::bad_input(
             format_args!("network '{}'", network.name),
@@ -52,8 +42,19 @@ pub fn write(
         )
     };
     let mut bytes = postcard::to_allocvec(&description).map_err(encoding)?;
-    bytes.extend(postcard::to_allocvec(&input).map_err(encoding)?);
-    bytes.extend(postcard::to_allocvec(&output).map_err(encoding)?);
+    let mut offset = 0;
+    for (input, &tensor) in network.inputs.iter().zip(&writer.tensors) {
+        // As many as the input has channels, which fit 16 bits.
+        let maps = input.maps.len() as u16;
+        let quantization = InputQuantization { sample_type: input.sample_type, maps, offset };
+        let input = InputTensor { name: input.name.as_str().into(), quantization, tensor };
+        bytes.extend(postcard::to_allocvec(&input).map_err(encoding)?);
+        offset += u32::from(maps) * InputMap::BYTES as u32;
+    }
+    for output in &network.outputs {
+        let (name, operand) = (output.name.as_str().into(), writer.operand(output.tensor));
+        bytes.extend(postcard::to_allocvec(&OutputTensor { name, operand }).map_err(encoding)?);
+    }
     for &index in &plan.order {
         let layer = writer.layer(index, parameters);
         bytes.extend(postcard::to_allocvec(&layer).map_err(encoding)?);
@@ -101,8 +102,8 @@ impl Texts {
             OutputTask::Classification { .. } => Task::Classification { labels: names },
             OutputTask::Regression { .. } => Task::Regression { names, units },
             OutputTask::Reconstruction { threshold } => {
-                let output = network.tensor(network.layers.len());
-                let rescale = rescale(network.input.scale / output.scale).ok_or_else(|| {
+                let output = network.output();
+                let rescale = rescale(network.tensor(0).scale / output.scale).ok_or_else(|| {
                     Error::bad_input(
                         format_args!("network '{}'", network.name),
                         "its output has a range very different from the input that it imitates",
@@ -124,19 +125,23 @@ struct Writer<'a> {
     plan: &'a ArenaPlan,
     /// Every tensor, numbered as in the network.
     tensors: Vec<Tensor>,
-    /// The number of each tensor in the file: 0 for the input, then 1 + when its layer runs.
+    /// The number of each tensor in the file: inputs first, then layers as they run.
     sources: Vec<u16>,
 }
 
 impl<'a> Writer<'a> {
     fn new(network: &'a IntegerNetwork, plan: &'a ArenaPlan) -> Result<Self> {
-        let mut sources = vec![0; network.layers.len() + 1];
-        for (source, &index) in (1u16..).zip(&plan.order) {
-            sources[index + 1] = source;
+        let inputs = network.inputs.len();
+        let mut sources: Vec<u16> = (0u16..).take(inputs + network.layers.len()).collect();
+        for (source, &index) in (inputs as u16..).zip(&plan.order) {
+            sources[inputs + index] = source;
         }
         let tensor = |(number, &offset): (usize, &u32)| {
             let tensor = network.tensor(number);
-            let name = number.checked_sub(1).map_or("input", |index| &network.layers[index].name);
+            let name = match network.layer_of(number) {
+                None => &network.inputs[number].name,
+                Some(index) => &network.layers[index].name,
+            };
             let scale = encode_scale(tensor.scale).ok_or_else(|| {
                 Error::bad_input(
                     format_args!("layer '{name}'"),
@@ -181,7 +186,7 @@ impl<'a> Writer<'a> {
             name: layer.name.as_str().into(),
             operator,
             inputs: inputs.iter().map(|&tensor| self.operand(tensor)).collect(),
-            output: self.tensors[index + 1],
+            output: self.tensors[self.network.inputs.len() + index],
             activation: layer.activation,
             scratch: self.plan.scratch[index],
         }

@@ -23,7 +23,8 @@ pub struct Parameters {
 
 /// Writes the section, layers in the order in which they run, the weights of each in its layout.
 pub fn write(network: &IntegerNetwork, layouts: &[Layout], order: &[usize]) -> Result<Parameters> {
-    let mut bytes: Vec<u8> = network.input_maps.iter().flat_map(|map| map.to_bytes()).collect();
+    let maps = network.inputs.iter().flat_map(|input| &input.maps);
+    let mut bytes: Vec<u8> = maps.flat_map(|map| map.to_bytes()).collect();
     let mut weights = vec![None; network.layers.len()];
     let mut constants = vec![None; network.layers.len()];
     for &index in order {

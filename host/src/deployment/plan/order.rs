@@ -72,15 +72,21 @@ impl Search<'_> {
 
     fn is_ready(&self, finished: &Finished, step: usize) -> bool {
         let inputs = &self.problem.steps[step].inputs;
-        inputs.iter().all(|&tensor| tensor == 0 || contains(finished, tensor - 1))
+        inputs.iter().all(|&tensor| self.is_written(finished, tensor))
     }
 
-    /// Bytes of the tensors that are written and still to be read.
+    fn is_written(&self, finished: &Finished, tensor: usize) -> bool {
+        self.problem.step_of(tensor).is_none_or(|step| contains(finished, step))
+    }
+
+    /// Bytes of the tensors that are written and still to be read, or to be given.
     fn living_bytes(&self, finished: &Finished) -> u64 {
-        let written = |tensor: &usize| *tensor == 0 || contains(finished, *tensor - 1);
-        (0..=self.problem.steps.len())
-            .filter(written)
-            .filter(|&tensor| self.readers[tensor].iter().any(|&step| !contains(finished, step)))
+        let is_read_later = |tensor: usize| {
+            self.readers[tensor].iter().any(|&step| !contains(finished, step))
+                || self.problem.outputs.contains(&tensor)
+        };
+        (0..self.problem.tensors())
+            .filter(|&tensor| self.is_written(finished, tensor) && is_read_later(tensor))
             .map(|tensor| u64::from(self.problem.tensor_bytes(tensor)))
             .sum()
     }
@@ -92,6 +98,7 @@ impl Search<'_> {
             let mut readers = self.readers[tensor].iter();
             readers.all(|&reader| reader == step || contains(finished, reader))
                 && self.problem.tensor_bytes(tensor) == data.output_bytes
+                && !self.problem.outputs.contains(&tensor)
         };
         let distinct = data.inputs.windows(2).all(|pair| pair[0] != pair[1]);
         let in_place = data.may_overwrite && distinct && data.inputs.iter().any(|&t| dies(t));
@@ -101,7 +108,7 @@ impl Search<'_> {
 }
 
 fn readers(problem: &Problem) -> Vec<Vec<usize>> {
-    let mut readers = vec![Vec::new(); problem.steps.len() + 1];
+    let mut readers = vec![Vec::new(); problem.tensors()];
     for (index, step) in problem.steps.iter().enumerate() {
         for &tensor in &step.inputs {
             readers[tensor].push(index);

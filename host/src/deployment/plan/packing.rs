@@ -31,12 +31,15 @@ pub fn place(problem: &Problem, order: &[usize]) -> ArenaPlan {
     let uses = Uses::new(problem, order);
     let overwrites = problem.overwrites(order);
     let mut buffers: Vec<Buffer> = Vec::new();
-    let mut of_tensor = vec![0; problem.steps.len() + 1];
+    let mut of_tensor = vec![0; problem.tensors()];
     let mut of_scratch = vec![None; problem.steps.len()];
-    buffers.push(Buffer { bytes: problem.input_bytes, first: 0, last: uses.last[0] });
+    for (tensor, &bytes) in problem.inputs.iter().enumerate() {
+        of_tensor[tensor] = buffers.len();
+        buffers.push(Buffer { bytes, first: 0, last: uses.last[tensor] });
+    }
     for (time, &index) in order.iter().enumerate() {
         let step = &problem.steps[index];
-        let tensor = index + 1;
+        let tensor = problem.tensor_of(index);
         if let Some(shared) = overwrites[index] {
             of_tensor[tensor] = of_tensor[shared];
             let buffer = &mut buffers[of_tensor[shared]];

@@ -11,10 +11,12 @@ fn assert_legal(problem: &Problem, plan: &ArenaPlan) {
     for (time, &index) in plan.order.iter().enumerate() {
         position[index] = time;
     }
-    let mut end = region(0).offset + region(0).bytes;
+    let inputs = problem.inputs.len();
+    let ends = (0..inputs).map(|input| region(input).offset + region(input).bytes);
+    let mut end = ends.max().unwrap();
     for (time, &index) in plan.order.iter().enumerate() {
         let step = &problem.steps[index];
-        let output = region(index + 1);
+        let output = region(problem.tensor_of(index));
         let scratch = plan.scratch[index];
         assert_eq!(scratch.bytes, step.scratch_bytes);
         assert_eq!(output.offset % ALIGNMENT, 0);
@@ -22,11 +24,11 @@ fn assert_legal(problem: &Problem, plan: &ArenaPlan) {
         assert!(!scratch.overlaps(output), "scratch over output: {problem:?} {plan:?}");
         for &tensor in &step.inputs {
             let input = region(tensor);
-            let written = if tensor == 0 { 0 } else { position[tensor - 1] + 1 };
+            let written = problem.step_of(tensor).map_or(0, |step| position[step] + 1);
             assert!(written <= time, "read before written: {problem:?} {plan:?}");
             for &between in &plan.order[written..time] {
-                let clash =
-                    input.overlaps(region(between + 1)) || input.overlaps(plan.scratch[between]);
+                let clash = input.overlaps(region(problem.tensor_of(between)))
+                    || input.overlaps(plan.scratch[between]);
                 assert!(!clash, "overwritten before it is read: {problem:?} {plan:?}");
             }
             assert!(!scratch.overlaps(input), "scratch over input: {problem:?} {plan:?}");
@@ -37,16 +39,36 @@ fn assert_legal(problem: &Problem, plan: &ArenaPlan) {
             }
         }
     }
+    // Inputs that are read at all lie beside each other until then.
+    for input in 0..inputs {
+        for other in 0..input {
+            assert!(!region(input).overlaps(region(other)), "{problem:?} {plan:?}");
+        }
+    }
+    // What is given stays until the end.
+    for &given in &problem.outputs {
+        let written = problem.step_of(given).map_or(0, |step| position[step] + 1);
+        for &behind in &plan.order[written..] {
+            let other = region(problem.tensor_of(behind));
+            let clash =
+                region(given).overlaps(other) || region(given).overlaps(plan.scratch[behind]);
+            assert!(!clash, "overwritten before the end: {problem:?} {plan:?}");
+        }
+    }
     assert_eq!(plan.arena_bytes, end);
     assert!(plan.arena_bytes >= plan.lower_bound);
 }
 
-/// Networks with branches: every step reads one or two earlier tensors, and every tensor but the last is read.
+/// Networks with branches: every step reads one or two earlier tensors, and every tensor but the outputs is read.
 fn problems() -> impl Strategy<Value = Problem> {
     let step = (1u32..200, 0u32..40, any::<prop::sample::Index>(), 0u8..4);
-    (1u32..200, prop::collection::vec(step, 1..14)).prop_map(|(input_bytes, drawn)| {
-        let mut problem = Problem { input_bytes, steps: Vec::new() };
-        for (number, (bytes, scratch_bytes, other, kind)) in drawn.into_iter().enumerate() {
+    let inputs = prop::collection::vec(1u32..200, 1..4);
+    let outputs = prop::collection::vec(any::<prop::sample::Index>(), 0..3);
+    let steps = prop::collection::vec(step, 1..14);
+    (inputs, steps, outputs).prop_map(|(inputs, drawn, outputs)| {
+        let mut problem = Problem { inputs, steps: Vec::new(), outputs: Vec::new() };
+        for (index, (bytes, scratch_bytes, other, kind)) in drawn.into_iter().enumerate() {
+            let number = problem.inputs.len() + index - 1;
             let mut step = Step {
                 inputs: vec![number],
                 output_bytes: bytes,
@@ -65,9 +87,9 @@ fn problems() -> impl Strategy<Value = Problem> {
             problem.steps.push(step);
         }
         // Whatever nobody reads is read by a last step.
-        let count = problem.steps.len();
+        let count = problem.tensors();
         let read = |tensor: &usize| problem.steps.iter().any(|step| step.inputs.contains(tensor));
-        let mut inputs: Vec<usize> = (0..=count).filter(|tensor| !read(tensor)).collect();
+        let mut inputs: Vec<usize> = (0..count).filter(|tensor| !read(tensor)).collect();
         inputs.truncate(8);
         problem.steps.push(Step {
             inputs,
@@ -75,6 +97,13 @@ fn problems() -> impl Strategy<Value = Problem> {
             scratch_bytes: 0,
             may_overwrite: false,
         });
+        problem.outputs.push(problem.tensors() - 1);
+        for output in outputs {
+            let output = problem.tensor_of(output.index(problem.steps.len()));
+            if !problem.outputs.contains(&output) {
+                problem.outputs.push(output);
+            }
+        }
         problem
     })
 }
@@ -96,10 +125,8 @@ fn step(inputs: &[usize], output_bytes: u32) -> Step {
 
 #[test]
 fn a_chain_needs_its_largest_neighbours() {
-    let problem = Problem {
-        input_bytes: 100,
-        steps: vec![step(&[0], 400), step(&[1], 200), step(&[2], 300), step(&[3], 12)],
-    };
+    let steps = vec![step(&[0], 400), step(&[1], 200), step(&[2], 300), step(&[3], 12)];
+    let problem = Problem { inputs: vec![100], steps, outputs: vec![4] };
     let plan = plan_arena(&problem);
     assert_legal(&problem, &plan);
     assert_eq!((plan.arena_bytes, plan.lower_bound), (600, 600));
@@ -108,7 +135,8 @@ fn a_chain_needs_its_largest_neighbours() {
 #[test]
 fn an_addition_overwrites_the_operand_that_dies() {
     let add = Step { may_overwrite: true, ..step(&[1, 2], 100) };
-    let problem = Problem { input_bytes: 40, steps: vec![step(&[0], 100), step(&[1], 100), add] };
+    let steps = vec![step(&[0], 100), step(&[1], 100), add];
+    let problem = Problem { inputs: vec![40], steps, outputs: vec![3] };
     let plan = plan_arena(&problem);
     assert_legal(&problem, &plan);
     assert_eq!(plan.arena_bytes, 200);
@@ -120,7 +148,7 @@ fn an_operand_that_is_read_again_is_not_overwritten() {
     let add = Step { may_overwrite: true, ..step(&[2, 1], 100) };
     let again = Step { may_overwrite: true, ..step(&[3, 2], 100) };
     let steps = vec![step(&[0], 100), step(&[1], 100), add, again];
-    let problem = Problem { input_bytes: 40, steps };
+    let problem = Problem { inputs: vec![40], steps, outputs: vec![4] };
     let plan = plan_arena(&problem);
     assert_legal(&problem, &plan);
     assert_eq!(plan.overwrites[2], Some(1));
@@ -130,10 +158,8 @@ fn an_operand_that_is_read_again_is_not_overwritten() {
 #[test]
 fn the_branch_that_frees_memory_runs_first() {
     // Two branches of the input: one widens to 1000 bytes on the way to 10, the other holds 300.
-    let problem = Problem {
-        input_bytes: 50,
-        steps: vec![step(&[0], 300), step(&[0], 1000), step(&[2], 10), step(&[1, 3], 10)],
-    };
+    let steps = vec![step(&[0], 300), step(&[0], 1000), step(&[2], 10), step(&[1, 3], 10)];
+    let problem = Problem { inputs: vec![50], steps, outputs: vec![4] };
     let plan = plan_arena(&problem);
     assert_legal(&problem, &plan);
     assert_eq!(plan.order, [1, 2, 0, 3]);
@@ -149,7 +175,19 @@ fn sizes_beyond_any_board_saturate_and_do_not_wrap() {
         scratch_bytes: u32::MAX,
         may_overwrite: false,
     };
-    let problem = Problem { input_bytes: u32::MAX - 1, steps: (0..9).map(step).collect() };
+    let steps = (0..9).map(step).collect();
+    let problem = Problem { inputs: vec![u32::MAX - 1], steps, outputs: vec![9] };
     let planned = plan_arena(&problem);
     assert_eq!((planned.arena_bytes, planned.lower_bound), (u32::MAX, u32::MAX));
+}
+
+#[test]
+fn an_output_is_not_written_over_though_it_is_read_last() {
+    let add = Step { may_overwrite: true, ..step(&[2, 3], 100) };
+    let steps = vec![step(&[0], 100), step(&[1], 100), add];
+    let problem = Problem { inputs: vec![40, 100], steps, outputs: vec![4, 2] };
+    let plan = plan_arena(&problem);
+    assert_legal(&problem, &plan);
+    assert_eq!(plan.overwrites, [None, None, Some(3)]);
+    assert_eq!(plan.arena_bytes, 240);
 }

@@ -12,14 +12,14 @@ use rayon::prelude::*;
 /// Samples of a part.
 const PART: usize = 32;
 
-/// Statistics of every tensor: the input, then the output of each folded node.
+/// Statistics of every tensor: the inputs, then the output of each folded node.
 pub fn run(
     folded: &FoldedNetwork,
     trained: &TrainedNetwork,
     samples: &[i16],
 ) -> Result<Vec<TensorStatistics>> {
     let elements = check_samples(trained, samples)?;
-    let groups: Vec<usize> = (0..=folded.nodes.len()).map(|tensor| folded.groups(tensor)).collect();
+    let groups: Vec<usize> = (0..folded.tensors()).map(|tensor| folded.groups(tensor)).collect();
     let mut totals: Option<Vec<TensorStatistics>> = None;
     // A few parts at a time, so that memory does not grow with the number of samples.
     for round in samples.chunks(elements * PART * rayon::current_num_threads().max(1)) {
@@ -50,18 +50,24 @@ pub fn run(
     for (tensor, total) in totals.iter_mut().enumerate() {
         let means = total.mean.iter().chain(&total.variance).all(|sum| sum.is_finite());
         if !(total.min.is_finite() && total.max.is_finite() && means) {
-            let place = tensor.checked_sub(1).map_or("input", |node| &folded.nodes[node].name);
+            let place = folded.node_of(tensor).map_or("input", |node| &folded.nodes[node].name);
             return Err(not_finite(place));
         }
         total.finish();
     }
-    totals[0].raw_max = samples.iter().copied().max().unwrap_or(0);
+    let mut start = 0;
+    for (total, input) in totals.iter_mut().zip(&folded.inputs) {
+        let own = start..start + input.elements();
+        start = own.end;
+        let raw = samples.chunks_exact(elements).flat_map(|sample| &sample[own.clone()]);
+        total.raw_max = raw.copied().max().unwrap_or(0);
+    }
     Ok(totals)
 }
 
 /// Values of a sample. Refuses what is not whole samples.
 pub fn check_samples(trained: &TrainedNetwork, samples: &[i16]) -> Result<usize> {
-    let elements = trained.network.input.elements();
+    let elements = trained.network.sample_values();
     if samples.is_empty() || !samples.len().is_multiple_of(elements) {
         return Err(Error::bad_input(
             format_args!("network '{}'", trained.network.name),
@@ -81,10 +87,17 @@ pub fn not_finite(layer: &str) -> Error {
     )
 }
 
-/// What the first layer reads for a raw sample.
+/// What the inputs of a network are for a raw sample, one after the other.
 pub fn normalize(trained: &TrainedNetwork, sample: &[i16]) -> Vec<f32> {
-    let channels = trained.input.normalization.channels();
-    let real =
-        |(index, &raw): (usize, &i16)| trained.input.normalization.real(raw, index % channels);
-    sample.iter().enumerate().map(|value| real(value) as f32).collect()
+    let mut values = Vec::with_capacity(sample.len());
+    let mut rest = sample;
+    let parts = trained.input.parts();
+    for ((_, normalization, _), input) in parts.into_iter().zip(&trained.network.inputs) {
+        let channels = normalization.channels();
+        let (part, behind) = rest.split_at(input.shape.elements().min(rest.len()));
+        let real = |(index, &raw): (usize, &i16)| normalization.real(raw, index % channels) as f32;
+        values.extend(part.iter().enumerate().map(real));
+        rest = behind;
+    }
+    values
 }

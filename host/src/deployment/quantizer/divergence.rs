@@ -52,7 +52,7 @@ pub fn divergences(
     let layers: Vec<usize> = (0..reference.nodes.len())
         .filter(|&index| reference.nodes[index].operator.linear().is_some())
         .collect();
-    let elements = trained.network.input.elements();
+    let elements = trained.network.sample_values();
     let part = |samples: &[i16]| {
         let mut sums = vec![0.0f64; layers.len() * widths.len()];
         let (mut exact, mut changed) = (reference.room(), reference.room());
@@ -93,8 +93,8 @@ fn forward_from(
 ) {
     for index in layer..reference.nodes.len() {
         let node = &reference.nodes[index];
-        let (before, after) = changed.split_at_mut(index + 1);
-        let read = |&tensor: &usize| match tensor > layer {
+        let (before, after) = changed.split_at_mut(reference.tensor_of(index));
+        let read = |&tensor: &usize| match tensor >= reference.tensor_of(layer) {
             true => &*before[tensor],
             false => &*exact[tensor],
         };
@@ -105,28 +105,32 @@ fn forward_from(
     }
 }
 
-/// How far the answers on one sample are apart.
+/// How far the outputs on one sample are apart.
 fn divergence(
     network: &FoldedNetwork,
     layer: usize,
     exact: &[Vec<f32>],
     changed: &[Vec<f32>],
 ) -> f64 {
-    let scores = (0..network.nodes.len()).find(|&node| network.decides(node));
-    let tensor = scores.map_or(network.nodes.len(), |node| node + 1);
-    // A layer behind the answer changes nothing.
-    if tensor <= layer {
-        return 0.0;
-    }
-    let (exact, changed) = (&exact[tensor], &changed[tensor]);
-    if matches!(network.task, OutputTask::Classification { .. }) {
-        let (exact, changed) = (log_softmax(exact), log_softmax(changed));
-        let pairs = exact.iter().zip(&changed);
-        return pairs.map(|(exact, changed)| exact.exp() * (exact - changed)).sum::<f64>().max(0.0);
-    }
-    let pairs = exact.iter().zip(changed);
-    let squares: f64 = pairs.map(|(a, b)| (f64::from(*a) - f64::from(*b)).powi(2)).sum();
-    squares / exact.len().max(1) as f64
+    // A layer behind an output changes nothing of it.
+    let changes = |tensor: usize| tensor >= network.tensor_of(layer);
+    let squares = |tensor: usize| -> f64 {
+        let pairs = exact[tensor].iter().zip(&changed[tensor]);
+        let squares: f64 = pairs.map(|(a, b)| (f64::from(*a) - f64::from(*b)).powi(2)).sum();
+        squares / exact[tensor].len().max(1) as f64
+    };
+    let classifies = matches!(network.task, OutputTask::Classification { .. });
+    let answer = match network.answer {
+        answer if !changes(answer) => 0.0,
+        answer if classifies => {
+            let (exact, changed) = (log_softmax(&exact[answer]), log_softmax(&changed[answer]));
+            let pairs = exact.iter().zip(&changed);
+            pairs.map(|(exact, changed)| exact.exp() * (exact - changed)).sum::<f64>().max(0.0)
+        }
+        answer => squares(answer),
+    };
+    let others = network.outputs.iter().skip(1).filter(|&&output| changes(output));
+    others.fold(answer, |sum, &output| sum + squares(output))
 }
 
 fn log_softmax(scores: &[f32]) -> Vec<f64> {

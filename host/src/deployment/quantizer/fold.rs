@@ -20,7 +20,7 @@ pub struct FoldedNode {
     pub name: String,
     /// What it computes.
     pub operator: Box<dyn FoldedOperator>,
-    /// Tensors that it reads: 0 is the network's input, `k` the output of node `k − 1`.
+    /// Tensors that it reads: the network's inputs first, then the output of each node.
     pub inputs: Vec<usize>,
     /// Shape of its output.
     pub shape: Shape,
@@ -47,23 +47,42 @@ impl FoldedNode {
 
 /// A network without batch normalization, whose activations belong to layers.
 pub struct FoldedNetwork {
-    /// Shape of the input.
-    pub input: Shape,
-    /// Layers, each after those that it reads; the last gives the output.
+    /// Shape of each input.
+    pub inputs: Vec<Shape>,
+    /// Layers, each after those that it reads.
     pub nodes: Vec<FoldedNode>,
-    /// What the output is for.
+    /// The tensors that are outputs; the first has the answer.
+    pub outputs: Vec<usize>,
+    /// What the outputs are for.
     pub task: OutputTask,
-    softmax: bool,
+    /// The tensor that the answer is read off: the first output, or what a final softmax reads.
+    pub answer: usize,
 }
 
 impl FoldedNetwork {
-    fn shape(&self, tensor: usize) -> Shape {
-        tensor.checked_sub(1).map_or(self.input, |node| self.nodes[node].shape)
+    /// The node that gives a tensor; `None` for an input.
+    pub fn node_of(&self, tensor: usize) -> Option<usize> {
+        tensor.checked_sub(self.inputs.len())
     }
 
-    /// Whether the network's answer is read off the output of that node: the last, or what a final softmax reads.
-    pub fn decides(&self, node: usize) -> bool {
-        node + 1 + usize::from(self.softmax) == self.nodes.len()
+    /// The tensor that a node gives.
+    pub const fn tensor_of(&self, node: usize) -> usize {
+        self.inputs.len() + node
+    }
+
+    /// Number of tensors.
+    pub const fn tensors(&self) -> usize {
+        self.inputs.len() + self.nodes.len()
+    }
+
+    /// Shape of a tensor.
+    pub fn shape(&self, tensor: usize) -> Shape {
+        self.node_of(tensor).map_or_else(|| self.inputs[tensor], |node| self.nodes[node].shape)
+    }
+
+    /// Whether the network's answer is read off the output of that node.
+    pub const fn decides(&self, node: usize) -> bool {
+        self.tensor_of(node) == self.answer
     }
 
     /// Into how many groups the statistics of a tensor are divided: its channels, or its elements where somebody needs
@@ -82,14 +101,19 @@ impl FoldedNetwork {
 
     /// Room for the values of all tensors.
     pub fn room(&self) -> Vec<Vec<f32>> {
-        (0..=self.nodes.len()).map(|tensor| vec![0.0; self.shape(tensor).elements()]).collect()
+        (0..self.tensors()).map(|tensor| vec![0.0; self.shape(tensor).elements()]).collect()
     }
 
-    /// Computes every tensor in real numbers; `values` comes from [`FoldedNetwork::room`].
+    /// Computes every tensor in real numbers; `input` has the values of all inputs, `values` comes from [`FoldedNetwork::room`].
     pub fn forward(&self, input: &[f32], values: &mut [Vec<f32>]) {
-        values[0].copy_from_slice(input);
+        let mut rest = input;
+        for values in values.iter_mut().take(self.inputs.len()) {
+            let (part, behind) = rest.split_at(values.len());
+            values.copy_from_slice(part);
+            rest = behind;
+        }
         for (index, node) in self.nodes.iter().enumerate() {
-            let (before, after) = values.split_at_mut(index + 1);
+            let (before, after) = values.split_at_mut(self.tensor_of(index));
             let inputs: Vec<&[f32]> = node.inputs.iter().map(|&tensor| &*before[tensor]).collect();
             node.operator.forward(&inputs, &mut after[0]);
             node.activation.apply(&mut after[0]);
@@ -115,10 +139,15 @@ pub fn fold(trained: &TrainedNetwork) -> Result<FoldedNetwork> {
     let readers = count_readers(network);
     let mut folder = Folder {
         folded: FoldedNetwork {
-            input: shape(&network.name, network.input)?,
+            inputs: network
+                .inputs
+                .iter()
+                .map(|input| shape(&input.name, input.shape))
+                .collect::<Result<_>>()?,
             nodes: Vec::new(),
+            outputs: Vec::new(),
             task: OutputTask::Classification { labels: Vec::new() },
-            softmax: false,
+            answer: 0,
         },
         values: Vec::new(),
     };
@@ -128,21 +157,34 @@ pub fn fold(trained: &TrainedNetwork) -> Result<FoldedNetwork> {
         value.exclusive &= readers[index] <= 1;
         folder.values.push(value);
     }
-    let ends_in_softmax =
-        matches!(network.nodes.last(), Some(Node { operation: Operation::Softmax(_), .. }));
-    let output = folder.values.last().map_or(0, |value| value.tensor);
+    let answer = &network.nodes[network.outputs[0]];
+    let ends_in_softmax = matches!(answer.operation, Operation::Softmax(_));
     let mut folded = folder.folded;
-    if output == 0 {
+    let tensor = |&node: &usize| folder.values[node].tensor;
+    folded.outputs = network.outputs.iter().map(tensor).collect();
+    if folded.outputs.iter().any(|&output| folded.node_of(output).is_none()) {
         return Err(Error::bad_input(
             format_args!("network '{}'", network.name),
             "computes nothing",
             "add a layer with weights",
         ));
     }
-    keep_ancestors(&mut folded, output);
-    let scores = folded.shape(folded.nodes.len());
+    for (index, output) in folded.outputs.iter().enumerate() {
+        if folded.outputs[..index].contains(output) {
+            return Err(Error::bad_input(
+                format_args!("network '{}'", network.name),
+                "gives the same numbers as two outputs",
+                "list one of them",
+            ));
+        }
+    }
+    keep_ancestors(&mut folded);
+    folded.answer = folded.outputs[0];
+    if ends_in_softmax && let Some(node) = folded.node_of(folded.answer) {
+        folded.answer = folded.nodes[node].inputs[0];
+    }
+    let scores = folded.shape(folded.outputs[0]);
     let classes = trained.input.class_names.len();
-    folded.softmax = ends_in_softmax;
     if network.task == Task::Regression {
         let outputs = &trained.input.outputs;
         let name = |place: usize| format!("output {}", place + 1);
@@ -159,7 +201,7 @@ pub fn fold(trained: &TrainedNetwork) -> Result<FoldedNetwork> {
         folded.task = OutputTask::Classification { labels: trained.input.class_names.clone() };
         if !ends_in_softmax && classes > 1 {
             let name = free_name(&folded, "softmax");
-            let inputs = vec![folded.nodes.len()];
+            let inputs = vec![folded.answer];
             let operator = Box::new(Softmax);
             folded.nodes.push(FoldedNode {
                 name,
@@ -170,20 +212,21 @@ pub fn fold(trained: &TrainedNetwork) -> Result<FoldedNetwork> {
                 source: None,
                 gain: Vec::new(),
             });
-            folded.softmax = true;
+            folded.outputs[0] = folded.tensor_of(folded.nodes.len() - 1);
         }
     }
     move_activations_forward(&mut folded);
     Ok(folded)
 }
 
-/// Drops nodes that the output does not depend on.
-fn keep_ancestors(folded: &mut FoldedNetwork, output: usize) {
-    let mut needed = vec![false; folded.nodes.len() + 1];
-    needed[0] = true;
-    needed[output] = true;
+/// Drops nodes that no output depends on.
+fn keep_ancestors(folded: &mut FoldedNetwork) {
+    let inputs = folded.inputs.len();
+    let mut needed = vec![false; folded.tensors()];
+    needed[..inputs].fill(true);
+    folded.outputs.iter().for_each(|&output| needed[output] = true);
     for index in (0..folded.nodes.len()).rev() {
-        if needed[index + 1] {
+        if needed[inputs + index] {
             folded.nodes[index].inputs.iter().for_each(|&tensor| needed[tensor] = true);
         }
     }
@@ -195,8 +238,9 @@ fn keep_ancestors(folded: &mut FoldedNetwork, output: usize) {
     let mut index = 0;
     folded.nodes.retain(|_| {
         index += 1;
-        needed[index]
+        needed[inputs + index - 1]
     });
+    folded.outputs.iter_mut().for_each(|output| *output = numbers[*output]);
     for node in &mut folded.nodes {
         node.inputs.iter_mut().for_each(|tensor| *tensor = numbers[*tensor]);
     }
@@ -211,8 +255,10 @@ fn move_activations_forward(folded: &mut FoldedNetwork) {
         }
         let [source] = node.inputs[..] else { continue };
         let readers = folded.nodes.iter().filter(|node| node.inputs.contains(&source)).count();
-        if source > 0 && readers == 1 && folded.nodes[source - 1].activation == Activation::None {
-            folded.nodes[source - 1].activation = folded.nodes[index].activation;
+        let Some(before) = folded.node_of(source) else { continue };
+        let alone = readers == 1 && !folded.outputs.contains(&source);
+        if alone && folded.nodes[before].activation == Activation::None {
+            folded.nodes[before].activation = folded.nodes[index].activation;
             folded.nodes[index].activation = Activation::None;
         }
     }
@@ -252,7 +298,7 @@ struct Folder {
 impl Folder {
     fn value(&self, input: NodeInput) -> Value {
         match input {
-            NodeInput::Network => Value { tensor: 0, flattened: false, exclusive: false },
+            NodeInput::Network(tensor) => Value { tensor, flattened: false, exclusive: false },
             NodeInput::Node(index) => self.values[index],
         }
     }
@@ -298,7 +344,7 @@ impl Folder {
             }
             Folded::Affine { gain, shift, otherwise } => {
                 let before =
-                    source.tensor.checked_sub(1).map(|index| &mut self.folded.nodes[index]);
+                    self.folded.node_of(source.tensor).map(|index| &mut self.folded.nodes[index]);
                 if let Some(before) = before
                     && source.exclusive
                     && before.activation == Activation::None
@@ -340,7 +386,7 @@ impl Folder {
                 None => self.push(node, layer.operator, reads, output, Activation::None),
             });
         }
-        tensors.pop().unwrap_or(0)
+        tensors.pop().unwrap_or_default()
     }
 
     /// A layer that the description does not have.
@@ -362,7 +408,7 @@ impl Folder {
             source: None,
             gain: Vec::new(),
         });
-        self.folded.nodes.len()
+        self.folded.tensors() - 1
     }
 
     fn push(
@@ -384,12 +430,12 @@ impl Folder {
             source,
             gain,
         });
-        self.folded.nodes.len()
+        self.folded.tensors() - 1
     }
 
     /// Lets the layer that writes `source` carry out the activation. False if it cannot.
     fn fuse_activation(&mut self, source: Value, activation: Activation) -> bool {
-        let Some(index) = source.tensor.checked_sub(1) else { return false };
+        let Some(index) = self.folded.node_of(source.tensor) else { return false };
         let node = &mut self.folded.nodes[index];
         if !source.exclusive {
             return false;

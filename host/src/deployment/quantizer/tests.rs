@@ -1,3 +1,5 @@
+mod several;
+
 use super::*;
 use crate::data::SampleShape;
 use crate::deployment::export::export;
@@ -44,15 +46,23 @@ fn with_weights(network: Network) -> TrainedNetwork {
     trained
 }
 
-/// The description carried out node by node in f64, nothing folded: an independent definition.
+/// The first output by [`all_values`].
 fn reference(trained: &TrainedNetwork, sample: &[i16]) -> Vec<f64> {
+    all_values(trained, sample).swap_remove(trained.network.outputs[0])
+}
+
+/// The description carried out node by node in f64, nothing folded: an independent definition.
+fn all_values(trained: &TrainedNetwork, sample: &[i16]) -> Vec<Vec<f64>> {
     let summaries = trained.network.summaries().unwrap();
-    let input: Vec<f64> =
-        calibrate::normalize(trained, sample).iter().map(|&value| f64::from(value)).collect();
+    let whole = calibrate::normalize(trained, sample);
+    let mut rest = whole.iter().map(|&value| f64::from(value));
+    let parts = trained.network.inputs.iter().map(|input| input.shape.elements());
+    let inputs: Vec<Vec<f64>> =
+        parts.map(|elements| rest.by_ref().take(elements).collect()).collect();
     let mut values: Vec<Vec<f64>> = Vec::new();
     for (index, node) in trained.network.nodes.iter().enumerate() {
         let read = |input_index: usize| match node.inputs[input_index] {
-            NodeInput::Network => &input,
+            NodeInput::Network(input) => &inputs[input],
             NodeInput::Node(before) => &values[before],
         };
         let from = summaries[index].input;
@@ -275,7 +285,7 @@ fn reference(trained: &TrainedNetwork, sample: &[i16]) -> Vec<f64> {
         };
         values.push(output);
     }
-    values.pop().unwrap()
+    values
 }
 
 /// Scores of the folded network in f32: what is left of it before a final softmax.
@@ -422,7 +432,7 @@ fn branches() -> TrainedNetwork {
         out-features = "classes"
     "#;
     let network = Network::from_toml(text, "branches", SampleShape::new(8, 6, 2), 4).unwrap();
-    let again = Network::from_toml(&network.to_toml(), "again", network.input, 4).unwrap();
+    let again = Network::from_toml(&network.to_toml(), "again", network.input(), 4).unwrap();
     assert_eq!(network, again);
     with_weights(network)
 }
@@ -479,7 +489,7 @@ fn functions() -> TrainedNetwork {
         operation = "sigmoid"
     "#;
     let network = Network::from_toml(text, "functions", SampleShape::new(6, 5, 2), 4).unwrap();
-    let again = Network::from_toml(&network.to_toml(), "again", network.input, 4).unwrap();
+    let again = Network::from_toml(&network.to_toml(), "again", network.input(), 4).unwrap();
     assert_eq!(network, again);
     with_weights(network)
 }
@@ -487,7 +497,7 @@ fn functions() -> TrainedNetwork {
 #[test]
 fn folding_changes_nothing_but_rounding() {
     for trained in zoo() {
-        let shape = trained.network.input;
+        let shape = trained.network.input();
         let folded = fold::fold(&trained).unwrap();
         let samples = samples(3, shape, 1);
         for sample in samples.chunks(shape.elements()) {
@@ -515,7 +525,7 @@ fn at_eight_bits_scores_are_within_a_few_steps_of_the_real_ones() {
         zoo().into_iter().flat_map(|trained| roundings.map(|rounding| (trained.clone(), rounding)))
     {
         let name = format!("{}, {rounding:?}", trained.network.name);
-        let shape = trained.network.input;
+        let shape = trained.network.input();
         let calibration = samples(64, shape, 2);
         let quantization = Quantization::new(BitWidth::Eight).rounded(rounding);
         let mut quantized = quantize(&trained, &calibration, &quantization).unwrap();
@@ -545,7 +555,7 @@ fn at_eight_bits_scores_are_within_a_few_steps_of_the_real_ones() {
 #[test]
 fn every_width_per_tensor_and_per_channel_exports_and_loads() {
     for trained in zoo() {
-        let calibration = samples(8, trained.network.input, 4);
+        let calibration = samples(8, trained.network.input(), 4);
         for bit_width in BitWidth::ALL {
             for quantization in
                 [Quantization::new(bit_width), Quantization::new(bit_width).per_tensor()]
@@ -568,7 +578,7 @@ fn every_width_per_tensor_and_per_channel_exports_and_loads() {
 #[test]
 fn the_same_bytes_come_from_any_number_of_threads() {
     let trained = network("resnet8", SampleShape::new(12, 12, 3), 10);
-    let calibration = samples(100, trained.network.input, 5);
+    let calibration = samples(100, trained.network.input(), 5);
     let bytes = |threads| {
         let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
         pool.install(|| {
@@ -600,7 +610,7 @@ fn channels_without_weights_still_give_their_bias() {
                 bias.fill(0.1);
                 bias[0] = 1.25;
             });
-            let calibration = samples(32, trained.network.input, 6);
+            let calibration = samples(32, trained.network.input(), 6);
             let quantization = Quantization { per_tensor, ..Quantization::new(BitWidth::Four) };
             let mut quantized = quantize(&trained, &calibration, &quantization).unwrap();
             quantized.layers.pop();
@@ -627,7 +637,7 @@ fn tiny_and_huge_weights_export() {
                 weight.iter_mut().for_each(|weight| *weight *= factor);
                 bias[3] = 1.0;
             });
-            let calibration = samples(32, trained.network.input, 6);
+            let calibration = samples(32, trained.network.input(), 6);
             let quantization = Quantization { per_tensor, ..Quantization::new(BitWidth::Eight) };
             let quantized = quantize(&trained, &calibration, &quantization).unwrap();
             export(&quantized).unwrap();
@@ -641,7 +651,7 @@ fn per_channel_scales_keep_a_small_channel_that_a_common_scale_loses() {
     edit(&mut trained, "hidden", |weight, _| {
         weight[64..].iter_mut().for_each(|weight| *weight *= 100.0);
     });
-    let calibration = samples(32, trained.network.input, 8);
+    let calibration = samples(32, trained.network.input(), 8);
     let hidden = |per_tensor| {
         let quantization = Quantization { per_tensor, ..Quantization::new(BitWidth::Four) };
         let quantized = quantize(&trained, &calibration, &quantization).unwrap();
@@ -658,17 +668,18 @@ fn byte_images_with_one_channel_lose_nothing_at_the_input() {
         trained.input.normalization.offset = vec![f64::from(largest) * 0.307];
         trained.input.normalization.inverse_scale = vec![3.1 / f64::from(largest)];
         let calibration: Vec<i16> =
-            samples(32, trained.network.input, 9).iter().map(|v| v % (largest + 1)).collect();
+            samples(32, trained.network.input(), 9).iter().map(|v| v % (largest + 1)).collect();
         let mut calibration = calibration;
         calibration[0] = 0;
         calibration[1] = largest;
         let quantization = Quantization::new(BitWidth::Eight);
         let quantized = quantize(&trained, &calibration, &quantization).unwrap();
-        let [map] = quantized.input_maps[..] else { panic!("one map") };
+        let input = &quantized.inputs[0];
+        let [map] = input.maps[..] else { panic!("one map") };
         for raw in 0..=largest {
             let real = trained.input.normalization.real(raw, 0);
-            let found = quantized.input.real(map.apply(i32::from(raw)));
-            assert!((real - found).abs() <= 0.501 * quantized.input.scale, "{raw}");
+            let found = input.tensor.real(map.apply(i32::from(raw)));
+            assert!((real - found).abs() <= 0.501 * input.tensor.scale, "{raw}");
             if raw > 0 {
                 assert!(map.apply(i32::from(raw)) > map.apply(i32::from(raw) - 1), "{raw}");
             }

@@ -4,6 +4,7 @@ use super::{Network, Node, NodeInput, NodeSummary};
 use crate::data::SampleShape;
 use crate::error::{Error, Result};
 use crate::graph::operation::{ELEMENT_LIMIT, product};
+use tinyhero_common::model::{MAX_INPUTS, MAX_OUTPUTS};
 
 /// Most nodes, and most values and trained numbers of all nodes together: what a training's memory follows from.
 const NODE_LIMIT: usize = 1_000;
@@ -21,13 +22,7 @@ pub fn summarize(network: &Network) -> Result<Vec<NodeSummary>> {
             "leave out some",
         ));
     }
-    if network.input.elements() == 0 || network.input.elements() > ELEMENT_LIMIT {
-        return Err(Error::bad_input(
-            place(network),
-            format_args!("input {} is empty or too large", network.input),
-            "give a smaller shape, each size at least 1",
-        ));
-    }
+    check_ends(network)?;
     let mut summaries: Vec<NodeSummary> = Vec::with_capacity(network.nodes.len());
     let (mut values, mut parameters) = (0, 0);
     for (index, node) in network.nodes.iter().enumerate() {
@@ -62,7 +57,13 @@ pub fn summarize(network: &Network) -> Result<Vec<NodeSummary>> {
         let mut shapes = Vec::with_capacity(node.inputs.len());
         for input in &node.inputs {
             shapes.push(match *input {
-                NodeInput::Network => network.input,
+                NodeInput::Network(position) => match network.inputs.get(position) {
+                    Some(input) => input.shape,
+                    None => {
+                        let problem = "reads an input that there is not".to_string();
+                        return Err(error(problem, "correct its inputs"));
+                    }
+                },
                 NodeInput::Node(before) if before < index => summaries[before].output,
                 NodeInput::Node(_) => {
                     return Err(error(
@@ -72,7 +73,11 @@ pub fn summarize(network: &Network) -> Result<Vec<NodeSummary>> {
                 }
             });
         }
-        if node.operation.only_last() && index + 1 != network.nodes.len() {
+        let is_read = || {
+            let reads = |node: &Node| node.inputs.contains(&NodeInput::Node(index));
+            network.nodes.iter().any(reads)
+        };
+        if node.operation.only_last() && (!network.outputs.contains(&index) || is_read()) {
             let advice = format!("put {} last", node.operation.name());
             return Err(error("is not the last layer".to_string(), &advice));
         }
@@ -90,6 +95,46 @@ pub fn summarize(network: &Network) -> Result<Vec<NodeSummary>> {
         summaries.push(summary);
     }
     Ok(summaries)
+}
+
+/// Checks inputs and outputs.
+fn check_ends(network: &Network) -> Result<()> {
+    let refuse =
+        |problem: String, advice: &str| Err(Error::bad_input(place(network), problem, advice));
+    if !(1..=MAX_INPUTS).contains(&network.inputs.len()) {
+        let problem = format!("has {} inputs", network.inputs.len());
+        return refuse(problem, &format!("use 1 to {MAX_INPUTS}"));
+    }
+    for (index, input) in network.inputs.iter().enumerate() {
+        let elements = input.shape.elements();
+        if elements == 0 || elements > ELEMENT_LIMIT {
+            let problem = format!("input {} is empty or too large", input.shape);
+            return refuse(problem, "give a smaller shape, each size at least 1");
+        }
+        let taken = network.inputs[..index].iter().any(|other| other.name == input.name)
+            || network.nodes.iter().any(|node| node.name == input.name);
+        if taken || input.name.is_empty() {
+            let problem = format!("input '{}' has a name that something else has", input.name);
+            return refuse(problem, "give each input and layer its own name");
+        }
+    }
+    if network.sample_values() > ELEMENT_LIMIT {
+        let problem = format!("has samples of {} values", network.sample_values());
+        return refuse(problem, "give smaller inputs");
+    }
+    if !(1..=MAX_OUTPUTS).contains(&network.outputs.len()) {
+        let problem = format!("has {} outputs", network.outputs.len());
+        return refuse(problem, &format!("use 1 to {MAX_OUTPUTS}"));
+    }
+    for (index, output) in network.outputs.iter().enumerate() {
+        if *output >= network.nodes.len() || network.outputs[..index].contains(output) {
+            return refuse(
+                "has an output that is no layer, or the same one twice".to_string(),
+                "list different layers",
+            );
+        }
+    }
+    Ok(())
 }
 
 fn place(network: &Network) -> String {

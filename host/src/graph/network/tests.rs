@@ -48,7 +48,8 @@ fn every_network_survives_its_file() {
     for name in NAMES {
         let network = default(name);
         let classes = network.output().unwrap().channels;
-        let back = Network::from_toml(&network.to_toml(), "test", network.input, classes).unwrap();
+        let back =
+            Network::from_toml(&network.to_toml(), "test", network.input(), classes).unwrap();
         assert_eq!(back, network, "{name}");
     }
 }

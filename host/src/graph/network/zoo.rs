@@ -43,7 +43,7 @@ pub fn build(name: &str, input: SampleShape, classes: usize) -> Option<Network> 
         _ => return None,
     }
     let task = task(name)?;
-    Some(Network { name: name.to_string(), task, input, nodes: builder.nodes })
+    Some(Network::new(name, task, input, builder.nodes))
 }
 
 /// What a network of the zoo is for.
@@ -76,7 +76,7 @@ struct Builder {
 impl Builder {
     /// The latest output.
     fn last(&self) -> NodeInput {
-        self.nodes.len().checked_sub(1).map_or(NodeInput::Network, NodeInput::Node)
+        self.nodes.len().checked_sub(1).map_or(NodeInput::Network(0), NodeInput::Node)
     }
 
     fn push_from(

@@ -2,7 +2,7 @@
 
 use super::{Resolver, Step, refuse};
 use crate::import::axes::axis;
-use crate::import::graph::{Node, ValueId};
+use crate::import::graph::Node;
 use crate::import::layer::Kind;
 use crate::import::operation::{Binary, Unary};
 use crate::import::passes::constants::advance;
@@ -193,18 +193,19 @@ impl Resolver<'_> {
             return refuse("does not go over all channels", "take softmax over the channels");
         }
         if logarithm {
-            let output: Option<&ValueId> = self.graph.outputs.first();
-            if output != Some(&node.outputs[0]) {
+            if !self.graph.outputs.contains(&node.outputs[0]) {
                 return refuse("is not the last node", "leave the logarithm to the end");
             }
             // Scores have the same order, and the same probabilities.
-            self.layers.output.logarithm = true;
             self.count("log-softmax as softmax");
         }
         let grid = self.grid(node.outputs[0])?;
         let operator = node.operator.clone();
         let tensor =
             self.push_as(&node.name, &operator, Kind::Softmax, vec![view.tensor], shape, grid);
+        if logarithm {
+            self.logarithms.insert(tensor);
+        }
         self.give(node, View { tensor, ..view });
         Ok(())
     }

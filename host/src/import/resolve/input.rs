@@ -8,8 +8,13 @@ use crate::import::operation::Operation;
 use crate::import::passes::shapes;
 use crate::import::view::{Steps, View, merged};
 
-/// The input's view and what is to be known of it.
-pub fn input(graph: &Graph, id: ValueId, channels_last: bool) -> Step<(View, Input)> {
+/// The view of an input, the tensor of this number, and what is to be known of it.
+pub fn input(
+    graph: &Graph,
+    id: ValueId,
+    tensor: usize,
+    channels_last: bool,
+) -> Step<(View, Input)> {
     let value = &graph.values[id];
     let unknown = || -> Refusal {
         ("has a shape that is not known".to_string(), super::SHAPES_ADVICE.to_string())
@@ -40,12 +45,13 @@ pub fn input(graph: &Graph, id: ValueId, channels_last: bool) -> Step<(View, Inp
         }
     };
     let input = Input {
+        name: super::short(&value.name),
         shape: sample,
         places: view.places(),
         quantization: grid(graph, id)?,
         integers: integers(value.element),
     };
-    Ok((view, input))
+    Ok((View { tensor, ..view }, input))
 }
 
 /// The shape and view that the first convolution or pooling behind the input asks for.

@@ -72,8 +72,8 @@ impl Resolver<'_> {
         let (shape, view) = image.channelwise(0, extent);
         let tensor = self.push(node, kind, vec![image.tensor], shape)?;
         self.give(node, View { tensor, ..view });
-        if pool.maximum && self.layers.layers[tensor - 1].grid.is_none() {
-            self.layers.layers[tensor - 1].grid = self.layers.grid(image.tensor);
+        if pool.maximum && self.layers.grid(tensor).is_none() {
+            *self.layers.grid_mut(tensor) = self.layers.grid(image.tensor);
         }
         Ok(())
     }
@@ -84,7 +84,8 @@ impl Resolver<'_> {
         if grid.is_some_and(|grid: Grid| grid.zero_point == i8::MIN) {
             return true;
         }
-        let Some(layer) = tensor.checked_sub(1).map(|index| &self.layers.layers[index]) else {
+        let Some(layer) = self.layers.layer_of(tensor).map(|index| &self.layers.layers[index])
+        else {
             return false;
         };
         match layer.kind {
@@ -102,8 +103,8 @@ impl Resolver<'_> {
         fits(&sliding)?;
         let (shape, view) = image.channelwise(0, [1, 1]);
         let tensor = self.push(node, Kind::MaxPool { sliding }, vec![image.tensor], shape)?;
-        if self.layers.layers[tensor - 1].grid.is_none() {
-            self.layers.layers[tensor - 1].grid = self.layers.grid(image.tensor);
+        if self.layers.grid(tensor).is_none() {
+            *self.layers.grid_mut(tensor) = self.layers.grid(image.tensor);
         }
         self.give(node, View { tensor, ..view });
         Ok(())

@@ -36,7 +36,7 @@ impl Subset {
         }
         let mut graph = TrainingGraph::new(&trained.network, &trained.parameters, DType::F32)?;
         graph.frozen_statistics = true;
-        let elements = trained.network.input.elements();
+        let elements = trained.network.sample_values();
         let values = trained.network.summaries()?;
         let values: usize = values.iter().map(|summary| summary.output.elements()).sum();
         let part = (PART_VALUES / values.max(1)).clamp(1, PART);

@@ -149,7 +149,7 @@ fn pair(network: &Network, classes: usize, dtype: DType) -> (TrainingGraph, Libr
     let mut generator = random::generator(7, Purpose::Order, 0);
     let parameters: Vec<NodeParameters> =
         NodeParameters::initial(network, Initialization::default(), 3).unwrap();
-    let count = 5 * network.input.elements();
+    let count = 5 * network.input().elements();
     let samples: Vec<f32> = (0..count).map(|_| random::normal(&mut generator) as f32).collect();
     let labels: Vec<u16> = (0..5).map(|_| random::below(classes, &mut generator) as u16).collect();
     let graph = || {
@@ -381,7 +381,7 @@ fn predictions_equal_those_of_the_library() {
         // Running statistics that are no longer the initial ones.
         graph.gradient(Pass::First).unwrap();
         let mut generator = random::generator(9, Purpose::Order, 0);
-        let count = 3 * network.input.elements();
+        let count = 3 * network.input().elements();
         let samples: Vec<f32> = (0..count).map(|_| random::normal(&mut generator) as f32).collect();
         let (ours, theirs) =
             (graph.predict(&samples).unwrap(), graph.predict_by_library(&samples).unwrap());

@@ -76,20 +76,27 @@ impl<'a> Pair<'a> {
         samples: &[i16],
     ) -> Result<Self> {
         let elements = check_samples(trained, samples)?;
-        let largest = (0..=reference.nodes.len()).map(|tensor| reference.elements(tensor)).max();
+        let largest = (0..reference.tensors()).map(|tensor| reference.elements(tensor)).max();
         let limit = (MOST_VALUES / largest.unwrap_or(1).max(1)).max(1);
         // Spread over all of them.
         let every = (samples.len() / elements).div_ceil(limit);
         let taken: Vec<&[i16]> = samples.chunks_exact(elements).step_by(every).collect();
-        let input: Vec<f32> = taken.iter().flat_map(|sample| normalize(trained, sample)).collect();
+        let real: Vec<Vec<f32>> = taken.iter().map(|sample| normalize(trained, sample)).collect();
         let mut pair = Self {
             reference,
             samples: taken.len(),
-            exact: vec![Vec::new(); reference.nodes.len() + 1],
-            rounded: vec![Vec::new(); reference.nodes.len() + 1],
+            exact: vec![Vec::new(); reference.tensors()],
+            rounded: vec![Vec::new(); reference.tensors()],
         };
-        pair.exact[0].clone_from(&input);
-        pair.rounded[0] = input;
+        let mut start = 0;
+        for (tensor, input) in reference.inputs.iter().enumerate() {
+            let own = start..start + input.elements();
+            start = own.end;
+            let values: Vec<f32> =
+                real.iter().flat_map(|sample| &sample[own.clone()]).copied().collect();
+            pair.exact[tensor].clone_from(&values);
+            pair.rounded[tensor] = values;
+        }
         Ok(pair)
     }
 
@@ -120,14 +127,14 @@ impl<'a> Pair<'a> {
         if !finite {
             return Err(not_finite(&node.name));
         }
-        self.exact[index + 1] = activated(node, output);
+        self.exact[self.reference.tensor_of(index)] = activated(node, output);
         Ok(moments)
     }
 
     /// Computes a layer of the rounded network, and forgets what nobody reads any more.
     pub fn compute_rounded(&mut self, index: usize, node: &FoldedNode) {
         let output = compute(node, self.reference, &self.rounded, self.samples);
-        self.rounded[index + 1] = activated(node, output);
+        self.rounded[self.reference.tensor_of(index)] = activated(node, output);
         for &tensor in &node.inputs {
             let later = &self.reference.nodes[index + 1..];
             if !later.iter().any(|node| node.inputs.contains(&tensor)) {

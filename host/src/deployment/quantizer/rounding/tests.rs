@@ -49,8 +49,8 @@ fn moments_of(
         .map(|node| vec![(0.0, 0.0); usize::from(node.shape.channels)])
         .collect();
     let mut values = folded.room();
-    let count = samples.chunks_exact(trained.network.input.elements()).len();
-    for sample in samples.chunks_exact(trained.network.input.elements()) {
+    let count = samples.chunks_exact(trained.network.input().elements()).len();
+    for sample in samples.chunks_exact(trained.network.input().elements()) {
         folded.forward(&normalize(trained, sample), &mut values);
         for ((index, node), sums) in folded.nodes.iter().enumerate().zip(&mut sums) {
             let inputs: Vec<&[f32]> = node.inputs.iter().map(|&tensor| &*values[tensor]).collect();

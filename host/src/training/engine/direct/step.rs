@@ -57,7 +57,11 @@ pub fn steps(
     summaries: &[NodeSummary],
 ) -> Result<Option<(Vec<Step>, Vec<usize>)>> {
     let mut steps: Vec<Step> = Vec::new();
-    let mut sizes = vec![network.input.elements()];
+    let last = network.nodes.len().checked_sub(1);
+    if network.inputs.len() != 1 || network.outputs.first().copied() != last {
+        return Ok(None);
+    }
+    let mut sizes = vec![network.input().elements()];
     // The slot that holds each node's output.
     let mut slots: Vec<usize> = Vec::with_capacity(network.nodes.len());
     let mut parameter = 0;
