@@ -10,6 +10,7 @@ pub mod constants;
 pub mod identity;
 pub mod quantization;
 pub mod range;
+pub mod recurrent;
 pub mod rounded_matrix;
 pub mod tensor;
 pub mod tensor_statistics;
@@ -62,6 +63,11 @@ pub trait FoldedOperator: Send + Sync {
     /// Whether it reads every element with a weight of its own, so that statistics are needed per element.
     fn reads_elements(&self) -> bool {
         false
+    }
+
+    /// Whether its output can be cut off, as by ReLU.
+    fn cuts(&self) -> bool {
+        true
     }
 
     /// Whether an activation before it gives the same result as one behind it.

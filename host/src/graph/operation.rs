@@ -18,9 +18,12 @@ mod forward;
 mod fully_connected;
 mod global_average_pool;
 mod grouped_convolution_2d;
+mod gru;
 mod keys;
+mod lstm;
 mod max_pool_2d;
 mod multiply;
+mod recurrent;
 mod relu;
 mod resize_2d;
 mod softmax;
@@ -40,9 +43,12 @@ pub use forward::Forward;
 pub use fully_connected::FullyConnected;
 pub use global_average_pool::GlobalAveragePool;
 pub use grouped_convolution_2d::GroupedConvolution2d;
+pub use gru::Gru;
 pub use keys::{Keys, Refusal};
+pub use lstm::Lstm;
 pub use max_pool_2d::MaxPool2d;
 pub use multiply::Multiply;
+pub use recurrent::Recurrent;
 pub use relu::Relu;
 pub use resize_2d::{Resize2d, ResizeExtent};
 pub use softmax::Softmax;
@@ -78,6 +84,8 @@ macro_rules! operations {
             Resize2d,
             TransposedConvolution2d,
             GroupedConvolution2d,
+            Lstm,
+            Gru,
         }
     };
 }

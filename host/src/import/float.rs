@@ -3,6 +3,7 @@
 use super::Unsupported;
 use super::layer::{self, Kind, Layer, Layers, Weights};
 use super::operation::Unary;
+use crate::data::SampleShape;
 use crate::error::{Error, Result};
 use crate::graph::function::Function;
 use crate::graph::input::InputMeaning;
@@ -10,7 +11,8 @@ use crate::graph::network::{Network, NetworkInput, Node, NodeInput, Operation};
 use crate::graph::operation::{
     Add, AveragePool2d, BatchNorm, Concatenate, Convolution2d, DEFAULT_EPSILON,
     DepthwiseConvolution2d, Elementwise, FullyConnected, GlobalAveragePool, GroupedConvolution2d,
-    MaxPool2d, Multiply, Relu, Resize2d, ResizeExtent, Softmax, TransposedConvolution2d,
+    Gru, Lstm, MaxPool2d, Multiply, Recurrent, Relu, Resize2d, ResizeExtent, Softmax,
+    TransposedConvolution2d,
 };
 use crate::graph::provenance::Provenance;
 use crate::graph::task::Task;
@@ -190,8 +192,35 @@ fn operation(layer: &Layer, layers: &Layers) -> Lowered {
         Kind::Multiply => plain(Multiply),
         Kind::Concatenate => plain(Concatenate),
         Kind::Softmax => plain(Softmax),
+        Kind::Recurrent(cell) => Ok(recurrent(cell, layers.shape(layer.inputs[0]), layer.shape)),
         Kind::Regrid => refuse("is nothing that real numbers know", "please report this"),
     }
+}
+
+/// A recurrent layer. Long short-term memory has one bias.
+fn recurrent(
+    layer: &layer::Recurrent,
+    input: SampleShape,
+    output: SampleShape,
+) -> (Operation, NodeParameters) {
+    let layer::Recurrent { reset, backward, sequence, .. } = *layer;
+    let recurrent = Recurrent { units: output.channels, sequence, backward };
+    let floats = |values: &[f64]| values.iter().map(|&value| value as f32).collect::<Vec<f32>>();
+    let [first, second, bias, other] = &layer.lists;
+    let mut lists = vec![floats(first), floats(second)];
+    let operation = match reset {
+        Some(reset) => {
+            lists.extend([floats(bias), floats(other)]);
+            Operation::Gru(Gru { recurrent, reset })
+        }
+        None => {
+            let sums: Vec<f64> = bias.iter().zip(other).map(|(one, other)| one + other).collect();
+            lists.push(floats(&sums));
+            Operation::Lstm(Lstm { recurrent })
+        }
+    };
+    let parameters = NodeParameters::of(&operation.parameters(input, output), lists);
+    (operation, parameters)
 }
 
 /// The function by the name that networks here have for it.

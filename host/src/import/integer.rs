@@ -459,6 +459,12 @@ fn lower_layer(layer: &FusedLayer, inputs: &[IntegerTensor]) -> Step<IntegerLaye
         Kind::Softmax => {
             Operator::Softmax(Softmax { exponent_multiplier: exponent_multiplier(input.scale) })
         }
+        Kind::Recurrent(_) => {
+            return refuse(
+                "is a recurrent layer with 8-bit gates",
+                "give the float model, and calibration samples by --check or --data",
+            );
+        }
         Kind::Function(function) => {
             constants = table(*function, &input, &output)?;
             Operator::Table(Table { entries: 0 })

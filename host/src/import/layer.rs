@@ -4,6 +4,7 @@
 use super::operation::Unary;
 use crate::data::SampleShape;
 use crate::graph::sampling::Sampling;
+use tinyhero_common::operator::Reset;
 
 /// The layers of a model.
 #[derive(Clone, Debug)]
@@ -147,6 +148,19 @@ impl Weights {
     }
 }
 
+/// A recurrent layer.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Recurrent {
+    /// Where the reset gate of a gated recurrent unit acts; none for long short-term memory.
+    pub reset: Option<Reset>,
+    /// Whether columns are read from the last to the first.
+    pub backward: bool,
+    /// Whether it gives all hidden states, not the last alone.
+    pub sequence: bool,
+    /// Weights of the input, of the hidden state, and their biases, gate by gate in the order of network files.
+    pub lists: [Vec<f64>; 4],
+}
+
 /// What a layer computes.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Kind {
@@ -223,6 +237,8 @@ pub enum Kind {
     Multiply,
     /// The channels of several tensors side by side.
     Concatenate,
+    /// A layer with a hidden state over the columns of an image of height 1.
+    Recurrent(Recurrent),
     /// From one grid to another.
     Regrid,
     /// Probabilities over the channels of each pixel.

@@ -1,6 +1,7 @@
 //! What a node of an imported model computes: the operators of all formats in one list.
 
 use crate::graph::sampling::Sampling;
+use tinyhero_common::operator::Reset;
 
 /// An operation. Axes are counted in the file's own shapes, from 0.
 #[derive(Clone, Debug, PartialEq)]
@@ -23,6 +24,9 @@ pub enum Operation {
         /// Factor of the bias.
         beta: f64,
     },
+    /// A layer with a hidden state over a series: reads the series, weights of it and of the hidden state, and perhaps a
+    /// bias, lengths, and first states; gives all hidden states, the last one, and the last cell.
+    Recurrent(Sequence),
     /// A pooling.
     Pool(Pool),
     /// Mean over axes, given here or by a second input.
@@ -244,6 +248,31 @@ pub enum Border {
     },
     /// Rows and columns before, then behind.
     Amounts(Vec<usize>),
+}
+
+/// What a recurrent layer is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Sequence {
+    /// What makes the next state.
+    pub cell: Cell,
+    /// Length of the hidden state.
+    pub hidden: usize,
+    /// For each direction whether it goes from the last column to the first.
+    pub directions: Vec<bool>,
+    /// Whether axes are batch, time, channels, not time, batch, channels.
+    pub batch_first: bool,
+}
+
+/// What makes the next state of a recurrent layer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cell {
+    /// Long short-term memory.
+    Lstm,
+    /// A gated recurrent unit.
+    Gru {
+        /// Where its reset gate acts.
+        reset: Reset,
+    },
 }
 
 /// A pooling's window.

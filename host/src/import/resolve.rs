@@ -10,6 +10,7 @@ mod image;
 mod input;
 mod pooling;
 mod reading;
+mod recurrent;
 mod resize;
 mod transposed;
 
@@ -300,6 +301,7 @@ impl Resolver<'_> {
             }
             Operation::FullyConnected { .. } => self.fully_connected(node),
             Operation::Pool(pool) => self.pool(node, pool),
+            Operation::Recurrent(sequence) => self.recurrent(node, sequence),
             Operation::Mean { .. } | Operation::GlobalAverage => self.mean(node),
             Operation::GlobalMaximum => self.global_maximum(node),
             Operation::Concatenate { axis } => self.concatenate(node, *axis),

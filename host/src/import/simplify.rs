@@ -2,17 +2,19 @@
 
 use std::collections::BTreeMap;
 
-use super::layer::{Kind, Layers};
+use super::layer::{Kind, Layers, Recurrent, Weights};
+use crate::data::SampleShape;
 
 /// Changes something, or says that there is nothing to change.
 type Rewrite = fn(&mut Layers) -> bool;
 
 /// Runs all of them until nothing changes; counts each by name.
 pub fn run(layers: &mut Layers, passes: &mut BTreeMap<&'static str, usize>) {
-    let all: [(&'static str, Rewrite); 3] = [
+    let all: [(&'static str, Rewrite); 4] = [
         ("affine behind a mean", affine_behind_mean),
         ("affine into the next layer", affine_forward),
         ("repeated activation", repeated_activation),
+        ("last hidden state", last_state),
     ];
     while let Some((name, _)) = all.iter().find(|(_, rewrite)| rewrite(layers)) {
         *passes.entry(name).or_insert(0) += 1;
@@ -26,6 +28,44 @@ fn only_reader(layers: &Layers, index: usize) -> Option<usize> {
         return None;
     }
     layers.layers.iter().position(|layer| layer.inputs.contains(&tensor))
+}
+
+/// A series of hidden states of which a fully connected layer reads the last one becomes that alone.
+fn last_state(layers: &mut Layers) -> bool {
+    for index in 0..layers.layers.len() {
+        let layer = &layers.layers[index];
+        let Kind::Recurrent(Recurrent { sequence: true, backward, .. }) = layer.kind else {
+            continue;
+        };
+        let Some(reader) = only_reader(layers, index) else { continue };
+        let length = layer.shape.channels;
+        let last = if backward { 0 } else { (layer.shape.width - 1) * length };
+        let Kind::FullyConnected { weights } = &layers.layers[reader].kind else { continue };
+        let kept = last..last + length;
+        let rows = weights.reals.chunks_exact(weights.row_length.max(1));
+        let others = rows.flat_map(|row| row.iter().enumerate());
+        let reads_one = weights.row_length >= kept.end
+            && others.into_iter().all(|(column, &weight)| kept.contains(&column) || weight == 0.0);
+        if !reads_one {
+            continue;
+        }
+        let rows = weights.reals.chunks_exact(weights.row_length);
+        let reals = rows.flat_map(|row| row[kept.clone()].to_vec()).collect();
+        let integers = weights.integers.as_ref().map(|(integers, scales)| {
+            let rows = integers.chunks_exact(weights.row_length);
+            (rows.flat_map(|row| row[kept.clone()].to_vec()).collect(), scales.clone())
+        });
+        let bias = weights.bias.clone();
+        let weights = Weights { row_length: length, reals, bias, integers };
+        layers.layers[reader].kind = Kind::FullyConnected { weights };
+        let layer = &mut layers.layers[index];
+        layer.shape = SampleShape::new(1, 1, length);
+        if let Kind::Recurrent(recurrent) = &mut layer.kind {
+            recurrent.sequence = false;
+        }
+        return true;
+    }
+    false
 }
 
 /// `gain · x + shift` before a mean is the same behind it, where it meets a fully connected layer.

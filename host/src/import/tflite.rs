@@ -2,6 +2,7 @@
 
 mod flatbuffer;
 mod operator;
+mod recurrent;
 
 use std::collections::HashMap;
 
@@ -31,23 +32,9 @@ pub fn read(bytes: &[u8], place: &str) -> Result<Graph> {
     let subgraphs = model.tables(2, MOST_ENTRIES).ok_or_else(damaged)?;
     let buffers = model.tables(4, MOST_ENTRIES).ok_or_else(damaged)?;
     let main = *subgraphs.first().ok_or_else(damaged)?;
-    let mut reader = Reader { place, bytes, buffers, graph: Graph::default() };
-    reader.graph.name = main.text(4).ok_or_else(damaged)?;
-    for tensor in main.tables(0, MOST_ENTRIES).ok_or_else(damaged)? {
-        let value = reader.tensor(&tensor)?;
-        reader.graph.add(value);
-    }
-    let list = |number: usize, reader: &Reader<'_>| -> Result<Vec<ValueId>> {
-        let ids = main.ints(number).ok_or_else(damaged)?;
-        ids.into_iter().map(|id| reader.value(id)?.ok_or_else(damaged)).collect()
-    };
-    reader.graph.inputs = list(1, &reader)?;
-    reader.graph.outputs = list(2, &reader)?;
-    let mut names = HashMap::new();
-    for operator in main.tables(3, MOST_ENTRIES).ok_or_else(damaged)? {
-        reader.operator(&operator, &codes, &mut names)?;
-    }
-    reader.check_order()?;
+    let graph = Graph::default();
+    let mut reader = Reader { place, bytes, buffers, codes, subgraphs, graph };
+    reader.subgraph(&main)?;
     Ok(reader.graph)
 }
 
@@ -55,6 +42,9 @@ struct Reader<'a> {
     place: &'a str,
     bytes: &'a [u8],
     buffers: Vec<Table<'a>>,
+    codes: Vec<Table<'a>>,
+    /// The graphs that loops of this one may name.
+    subgraphs: Vec<Table<'a>>,
     graph: Graph,
 }
 
@@ -65,6 +55,40 @@ impl<'a> Reader<'a> {
 
     fn damaged(&self) -> Error {
         self.broken("is no whole TensorFlow Lite file")
+    }
+
+    /// Reads a graph.
+    fn subgraph(&mut self, table: &Table<'_>) -> Result<()> {
+        self.graph.name = table.text(4).ok_or_else(|| self.damaged())?;
+        for tensor in table.tables(0, MOST_ENTRIES).ok_or_else(|| self.damaged())? {
+            let value = self.tensor(&tensor)?;
+            self.graph.add(value);
+        }
+        let list = |number: usize| -> Result<Vec<ValueId>> {
+            let ids = table.ints(number).ok_or_else(|| self.damaged())?;
+            ids.into_iter().map(|id| self.value(id)?.ok_or_else(|| self.damaged())).collect()
+        };
+        let (inputs, outputs) = (list(1)?, list(2)?);
+        (self.graph.inputs, self.graph.outputs) = (inputs, outputs);
+        let mut names = HashMap::new();
+        for operator in table.tables(3, MOST_ENTRIES).ok_or_else(|| self.damaged())? {
+            self.operator(&operator, &mut names)?;
+        }
+        self.check_order()
+    }
+
+    /// The graph of a loop, in which further loops are not looked into. `None` where it cannot be read.
+    fn inner(&self, table: Table<'a>) -> Option<Graph> {
+        let mut reader = Reader {
+            place: self.place,
+            bytes: self.bytes,
+            buffers: self.buffers.clone(),
+            codes: self.codes.clone(),
+            subgraphs: Vec::new(),
+            graph: Graph::default(),
+        };
+        reader.subgraph(&table).ok()?;
+        Some(reader.graph)
     }
 
     /// The value of a number; none for −1, which stands for an input that is left out.
@@ -160,14 +184,9 @@ impl<'a> Reader<'a> {
         Ok(Some(Quantization { scales, zero_points, axis }))
     }
 
-    fn operator(
-        &mut self,
-        operator: &Table<'_>,
-        codes: &[Table<'_>],
-        names: &mut HashMap<String, usize>,
-    ) -> Result<()> {
+    fn operator(&mut self, operator: &Table<'_>, names: &mut HashMap<String, usize>) -> Result<()> {
         let index = usize::try_from(operator.int(0, 0)).ok();
-        let code = index.and_then(|index| codes.get(index));
+        let code = index.and_then(|index| self.codes.get(index));
         let code = code.ok_or_else(|| self.broken("names an operator that is not there"))?;
         // Numbers above 127 came later, in a field of their own.
         let number = code.int(3, 0).max(i32::from(code.byte(0, 0)));
@@ -184,6 +203,16 @@ impl<'a> Reader<'a> {
         let count = names.entry(label.clone()).or_insert(0);
         *count += 1;
         let name = format!("{}_{count}", label.to_lowercase());
+        let recognised = match label.as_str() {
+            "WHILE" => self.recurrent_loop(&name, options.as_ref(), &inputs, &outputs)?,
+            "UNIDIRECTIONAL_SEQUENCE_LSTM" => {
+                self.sequence_lstm(&name, options.as_ref(), &inputs, &outputs)?
+            }
+            _ => false,
+        };
+        if recognised {
+            return Ok(());
+        }
         let read = [0, 1].map(|position: usize| {
             inputs.get(position).copied().flatten().map(|id| &self.graph.values[id])
         });

@@ -257,7 +257,8 @@ fn move_activations_forward(folded: &mut FoldedNetwork) {
         let readers = folded.nodes.iter().filter(|node| node.inputs.contains(&source)).count();
         let Some(before) = folded.node_of(source) else { continue };
         let alone = readers == 1 && !folded.outputs.contains(&source);
-        if alone && folded.nodes[before].activation == Activation::None {
+        let writer = &folded.nodes[before];
+        if alone && writer.activation == Activation::None && writer.operator.cuts() {
             folded.nodes[before].activation = folded.nodes[index].activation;
             folded.nodes[index].activation = Activation::None;
         }
@@ -437,7 +438,7 @@ impl Folder {
     fn fuse_activation(&mut self, source: Value, activation: Activation) -> bool {
         let Some(index) = self.folded.node_of(source.tensor) else { return false };
         let node = &mut self.folded.nodes[index];
-        if !source.exclusive {
+        if !source.exclusive || !node.operator.cuts() {
             return false;
         }
         // Both activations are cuts at 0, so of two the one that also cuts at 6 remains.

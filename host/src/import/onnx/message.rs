@@ -74,6 +74,8 @@ pub struct Attribute<'a> {
     pub float: Option<f32>,
     /// A text, where it is one.
     pub text: Option<String>,
+    /// Texts.
+    pub texts: Vec<String>,
     /// Whole numbers.
     pub integers: Vec<i64>,
     /// Floats.
@@ -236,6 +238,7 @@ fn attribute(bytes: &[u8]) -> Option<Attribute<'_>> {
             6 | 11 => attribute.has_graph = true,
             7 => wire.floats(&mut attribute.floats)?,
             8 => wire.integers(&mut attribute.integers)?,
+            9 => attribute.texts.push(wire.text()),
             _ => {}
         }
     }
@@ -313,5 +316,10 @@ impl Node<'_> {
     /// A text, empty where it is left out.
     pub fn text(&self, name: &str) -> &str {
         self.attribute(name).and_then(|attribute| attribute.text.as_deref()).unwrap_or("")
+    }
+
+    /// Texts, none where they are left out.
+    pub fn texts(&self, name: &str) -> &[String] {
+        self.attribute(name).map_or(&[], |attribute| &attribute.texts)
     }
 }

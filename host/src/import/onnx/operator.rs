@@ -1,9 +1,11 @@
 //! From the nodes of an ONNX file to operations.
 
+use tinyhero_common::operator::Reset;
+
 use super::message::Node;
 use crate::graph::sampling::{Coordinates, Method, PositionRounding, Sampling};
 use crate::import::operation::{
-    Binary, Border, Convolution, Extent, Operation, Pool, Reach, Unary, WeightOrder,
+    Binary, Border, Cell, Convolution, Extent, Operation, Pool, Reach, Sequence, Unary, WeightOrder,
 };
 
 /// What a node with an attribute or operator that is not known becomes.
@@ -112,9 +114,8 @@ pub fn operation(node: &Node<'_>, opset: i64) -> Operation {
             "is control flow, which has no fixed work",
             "export the model with the loop unrolled, or without it",
         ),
-        "LSTM" | "GRU" | "RNN" => {
-            unknown("is recurrent, which is not supported", "use convolutions over time")
-        }
+        "LSTM" | "GRU" => recurrent(node).map_or_else(|why| why, O::Recurrent),
+        "RNN" => unknown("is a plain recurrent layer", "use LSTM or GRU"),
         "Attention"
         | "MultiHeadAttention"
         | "LayerNormalization"
@@ -187,6 +188,48 @@ fn transposed(node: &Node<'_>) -> Operation {
         }
         _ => unknown("has a negative or huge size", "export the model again"),
     }
+}
+
+/// A recurrent layer; what is wrong with it otherwise.
+fn recurrent(node: &Node<'_>) -> Result<Sequence, Operation> {
+    let directions = match node.text("direction") {
+        "" | "forward" => vec![false],
+        "reverse" => vec![true],
+        "bidirectional" => vec![false, true],
+        other => return Err(unknown(format!("has direction '{other}'"), "use forward")),
+    };
+    let is_lstm = node.operator == "LSTM";
+    let standard: &[&str] =
+        if is_lstm { &["sigmoid", "tanh", "tanh"] } else { &["sigmoid", "tanh"] };
+    let names = node.texts("activations");
+    let repeated = names.iter().zip(standard.iter().cycle());
+    if !names.is_empty()
+        && (names.len() != standard.len() * directions.len()
+            || !repeated.into_iter().all(|(name, standard)| name.eq_ignore_ascii_case(standard)))
+    {
+        let why = format!("has the activations {}", names.join(", "));
+        return Err(unknown(why, "use sigmoid for the gates and tanh for the rest"));
+    }
+    if node.attribute("clip").is_some() {
+        return Err(unknown("clips its sums", "export without clip"));
+    }
+    if node.integer("input_forget", 0) != 0 {
+        return Err(unknown("couples input and forget gate", "export without input_forget"));
+    }
+    let hidden = u16::try_from(node.integer("hidden_size", 0)).ok().filter(|&hidden| hidden > 0);
+    let Some(hidden) = hidden else {
+        return Err(unknown("has no sensible hidden_size", "export the model again"));
+    };
+    let reset = match node.integer("linear_before_reset", 0) {
+        0 => Reset::State,
+        _ => Reset::Product,
+    };
+    Ok(Sequence {
+        cell: if is_lstm { Cell::Lstm } else { Cell::Gru { reset } },
+        hidden: hidden.into(),
+        directions,
+        batch_first: node.integer("layout", 0) != 0,
+    })
 }
 
 fn gemm(node: &Node<'_>) -> Operation {

@@ -147,6 +147,7 @@ fn copy<'a>(node: &'a Source<'_>) -> Source<'a> {
         integer: attribute.integer,
         float: attribute.float,
         text: attribute.text.clone(),
+        texts: attribute.texts.clone(),
         integers: attribute.integers.clone(),
         floats: attribute.floats.clone(),
         tensor: None,

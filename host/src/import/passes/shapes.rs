@@ -38,6 +38,16 @@ pub fn shapes(graph: &Graph, node: &Node) -> Option<Vec<Vec<usize>>> {
             let elements: usize = data.iter().product();
             one(vec![elements.checked_div(inputs)?, outputs])
         }
+        Operation::Recurrent(sequence) => {
+            let [first, second, _] = *input(0)? else { return None };
+            let (ways, hidden) = (sequence.directions.len(), sequence.hidden);
+            let (all, last) = match sequence.batch_first {
+                true => (vec![first, second, ways, hidden], vec![first, ways, hidden]),
+                false => (vec![first, ways, second, hidden], vec![ways, second, hidden]),
+            };
+            let shapes = [all, last.clone(), last];
+            Some(shapes.into_iter().take(node.outputs.len()).collect())
+        }
         Operation::Pool(pool) => {
             let shape = input(0)?;
             let spatial = spatial_axes(shape, pool.channels_last);

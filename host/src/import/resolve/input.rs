@@ -68,6 +68,14 @@ fn wanted(graph: &Graph, id: ValueId, shape: &[usize]) -> Option<(SampleShape, V
                 return arranged(&view, window.channels_last, shape);
             }
             Operation::Pool(pool) => return arranged(&view, pool.channels_last, shape),
+            Operation::Recurrent(sequence) => {
+                let series = match (sequence.batch_first, view.axes.len()) {
+                    (true, _) => view,
+                    (false, 3) => view.transposed(&[1, 0, 2]),
+                    (false, _) => return None,
+                };
+                return arranged(&series, true, shape);
+            }
             Operation::Resize { channels_last, .. } => {
                 return arranged(&view, *channels_last, shape);
             }
