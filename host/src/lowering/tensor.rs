@@ -1,6 +1,8 @@
 //! Integers that stand for real numbers: tensors and weights.
 
 use tinyhero_common::bit_width::BitWidth;
+use tinyhero_common::layout::Layout;
+use tinyhero_common::operator::Weights;
 use tinyhero_common::requantize::Rescale;
 use tinyhero_common::shape::Shape;
 
@@ -41,6 +43,11 @@ pub struct IntegerWeights {
 }
 
 impl IntegerWeights {
+    /// How a description names them before the exporter gives them a layout and a place.
+    pub fn place(&self) -> Weights {
+        Weights { bit_width: self.bit_width, layout: Layout::Rows, offset: 0, channels: 0 }
+    }
+
     /// Number of rows.
     pub fn rows(&self) -> usize {
         self.values.len() / self.row_length.max(1)

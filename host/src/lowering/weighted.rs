@@ -8,7 +8,6 @@ use super::weights::{
 };
 use super::{Context, Lowered};
 use crate::error::Result;
-use tinyhero_common::layout::Layout;
 use tinyhero_common::operator::{Operator, Weights};
 
 /// Stored biases stay below this, which leaves room for the sum of products.
@@ -106,9 +105,8 @@ pub fn lower(
             )
         })?);
     }
-    let place = Weights { bit_width, layout: Layout::Rows, offset: 0, channels: 0 };
     Ok(Lowered {
-        operator: operator(place),
+        operator: operator(weights.place()),
         weights: Some(weights),
         constants: Vec::new(),
         output,

@@ -357,7 +357,7 @@ fn larger() -> TrainedNetwork {
         out-features = "classes"
     "#;
     let network = Network::from_toml(text, "larger", SampleShape::new(7, 6, 4), 5).unwrap();
-    let again = Network::from_toml(&network.to_toml(), "again", network.input, 5).unwrap();
+    let again = Network::from_toml(&network.to_toml(), "again", network.input(), 5).unwrap();
     assert_eq!(network, again);
     with_weights(network)
 }

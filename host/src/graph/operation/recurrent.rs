@@ -127,3 +127,6 @@ pub(super) fn gate(sums: &Tensor, number: usize, units: usize) -> Result<Tensor>
 pub(super) fn sigmoid(x: &Tensor) -> Result<Tensor> {
     Ok(x.affine(0.5, 0.0)?.tanh()?.affine(0.5, 0.5)?)
 }
+
+#[cfg(test)]
+mod tests;

@@ -12,6 +12,8 @@ use crate::import::operation::{Cell, Operation, Sequence};
 const GATES: usize = 4;
 /// The order in which the operator's weights have them.
 const ORDER: [usize; GATES] = [0, 3, 1, 2];
+/// Most variables of a loop.
+const MOST_VARIABLES: usize = 64;
 /// Most steps from the sum of the gates to its parts.
 const MOST_STEPS: usize = 32;
 
@@ -207,7 +209,8 @@ struct Body<'a> {
 impl<'a> Body<'a> {
     fn new(graph: &'a Graph) -> Option<Self> {
         let writers = graph.writers();
-        (graph.inputs.len() == graph.outputs.len()).then_some(Self { graph, writers })
+        let count = graph.inputs.len();
+        (count == graph.outputs.len() && count <= MOST_VARIABLES).then_some(Self { graph, writers })
     }
 
     fn node(&self, id: ValueId) -> Option<&'a Node> {
