@@ -178,11 +178,11 @@ impl Gates {
         };
         for (part, (half, tensor)) in self.halves.iter().zip(tensors).enumerate() {
             let first = if part == 0 { 0 } else { self.inputs };
-            for row in 0..rows {
+            let unit = tensor.scale / step;
+            for (row, &scale) in scales[part].iter().enumerate() {
                 let bias = f64::from(half.bias[row]);
-                let unit = tensor.scale / step;
                 let floor = (RATIO_MIN / unit).max(bias.abs() / (tensor.scale * BIAS_MAX));
-                let scale = match scales[part][row] {
+                let scale = match scale {
                     0.0 => ZERO_RATIO / unit,
                     scale => scale,
                 };
