@@ -470,9 +470,9 @@ fn a_run_that_cannot_be_deployed_or_has_diverged_ends_with_advice() {
     let wild = with(&["--network", "mlp", "--lr", "1e6", "--optimizer", "sgd"]);
     std::fs::remove_dir_all(folder.join("run")).ok();
     says(folder, &wild, 1, &["diverged", "lower --lr"]);
-    let unknown = network.replace("average-pool-2d", "lstm");
+    let unknown = network.replace("average-pool-2d", "attention");
     write(folder, "unknown.toml", unknown);
     std::fs::remove_dir_all(folder.join("run")).ok();
-    let words = ["unknown operation 'lstm'", "convolution-2d, depthwise-convolution-2d"];
+    let words = ["unknown operation 'attention'", "convolution-2d, depthwise-convolution-2d"];
     says(folder, &with(&["--network", "unknown.toml"]), 2, &words);
 }

@@ -40,11 +40,11 @@ const FLOAT_ROUTINES: [&str; 16] = [
 const RAM_ROUTINE: &str = "tinyhero_call_in_order";
 /// Examples of the M4 board, and most that text and constants of each may weigh over an empty image, in bytes.
 const M4_LIMITS: [(&str, u64); 5] = [
-    ("engine", 26_700),
-    ("engine_convolutional", 24_700),
-    ("engine_portable", 15_500),
-    ("fully_connected", 12_100),
-    ("fully_connected_trusted", 7_300),
+    ("engine", 34_000),
+    ("engine_convolutional", 25_400),
+    ("engine_portable", 22_700),
+    ("fully_connected", 12_500),
+    ("fully_connected_trusted", 7_700),
 ];
 
 fn images() -> &'static [(Board, PathBuf)] {

@@ -20,15 +20,16 @@ fn modules(folder: &Path) -> BTreeMap<Module, String> {
             let path = entry.unwrap().path();
             let name = path.file_stem().unwrap().to_str().unwrap().to_string();
             let child = || [inside.clone(), vec![name.clone()]].concat();
+            if name == "tests" {
+                continue;
+            }
             if path.is_dir() {
                 folders.push((path, child()));
             } else if path.extension().is_some_and(|extension| extension == "rs") {
                 let module =
                     if ["lib", "main"].contains(&name.as_str()) { vec![] } else { child() };
-                if name != "tests" {
-                    let text = std::fs::read_to_string(&path).unwrap();
-                    found.entry(module).or_insert_with(String::new).push_str(&code(&text));
-                }
+                let text = std::fs::read_to_string(&path).unwrap();
+                found.entry(module).or_insert_with(String::new).push_str(&code(&text));
             }
         }
     }

@@ -517,6 +517,12 @@ fn score_layer(network: &IntegerNetwork) -> usize {
     network.layers.len() - 1 - usize::from(!network.task.labels().is_empty())
 }
 
+/// Makes a layer the last one.
+fn end_at(network: &mut IntegerNetwork, layer: usize) {
+    network.layers.truncate(layer + 1);
+    network.outputs[0].tensor = network.inputs.len() + layer;
+}
+
 #[test]
 fn at_eight_bits_scores_are_within_a_few_steps_of_the_real_ones() {
     // Descent fits the samples at hand; so few of them tell it little about others.
@@ -530,7 +536,7 @@ fn at_eight_bits_scores_are_within_a_few_steps_of_the_real_ones() {
         let quantization = Quantization::new(BitWidth::Eight).rounded(rounding);
         let mut quantized = quantize(&trained, &calibration, &quantization).unwrap();
         let scores = score_layer(&quantized);
-        quantized.layers.truncate(scores + 1);
+        end_at(&mut quantized, scores);
         let output = quantized.layers[scores].output;
         let file = export(&quantized).unwrap().bytes;
         let test = samples(16, shape, 3);
@@ -613,7 +619,8 @@ fn channels_without_weights_still_give_their_bias() {
             let calibration = samples(32, trained.network.input(), 6);
             let quantization = Quantization { per_tensor, ..Quantization::new(BitWidth::Four) };
             let mut quantized = quantize(&trained, &calibration, &quantization).unwrap();
-            quantized.layers.pop();
+            let scores = score_layer(&quantized);
+            end_at(&mut quantized, scores);
             let output = quantized.layers.last().unwrap().output;
             let file = export(&quantized).unwrap().bytes;
             let outcomes = run_all(&Model::load(&file).unwrap(), &calibration).unwrap();
@@ -739,7 +746,8 @@ out-features = "classes"
     let test = samples(20, shape, 11);
     let quantization = Quantization::new(BitWidth::Eight);
     let mut quantized = quantize(&trained, &samples(64, shape, 10), &quantization).unwrap();
-    quantized.layers.pop();
+    let scores = score_layer(&quantized);
+    end_at(&mut quantized, scores);
     let output = quantized.layers.last().unwrap().output;
     let file = export(&quantized).unwrap().bytes;
     let outcomes = run_all(&Model::load(&file).unwrap(), &test).unwrap();

@@ -38,7 +38,7 @@ impl Picture {
         if bytes.starts_with(JPEG) {
             return jpeg(name, bytes, &|reason| broken("JPEG", reason));
         }
-        png(bytes, &|reason| broken("PNG", reason))
+        png(name, bytes, &|reason| broken("PNG", reason))
     }
 
     /// The value of a pixel's colour; a grey one has the same in each.
@@ -110,16 +110,32 @@ fn covered(from: usize, to: usize) -> Vec<Vec<(usize, f64)>> {
     (0..to).map(of).collect()
 }
 
-fn png(bytes: &[u8], broken: &dyn Fn(&dyn std::fmt::Display) -> Error) -> Result<Picture> {
+/// The refusal of a picture that would take too much memory.
+fn too_large(name: &str, [width, height]: [usize; 2], colours: usize) -> Error {
+    Error::bad_input(
+        name,
+        format_args!(
+            "is {width}x{height} with {colours} colours, more than the {MOST_BYTES} bytes that are read"
+        ),
+        "make it smaller",
+    )
+}
+
+fn png(
+    name: &str,
+    bytes: &[u8],
+    broken: &dyn Fn(&dyn std::fmt::Display) -> Error,
+) -> Result<Picture> {
     let limits = png::Limits { bytes: MOST_BYTES };
     let mut decoder = png::Decoder::new_with_limits(Cursor::new(bytes), limits);
     decoder.set_transformations(png::Transformations::normalize_to_color8());
     let mut reader = decoder.read_info().map_err(|reason| broken(&reason))?;
-    let size = reader.output_buffer_size().filter(|&size| size <= MOST_BYTES);
-    let size = size.ok_or_else(|| broken(&"it is too large"))?;
     let samples = reader.output_color_type().0.samples();
     let colours = if samples > 2 { 3 } else { 1 };
     let (width, height) = reader.info().size();
+    let size = reader.output_buffer_size().filter(|&size| size <= MOST_BYTES);
+    let size =
+        size.ok_or_else(|| too_large(name, [width as usize, height as usize], colours))?;
     let mut bytes = vec![0; size];
     let info = reader.next_frame(&mut bytes).map_err(|reason| broken(&reason))?;
     let pixels = bytes[..info.buffer_size()].chunks_exact(samples);
@@ -147,7 +163,7 @@ fn jpeg(
         }
     };
     if height * width * colours > MOST_BYTES {
-        return Err(broken(&"it is too large"));
+        return Err(too_large(name, [width, height], colours));
     }
     let pixels = decoder.decode().map_err(|reason| broken(&reason))?;
     if pixels.len() != height * width * colours {
