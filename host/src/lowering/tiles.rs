@@ -14,7 +14,7 @@ const PIXELS: usize = 4;
 /// Pixels whose windows are gathered before they are multiplied.
 const STRIP: usize = 32;
 
-/// Weights in groups of [`CHANNELS`] rows, the last filled up with zeros.
+/// Weights in groups of `CHANNELS` rows, the last filled up with zeros.
 pub struct Tiles {
     length: usize,
     rows: usize,
