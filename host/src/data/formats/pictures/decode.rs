@@ -134,8 +134,7 @@ fn png(
     let colours = if samples > 2 { 3 } else { 1 };
     let (width, height) = reader.info().size();
     let size = reader.output_buffer_size().filter(|&size| size <= MOST_BYTES);
-    let size =
-        size.ok_or_else(|| too_large(name, [width as usize, height as usize], colours))?;
+    let size = size.ok_or_else(|| too_large(name, [width as usize, height as usize], colours))?;
     let mut bytes = vec![0; size];
     let info = reader.next_frame(&mut bytes).map_err(|reason| broken(&reason))?;
     let pixels = bytes[..info.buffer_size()].chunks_exact(samples);
