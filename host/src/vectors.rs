@@ -97,6 +97,8 @@ pub trait Vectors: Copy {
     type Sums: Copy;
     /// Eight pairs of 16-bit numbers.
     type Pairs: Copy;
+    /// Eight real numbers.
+    type Reals: Copy;
 
     /// Does work compiled for these vectors.
     fn run<W: Work>(self, work: W) -> W::Result;
@@ -112,6 +114,19 @@ pub trait Vectors: Copy {
 
     /// Adds to each sum the two products of its lane. Wraps.
     fn multiply_add(self, sums: Self::Sums, first: Self::Pairs, other: Self::Pairs) -> Self::Sums;
+
+    /// Real numbers from memory.
+    fn reals(self, from: &[f32; LANES]) -> Self::Reals;
+
+    /// The same real number in every lane.
+    fn same_real(self, value: f32) -> Self::Reals;
+
+    /// Adds to each sum the product of its lane, which is rounded before it is added: never fused, so
+    /// that every processor gives the same bits.
+    fn add_product(self, sums: Self::Reals, first: Self::Reals, other: Self::Reals) -> Self::Reals;
+
+    /// Real numbers as memory holds them.
+    fn stored(self, values: Self::Reals) -> [f32; LANES];
 
     /// Two lists of sixteen numbers as pairs of one from each, in the order of [`channel`].
     fn interleave(self, first: Self::Pairs, other: Self::Pairs) -> [Self::Pairs; 2];

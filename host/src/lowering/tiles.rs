@@ -5,7 +5,7 @@
 //! and never fused, so that every processor and any number of threads gives the same bits.
 
 use super::weights::WeightMatrix;
-use crate::vectors::{Instructions, Vectors, Work};
+use crate::vectors::{Instructions, LANES, Vectors, Work};
 
 /// Output channels of a tile.
 const CHANNELS: usize = 16;
@@ -107,7 +107,7 @@ impl Work for Product<'_> {
     type Result = ();
 
     #[inline(always)]
-    fn run<V: Vectors>(self, _vectors: V) {
+    fn run<V: Vectors>(self, vectors: V) {
         let Tiles { length, rows, bias, weights } = self.tiles;
         let tiles = self.output.chunks_mut(PIXELS * rows).zip(self.windows.chunks(PIXELS * length));
         for (output, windows) in tiles {
@@ -115,25 +115,37 @@ impl Work for Product<'_> {
             let pixels: [&[f32]; PIXELS] = std::array::from_fn(|_| pixels.next().unwrap_or(&[]));
             for (group, bias) in bias.iter().enumerate() {
                 let weights = &weights[group * length..(group + 1) * length];
-                let mut sums = [*bias; PIXELS];
+                let mut sums = [both(vectors, bias); PIXELS];
                 let [first, second, third, fourth] = pixels;
                 let values = first.iter().zip(second).zip(third).zip(fourth);
                 for (weights, (((first, second), third), fourth)) in weights.iter().zip(values) {
-                    for (lane, weight) in weights.iter().enumerate() {
-                        sums[0][lane] += first * weight;
-                        sums[1][lane] += second * weight;
-                        sums[2][lane] += third * weight;
-                        sums[3][lane] += fourth * weight;
+                    let [low, high] = both(vectors, weights);
+                    let values = [first, second, third, fourth];
+                    for (sums, value) in sums.iter_mut().zip(values) {
+                        let value = vectors.same_real(*value);
+                        sums[0] = vectors.add_product(sums[0], value, low);
+                        sums[1] = vectors.add_product(sums[1], value, high);
                     }
                 }
                 let place = group * CHANNELS;
                 let taken = CHANNELS.min(rows - place);
                 for (output, sums) in output.chunks_exact_mut(*rows).zip(&sums) {
-                    output[place..place + taken].copy_from_slice(&sums[..taken]);
+                    let [low, high] = sums.map(|sums| vectors.stored(sums));
+                    let values = low.iter().chain(&high);
+                    for (output, value) in output[place..place + taken].iter_mut().zip(values) {
+                        *output = *value;
+                    }
                 }
             }
         }
     }
+}
+
+/// A group's numbers as two vectors.
+#[inline(always)]
+fn both<V: Vectors>(vectors: V, values: &[f32; CHANNELS]) -> [V::Reals; 2] {
+    let (halves, _) = values.as_chunks::<LANES>();
+    [vectors.reals(&halves[0]), vectors.reals(&halves[1])]
 }
 
 #[cfg(test)]

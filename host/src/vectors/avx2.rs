@@ -1,11 +1,11 @@
-//! 256-bit integer vectors of x86-64.
+//! 256-bit vectors of x86-64.
 
 use std::arch::x86_64::{
-    __m128i, __m256i, _mm_max_epi8, _mm_min_epi8, _mm_set1_epi8, _mm256_add_epi32,
-    _mm256_castsi256_si128, _mm256_loadu_si256, _mm256_madd_epi16, _mm256_mulhi_epu16,
-    _mm256_packs_epi16, _mm256_packs_epi32, _mm256_permute4x64_epi64, _mm256_set1_epi32,
-    _mm256_slli_epi32, _mm256_sllv_epi32, _mm256_srav_epi32, _mm256_unpackhi_epi16,
-    _mm256_unpacklo_epi16,
+    __m128i, __m256, __m256i, _mm_max_epi8, _mm_min_epi8, _mm_set1_epi8, _mm256_add_epi32,
+    _mm256_add_ps, _mm256_castsi256_si128, _mm256_loadu_ps, _mm256_loadu_si256, _mm256_madd_epi16,
+    _mm256_mul_ps, _mm256_mulhi_epu16, _mm256_packs_epi16, _mm256_packs_epi32,
+    _mm256_permute4x64_epi64, _mm256_set1_epi32, _mm256_set1_ps, _mm256_slli_epi32,
+    _mm256_sllv_epi32, _mm256_srav_epi32, _mm256_unpackhi_epi16, _mm256_unpacklo_epi16,
 };
 
 use super::{Constants, GROUP, LANES, Range, Vectors, Work};
@@ -32,6 +32,7 @@ fn load<T>(from: &T) -> __m256i {
 impl Vectors for Avx2 {
     type Sums = __m256i;
     type Pairs = __m256i;
+    type Reals = __m256;
 
     fn run<W: Work>(self, work: W) -> W::Result {
         #[target_feature(enable = "avx2")]
@@ -64,6 +65,30 @@ impl Vectors for Avx2 {
     fn multiply_add(self, sums: __m256i, first: __m256i, other: __m256i) -> __m256i {
         // SAFETY: as above.
         unsafe { _mm256_add_epi32(sums, _mm256_madd_epi16(first, other)) }
+    }
+
+    #[inline(always)]
+    fn reals(self, from: &[f32; LANES]) -> __m256 {
+        // SAFETY: the reference is to 32 readable bytes; a value of `Avx2` exists only where the processor has it.
+        unsafe { _mm256_loadu_ps(from.as_ptr()) }
+    }
+
+    #[inline(always)]
+    fn same_real(self, value: f32) -> __m256 {
+        // SAFETY: a value of `Avx2` exists only where the processor has it.
+        unsafe { _mm256_set1_ps(value) }
+    }
+
+    #[inline(always)]
+    fn add_product(self, sums: __m256, first: __m256, other: __m256) -> __m256 {
+        // SAFETY: as above.
+        unsafe { _mm256_add_ps(sums, _mm256_mul_ps(first, other)) }
+    }
+
+    #[inline(always)]
+    fn stored(self, values: __m256) -> [f32; LANES] {
+        // SAFETY: eight lanes of 32 bits are eight real numbers, any of which are values.
+        unsafe { std::mem::transmute::<__m256, [f32; LANES]>(values) }
     }
 
     #[inline(always)]

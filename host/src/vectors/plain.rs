@@ -11,6 +11,7 @@ pub struct Plain;
 impl Vectors for Plain {
     type Sums = [i32; LANES];
     type Pairs = [i16; 2 * LANES];
+    type Reals = [f32; LANES];
 
     fn run<W: Work>(self, work: W) -> W::Result {
         work.run(self)
@@ -37,6 +38,26 @@ impl Vectors for Plain {
         from_fn(|lane| {
             sums[lane].wrapping_add(product(2 * lane).wrapping_add(product(2 * lane + 1)))
         })
+    }
+
+    #[inline(always)]
+    fn reals(self, from: &[f32; LANES]) -> Self::Reals {
+        *from
+    }
+
+    #[inline(always)]
+    fn same_real(self, value: f32) -> Self::Reals {
+        [value; LANES]
+    }
+
+    #[inline(always)]
+    fn add_product(self, sums: Self::Reals, first: Self::Reals, other: Self::Reals) -> Self::Reals {
+        from_fn(|lane| sums[lane] + first[lane] * other[lane])
+    }
+
+    #[inline(always)]
+    fn stored(self, values: Self::Reals) -> [f32; LANES] {
+        values
     }
 
     #[inline(always)]

@@ -7,7 +7,7 @@ use rayon::prelude::*;
 use super::form::Form;
 use super::forward::Inputs;
 use crate::lowering::{Geometry, Linear, Reads};
-use crate::vectors::{Instructions, Vectors, Work};
+use crate::vectors::{Instructions, LANES, Vectors, Work};
 
 /// Inputs of a block at most; a layer with more has several.
 const BLOCK: usize = 2_048;
@@ -215,7 +215,7 @@ impl Work for Products<'_> {
     type Result = ();
 
     #[inline(always)]
-    fn run<V: Vectors>(self, _vectors: V) {
+    fn run<V: Vectors>(self, vectors: V) {
         let Self { panels, windows, width, products } = self;
         for i in (0..width).step_by(ROWS) {
             let first = i / COLUMNS;
@@ -223,17 +223,21 @@ impl Work for Products<'_> {
             let offset = i % COLUMNS;
             for panel in first..width / COLUMNS {
                 let columns = &panels[panel * windows..(panel + 1) * windows];
-                let mut tile = [[0.0f32; COLUMNS]; ROWS];
+                let mut tile = [[vectors.same_real(0.0); 2]; ROWS];
                 for (row, column) in rows.iter().zip(columns) {
+                    let (halves, _) = column.as_chunks::<LANES>();
+                    let [low, high] = [vectors.reals(&halves[0]), vectors.reals(&halves[1])];
                     for (sums, value) in tile.iter_mut().zip(&row[offset..offset + ROWS]) {
-                        for (sum, column) in sums.iter_mut().zip(column) {
-                            *sum += value * column;
-                        }
+                        let value = vectors.same_real(*value);
+                        sums[0] = vectors.add_product(sums[0], value, low);
+                        sums[1] = vectors.add_product(sums[1], value, high);
                     }
                 }
                 for (row, sums) in tile.iter().enumerate() {
                     let from = (i + row) * width + panel * COLUMNS;
-                    for (product, &sum) in products[from..from + COLUMNS].iter_mut().zip(sums) {
+                    let [low, high] = sums.map(|sums| vectors.stored(sums));
+                    let products = products[from..from + COLUMNS].iter_mut();
+                    for (product, &sum) in products.zip(low.iter().chain(&high)) {
                         *product += f64::from(sum);
                     }
                 }
