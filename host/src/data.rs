@@ -17,6 +17,7 @@ mod naming;
 mod normalization;
 pub mod npy;
 mod options;
+pub mod raw_archive;
 mod several;
 mod source;
 mod splits;

@@ -10,9 +10,12 @@ use tinyhero_common::model::Model;
 use super::output::Output;
 use crate::artifact;
 use crate::cortex::Core;
-use crate::data::{DataOptions, Dataset, Normalization, SampleShape, SampleType, Split};
+use crate::data::{
+    DataOptions, Dataset, Normalization, SampleShape, SampleType, Split, raw_archive,
+};
 use crate::deployment::export::{Exported, export_for};
-use crate::deployment::quantizer::{Quantization, RangeMethod, equalized, quantize};
+use crate::deployment::meaning::{input_parts, notes_in};
+use crate::deployment::quantizer::{Choice, Quantization, closest, quantize};
 use crate::error::{Error, Result};
 use crate::graph::input::{InputMeaning, OtherInput};
 use crate::graph::provenance::Provenance;
@@ -47,6 +50,9 @@ pub struct Options {
     /// Compare with the original: arrays `inputs`, `outputs` and perhaps `labels`
     #[arg(long, value_name = "FILE.npz")]
     check: Option<PathBuf>,
+    /// Write the inputs of --check as raw samples here: data for verify, evaluate and run
+    #[arg(long, value_name = "FILE.npz", requires = "check")]
+    samples: Option<PathBuf>,
     /// Least agreement with the original, in percent
     #[arg(long, value_name = "PERCENT", default_value_t = 95.0)]
     agree: f64,
@@ -159,6 +165,14 @@ pub fn run(options: &Options) -> Result<()> {
         tell(options, &mut report, comparison);
     }
     made.write(options, &import)?;
+    if let (Some(path), Some(raw), Some(golden)) =
+        (&options.samples, &made.golden_samples, &import.golden)
+    {
+        let inputs = input_parts(&model, &notes_in(&model));
+        raw_archive::write(path, &inputs, raw, golden.labels.as_deref())?;
+        let count = grouped(golden.samples as u64);
+        options.output.line(format_args!("{}: {count} raw samples", path.display()));
+    }
     report.path = Some(options.out.display().to_string());
     options.output.line(format_args!(
         "{}: {} bytes at {} bits, arena {} bytes, digest {}",
@@ -291,7 +305,10 @@ impl Import<'_> {
         let labelled = self.golden.as_ref().is_some_and(|golden| golden.labels.is_some());
         let vector = self.layers.gives_a_vector() && outputs > 1;
         if vector
-            && (labelled || self.layers.ends_in_softmax(0) || self.layers.outputs[0].logarithm)
+            && (labelled
+                || self.layers.ends_in_softmax(0)
+                || self.layers.outputs[0].logarithm
+                || self.layers.outputs[0].label)
         {
             Task::Classification
         } else if outputs > 1 && outputs == self.layers.inputs[0].places.len() {
@@ -402,38 +419,11 @@ impl Import<'_> {
             }
         };
         let bits = self.options.bits.unwrap_or(BitWidth::Eight);
-        let quantization = Quantization::new(bits);
-        let mut trained = trained;
-        let mut exported = self.quantized(&trained, &calibration, &quantization)?;
-        let equal = equalized(&trained, &calibration.samples)?;
-        if let (Some(golden), Some(raw)) = (&self.golden, &golden_samples) {
-            let difference = |exported: &Exported| -> Result<f64> {
-                let model = Model::load(&exported.bytes).map_err(|reason| {
-                    Error::check_failed("import", reason, "please report this")
-                })?;
-                let scores = task == Task::Classification;
-                let found = golden.compare(&model, self.layers, raw, scores)?;
-                Ok(found.relative_difference)
-            };
-            let mut least = difference(&exported)?;
-            // Of two ways to measure ranges, and with channels of one range or as they were, what comes closest to the original.
-            let largest = Quantization { range: RangeMethod::MinMax, ..quantization.clone() };
-            let mut method = &quantization;
-            let other = self.quantized(&trained, &calibration, &largest)?;
-            let found = difference(&other)?;
-            if found < least {
-                (least, exported, method) = (found, other, &largest);
-            }
-            if let Some(equal) = equal {
-                let other = self.quantized(&equal, &calibration, method)?;
-                if difference(&other)? < least {
-                    (exported, trained) = (other, equal);
-                }
-            }
-        } else if let Some(equal) = equal {
-            exported = self.quantized(&equal, &calibration, &quantization)?;
-            trained = equal;
-        }
+        // What comes closest to the network in real numbers, labels aside.
+        let Choice { trained, range, .. } = closest(&trained, &calibration.samples)?;
+        let quantization = Quantization { range, ..Quantization::new(bits) };
+        let network = quantize(&trained, &calibration.samples, &quantization)?;
+        let exported = export_for(&network, self.options.core)?;
         let run = Some((trained, calibration));
         Ok(Ok(Made { exported, bits, task, golden_samples, run }))
     }
@@ -454,16 +444,6 @@ impl Import<'_> {
             }
         }
         (layers, input)
-    }
-
-    fn quantized(
-        &self,
-        trained: &TrainedNetwork,
-        calibration: &Split,
-        quantization: &Quantization,
-    ) -> Result<Exported> {
-        let network = quantize(trained, &calibration.samples, quantization)?;
-        export_for(&network, self.options.core)
     }
 
     /// Real inputs as raw samples of a network's normalization.

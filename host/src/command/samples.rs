@@ -3,7 +3,7 @@
 use tinyhero_common::model::Model;
 
 use super::output::Output;
-use crate::data::{DEFAULT_SPLIT_SEED, DataOptions, Dataset, Split};
+use crate::data::{DEFAULT_SPLIT_SEED, DataOptions, Dataset, Split, raw_archive};
 use crate::deployment::meaning::{convention, doubt, input_parts, notes_in};
 use crate::error::Result;
 use crate::training::DRAW_SEED;
@@ -86,10 +86,15 @@ pub fn open(
 ) -> Result<Dataset> {
     let notes = notes_in(model);
     let inputs = input_parts(model, &notes);
+    let classes = || model.labels().map(|label| label.to_string()).collect();
+    if raw_archive::is_one(data) {
+        return telling(output, |told| Dataset::open_raw(data, &inputs, classes(), told));
+    }
     if inputs.len() > 1 {
         let label = options.label.first().map(String::as_str);
-        let classes = model.labels().map(|label| label.to_string()).collect();
-        return telling(output, |told| Dataset::open_several(data, &inputs, label, classes, told));
+        return telling(output, |told| {
+            Dataset::open_several(data, &inputs, label, classes(), told)
+        });
     }
     let origin = notes.provenance.data.as_ref();
     let trained_by = origin.map_or(DEFAULT_SPLIT_SEED, |origin| origin.split_seed);

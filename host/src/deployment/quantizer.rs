@@ -5,6 +5,7 @@
 //! computed in an order that does not depend on the number of threads, so the same network gives the same bytes.
 
 mod calibrate;
+mod choice;
 mod divergence;
 mod equalize;
 mod fold;
@@ -15,8 +16,8 @@ mod weight_only;
 pub use crate::lowering::constants::{add_rescale, exponent_multiplier, input_map, ratio, rescale};
 pub use crate::lowering::quantization::{Quantization, Rounding};
 pub use crate::lowering::range::RangeMethod;
+pub use choice::{Choice, closest};
 pub use divergence::{LayerDivergence, divergences};
-pub use equalize::equalized;
 pub use on_grid::on_grid;
 pub use weight_only::{weight_only, weight_only_values};
 
@@ -29,6 +30,7 @@ use crate::deployment::precision;
 use crate::error::{Error, Result};
 use crate::graph::trained_network::TrainedNetwork;
 use crate::lowering::Context;
+use crate::lowering::rounded_matrix::RoundedMatrix;
 use crate::lowering::tensor_statistics::TensorStatistics;
 use tinyhero_common::bit_width::BitWidth;
 use tinyhero_common::input::InputMap;
@@ -47,74 +49,101 @@ pub fn quantize(
     calibration: &[i16],
     quantization: &Quantization,
 ) -> Result<IntegerNetwork> {
-    trained.check()?;
-    let trained = &trained.in_units()?;
-    let mut folded = fold::fold(trained)?;
-    check_widths(&folded, quantization)?;
-    let widths: Vec<BitWidth> =
-        folded.nodes.iter().map(|node| quantization.width_of(&node.name)).collect();
-    let mut rounded = rounding::given(&folded, trained, &widths, quantization.per_tensor);
-    if quantization.rounding == Rounding::Descent {
-        let reference = fold::fold(trained)?;
-        let wanted = rounding::Wanted { widths: &widths, per_tensor: quantization.per_tensor };
-        rounding::round(&mut folded, &reference, trained, calibration, &wanted, &mut rounded)?;
+    Calibrated::new(trained, calibration, quantization)?.lower(quantization)
+}
+
+/// A network with rounded weights and the statistics of its tensors: all that takes long.
+struct Calibrated {
+    trained: TrainedNetwork,
+    folded: fold::FoldedNetwork,
+    widths: Vec<BitWidth>,
+    rounded: Vec<Option<RoundedMatrix>>,
+    statistics: Vec<TensorStatistics>,
+}
+
+impl Calibrated {
+    fn new(
+        trained: &TrainedNetwork,
+        calibration: &[i16],
+        quantization: &Quantization,
+    ) -> Result<Self> {
+        trained.check()?;
+        let trained = trained.in_units()?;
+        let mut folded = fold::fold(&trained)?;
+        check_widths(&folded, quantization)?;
+        let widths: Vec<BitWidth> =
+            folded.nodes.iter().map(|node| quantization.width_of(&node.name)).collect();
+        let mut rounded = rounding::given(&folded, &trained, &widths, quantization.per_tensor);
+        if quantization.rounding == Rounding::Descent {
+            let reference = fold::fold(&trained)?;
+            let wanted = rounding::Wanted { widths: &widths, per_tensor: quantization.per_tensor };
+            rounding::round(&mut folded, &reference, &trained, calibration, &wanted, &mut rounded)?;
+        }
+        let statistics = calibrate::run(&folded, &trained, calibration)?;
+        Ok(Self { trained, folded, widths, rounded, statistics })
     }
-    let statistics = calibrate::run(&folded, trained, calibration)?;
-    let mut inputs = Vec::with_capacity(folded.inputs.len());
-    for (position, (sample_type, normalization, _)) in trained.input.parts().into_iter().enumerate()
-    {
-        let input = RawInput {
-            name: &trained.network.inputs[position].name,
-            sample_type: self::sample_type(sample_type),
-            normalization,
-            shape: folded.inputs[position],
+
+    /// The network in integers. Of the quantization, what decides on ranges and on weights that are
+    /// not rounded yet counts.
+    fn lower(&self, quantization: &Quantization) -> Result<IntegerNetwork> {
+        let Self { trained, folded, widths, rounded, statistics } = self;
+        let mut inputs = Vec::with_capacity(folded.inputs.len());
+        for (position, (sample_type, normalization, _)) in
+            trained.input.parts().into_iter().enumerate()
+        {
+            let input = RawInput {
+                name: &trained.network.inputs[position].name,
+                sample_type: self::sample_type(sample_type),
+                normalization,
+                shape: folded.inputs[position],
+            };
+            inputs.push(quantize_input(&trained.network.name, &input, &statistics[position])?);
+        }
+        let output = |(position, &tensor): (usize, &usize)| IntegerOutput {
+            name: match folded.outputs.len() {
+                1 => "output".to_string(),
+                _ => trained.network.nodes[trained.network.outputs[position]].name.clone(),
+            },
+            tensor,
         };
-        inputs.push(quantize_input(&trained.network.name, &input, &statistics[position])?);
-    }
-    let output = |(position, &tensor): (usize, &usize)| IntegerOutput {
-        name: match folded.outputs.len() {
-            1 => "output".to_string(),
-            _ => trained.network.nodes[trained.network.outputs[position]].name.clone(),
-        },
-        tensor,
-    };
-    let mut network = IntegerNetwork {
-        name: trained.network.name.clone(),
-        task: folded.task.clone(),
-        inputs,
-        layers: Vec::with_capacity(folded.nodes.len()),
-        outputs: folded.outputs.iter().enumerate().map(output).collect(),
-        notes: notes_of(trained),
-    };
-    for (index, node) in folded.nodes.iter().enumerate() {
-        let inputs: Vec<IntegerTensor> =
-            node.inputs.iter().map(|&tensor| network.tensor(tensor)).collect();
-        let input_statistics: Vec<&TensorStatistics> =
-            node.inputs.iter().map(|&tensor| &statistics[tensor]).collect();
-        let context = Context {
-            name: &node.name,
-            inputs: &inputs,
-            input_statistics: &input_statistics,
-            shape: node.shape,
-            statistics: &statistics[folded.tensor_of(index)],
-            activation: node.activation,
-            decides: folded.decides(index),
-            quantization,
-            bit_width: widths[index],
-            rounded: rounded[index].as_ref(),
+        let mut network = IntegerNetwork {
+            name: trained.network.name.clone(),
+            task: folded.task.clone(),
+            inputs,
+            layers: Vec::with_capacity(folded.nodes.len()),
+            outputs: folded.outputs.iter().enumerate().map(output).collect(),
+            notes: notes_of(trained),
         };
-        let lowered = node.operator.lower(&context)?;
-        network.layers.push(IntegerLayer {
-            name: node.name.clone(),
-            operator: lowered.operator,
-            inputs: node.inputs.clone(),
-            weights: lowered.weights,
-            constants: lowered.constants,
-            output: lowered.output,
-            activation: lowered.activation,
-        });
+        for (index, node) in folded.nodes.iter().enumerate() {
+            let inputs: Vec<IntegerTensor> =
+                node.inputs.iter().map(|&tensor| network.tensor(tensor)).collect();
+            let input_statistics: Vec<&TensorStatistics> =
+                node.inputs.iter().map(|&tensor| &statistics[tensor]).collect();
+            let context = Context {
+                name: &node.name,
+                inputs: &inputs,
+                input_statistics: &input_statistics,
+                shape: node.shape,
+                statistics: &statistics[folded.tensor_of(index)],
+                activation: node.activation,
+                decides: folded.decides(index),
+                quantization,
+                bit_width: widths[index],
+                rounded: rounded[index].as_ref(),
+            };
+            let lowered = node.operator.lower(&context)?;
+            network.layers.push(IntegerLayer {
+                name: node.name.clone(),
+                operator: lowered.operator,
+                inputs: node.inputs.clone(),
+                weights: lowered.weights,
+                constants: lowered.constants,
+                output: lowered.output,
+                activation: lowered.activation,
+            });
+        }
+        Ok(network)
     }
-    Ok(network)
 }
 
 /// Refuses widths of layers that there are not.

@@ -85,6 +85,7 @@ mod tests {
                 integers: None,
                 quantization: None,
                 logarithm: false,
+                label: false,
             }],
         }
     }

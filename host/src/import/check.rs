@@ -106,6 +106,13 @@ impl Golden {
         }
         let mut outputs = Vec::with_capacity(layers.outputs.len());
         for (position, output) in layers.outputs.iter().enumerate() {
+            let whole = layers.shape(output.tensor).elements();
+            if output.label {
+                let array = arrays.wanted("outputs", position, 1, &mut samples)?;
+                let label = |value: f64| output.places.get(value as usize).copied();
+                outputs.push(array.values().flat_map(|value| only(whole, label(value))).collect());
+                continue;
+            }
             let array = arrays.wanted("outputs", position, output.places.len(), &mut samples)?;
             let real = |value: f64| match (output.integers, output.quantization) {
                 (Some(signed), Some(grid)) if array.number_type.is_integer() => {
@@ -115,7 +122,6 @@ impl Golden {
                 _ => value,
             };
             let values: Vec<f64> = array.values().map(real).collect();
-            let whole = layers.shape(output.tensor).elements();
             outputs.push(placed(&values, &output.places, whole));
         }
         let samples = samples.unwrap_or(0);
@@ -337,13 +343,18 @@ fn expected(reference: &[f64], layers: &Layers, output: usize, softmax: bool) ->
     if layers.outputs[output].logarithm {
         return reference.iter().map(|value| value.exp()).collect();
     }
-    if !softmax || layers.ends_in_softmax(output) {
+    if !softmax || layers.ends_in_softmax(output) || layers.outputs[output].label {
         return reference.to_vec();
     }
     let largest = reference.iter().copied().fold(f64::MIN, f64::max);
     let powers: Vec<f64> = reference.iter().map(|value| (value - largest).exp()).collect();
     let sum: f64 = powers.iter().sum();
     powers.iter().map(|power| power / sum).collect()
+}
+
+/// All probability at one place.
+fn only(whole: usize, place: Option<usize>) -> impl Iterator<Item = f64> {
+    (0..whole).map(move |other| f64::from(Some(other) == place))
 }
 
 /// Samples in the order of memory; what a model does not show is 0.

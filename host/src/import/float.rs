@@ -234,6 +234,13 @@ fn function(unary: Unary) -> Option<Function> {
         Unary::HardSwish => Function::HardSwish,
         Unary::Swish => Function::Swish,
         Unary::Gelu(_) => Function::Gelu,
+        Unary::Clip(low, high) => Function::Clip { low, high },
+        Unary::Absolute => Function::Absolute,
+        Unary::Exp => Function::Exponential,
+        Unary::Log => Function::Logarithm,
+        Unary::Power(exponent) => Function::Power { exponent },
+        Unary::Softplus => Function::Softplus,
+        Unary::Mish => Function::Mish,
         _ => return None,
     })
 }

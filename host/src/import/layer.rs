@@ -49,6 +49,8 @@ pub struct Output {
     pub quantization: Option<Grid>,
     /// Whether the model gives logarithms of probabilities; the last layer then gives scores.
     pub logarithm: bool,
+    /// Whether the model gives the position of the largest number; the last layer gives the numbers.
+    pub label: bool,
 }
 
 /// `real = scale · (q − zero_point)` with `q` in −128 ..= 127.

@@ -29,12 +29,34 @@ pub enum Operation {
     Recurrent(Sequence),
     /// A pooling.
     Pool(Pool),
-    /// Mean over axes, given here or by a second input.
-    Mean {
+    /// One number of all along axes, which are given here or by a second input.
+    Reduce {
+        /// Which.
+        reduction: Reduction,
         /// The axes; none if an input has them.
         axes: Option<Vec<i64>>,
         /// Whether they stay with size 1.
         keep: bool,
+    },
+    /// The position of the largest number along an axis.
+    ArgMax,
+    /// `x` where positive, else `slope · x`; reads `x` and slopes that are repeated along axes of size 1.
+    ParametricRelu,
+    /// Channels spread over blocks of pixels.
+    DepthToSpace {
+        /// Rows and columns of a block.
+        block: usize,
+        /// Whether the channels of a block's pixels lie beside each other, else those of a channel's.
+        pixels_first: bool,
+        /// Whether axes are batch, rows, columns, channels.
+        channels_last: bool,
+    },
+    /// Blocks of pixels as channels, those of a pixel beside each other.
+    SpaceToDepth {
+        /// Rows and columns of a block.
+        block: usize,
+        /// Whether axes are batch, rows, columns, channels.
+        channels_last: bool,
     },
     /// Mean over all axes behind batch and channels.
     GlobalAverage,
@@ -192,6 +214,17 @@ pub enum Reach {
     Input,
 }
 
+/// One number of several.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reduction {
+    /// Their mean.
+    Mean,
+    /// Their sum.
+    Sum,
+    /// The largest.
+    Maximum,
+}
+
 /// How much larger a resized image becomes.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Extent {
@@ -342,8 +375,14 @@ pub enum Unary {
     Exp,
     /// The natural logarithm.
     Log,
-    /// The square root.
-    Sqrt,
+    /// x to the power of this.
+    Power(f64),
+    /// min(max(x, low), high); an end may be infinite.
+    Clip(f64, f64),
+    /// ln(1 + e^x).
+    Softplus,
+    /// x · tanh(ln(1 + e^x)).
+    Mish,
     /// The error function.
     Erf,
     /// −x.

@@ -10,6 +10,7 @@ mod image;
 mod input;
 mod pooling;
 mod reading;
+mod rearranged;
 mod recurrent;
 mod resize;
 mod transposed;
@@ -20,7 +21,7 @@ use super::Unsupported;
 use super::axes::axis;
 use super::graph::{Element, Graph, Node, ValueId};
 use super::layer::{Grid, Input, Kind, Layer, Layers, Output};
-use super::operation::Operation;
+use super::operation::{Operation, Reduction};
 use super::passes::shapes;
 use super::view::View;
 use crate::data::SampleShape;
@@ -103,6 +104,7 @@ pub fn resolve(graph: &Graph, channels_last: bool) -> Resolved {
         },
         views,
         logarithms: HashSet::new(),
+        labels: HashSet::new(),
         borders: HashMap::new(),
         passes: BTreeMap::new(),
         weights: 0,
@@ -159,6 +161,8 @@ struct Resolver<'a> {
     views: Vec<Option<View>>,
     /// Tensors whose logarithms the model gives, and which hold scores here.
     logarithms: HashSet<usize>,
+    /// Values that are the position of the largest number of a tensor, whose numbers are given instead.
+    labels: HashSet<ValueId>,
     borders: HashMap<ValueId, Bordered>,
     passes: BTreeMap<&'static str, usize>,
     /// Weights so far.
@@ -302,7 +306,16 @@ impl Resolver<'_> {
             Operation::FullyConnected { .. } => self.fully_connected(node),
             Operation::Pool(pool) => self.pool(node, pool),
             Operation::Recurrent(sequence) => self.recurrent(node, sequence),
-            Operation::Mean { .. } | Operation::GlobalAverage => self.mean(node),
+            Operation::Reduce { reduction, .. } => self.reduce(node, *reduction),
+            Operation::GlobalAverage => self.reduce(node, Reduction::Mean),
+            Operation::ParametricRelu => self.parametric_relu(node),
+            Operation::ArgMax => self.arg_max(node),
+            Operation::DepthToSpace { block, pixels_first, channels_last } => {
+                self.depth_to_space(node, *block, *pixels_first, *channels_last)
+            }
+            Operation::SpaceToDepth { block, channels_last } => {
+                self.space_to_depth(node, *block, *channels_last)
+            }
             Operation::GlobalMaximum => self.global_maximum(node),
             Operation::Concatenate { axis } => self.concatenate(node, *axis),
             Operation::BatchNorm { epsilon } => self.batch_norm(node, *epsilon),
@@ -452,6 +465,7 @@ impl Resolver<'_> {
             integers: integers(value.element),
             quantization: self.layers.grid(tensor),
             logarithm: self.logarithms.contains(&tensor),
+            label: self.labels.contains(&id),
         });
         Ok(())
     }

@@ -10,11 +10,12 @@ type Rewrite = fn(&mut Layers) -> bool;
 
 /// Runs all of them until nothing changes; counts each by name.
 pub fn run(layers: &mut Layers, passes: &mut BTreeMap<&'static str, usize>) {
-    let all: [(&'static str, Rewrite); 4] = [
+    let all: [(&'static str, Rewrite); 5] = [
         ("affine behind a mean", affine_behind_mean),
         ("affine into the next layer", affine_forward),
         ("repeated activation", repeated_activation),
         ("last hidden state", last_state),
+        ("part of an image in the border before", part_into_border),
     ];
     while let Some((name, _)) = all.iter().find(|(_, rewrite)| rewrite(layers)) {
         *passes.entry(name).or_insert(0) += 1;
@@ -143,6 +144,65 @@ fn follows_weights(layers: &Layers, index: usize) -> bool {
     weighted && layers.readers()[source] == 1 && before.grid.is_none()
 }
 
+/// A part of what a convolution gives is what it gives with a smaller border, where its border is large
+/// enough: causal convolutions are often written so.
+fn part_into_border(layers: &mut Layers) -> bool {
+    for index in 0..layers.layers.len() {
+        let Some([rows, columns]) = taken(&layers.layers[index].kind) else { continue };
+        let Some(before) = layers.layer_of(layers.layers[index].inputs[0]) else { continue };
+        if only_reader(layers, before) != Some(index) {
+            continue;
+        }
+        let (shape, whole) = (layers.layers[index].shape, layers.layers[before].shape);
+        let (Kind::Convolution { sliding, .. }
+        | Kind::Depthwise { sliding, .. }
+        | Kind::Grouped { sliding, .. }) = &mut layers.layers[before].kind
+        else {
+            continue;
+        };
+        let [top, bottom, left, right] = sliding.border;
+        let [vertical, horizontal] = sliding.stride;
+        let less =
+            |border: usize, cut: usize, stride: usize| border.checked_sub(cut.checked_mul(stride)?);
+        let behind = |whole: usize, first: usize, count: usize| whole.checked_sub(first + count);
+        let cut =
+            behind(whole.height, rows, shape.height).zip(behind(whole.width, columns, shape.width));
+        let Some((below, beside)) = cut else { continue };
+        let border = [
+            less(top, rows, vertical),
+            less(bottom, below, vertical),
+            less(left, columns, horizontal),
+            less(right, beside, horizontal),
+        ];
+        let [Some(top), Some(bottom), Some(left), Some(right)] = border else { continue };
+        sliding.border = [top, bottom, left, right];
+        layers.layers[before].shape = shape;
+        layers.remove(index);
+        return true;
+    }
+    false
+}
+
+/// The first row and column of the part that a layer takes, if it does nothing else, one pixel after
+/// the other.
+fn taken(kind: &Kind) -> Option<[usize; 2]> {
+    let (Kind::Depthwise { sliding, weights } | Kind::Convolution { sliding, weights }) = kind
+    else {
+        return None;
+    };
+    let [height, width] = sliding.kernel;
+    let by_channel = weights.row_length == height * width;
+    if !by_channel || !sliding.is_inside() || sliding.stride != [1, 1] || height * width == 1 {
+        return None;
+    }
+    let place = weights.reals.iter().position(|&weight| weight == 1.0)?;
+    let rows = weights.reals.chunks_exact(weights.row_length);
+    let only =
+        |row: &[f64]| row.iter().enumerate().all(|(at, &weight)| weight == f64::from(at == place));
+    let alone = weights.integers.is_none() && weights.bias.iter().all(|&bias| bias == 0.0);
+    (alone && rows.into_iter().all(only)).then_some([place / width, place % width])
+}
+
 /// ReLU behind ReLU of the same kind.
 fn repeated_activation(layers: &mut Layers) -> bool {
     for index in 0..layers.layers.len() {
@@ -192,6 +252,7 @@ mod tests {
                 integers: None,
                 quantization: None,
                 logarithm: false,
+                label: false,
             }],
             layers,
         }
@@ -231,6 +292,29 @@ mod tests {
                 layers(vec![(affine(), image), (Kind::Convolution { sliding, weights }, image)]);
             run(&mut layers, &mut BTreeMap::new());
             assert_eq!(layers.layers.len(), expected);
+        }
+    }
+
+    #[test]
+    fn a_part_of_a_padded_convolution_is_one_with_a_smaller_border() {
+        let series = |width| SampleShape::new(1, width, 2);
+        let sliding = Sliding { kernel: [1, 3], stride: [1, 1], border: [0, 0, 2, 2] };
+        let weights = Weights::real(6, vec![0.5; 12], vec![0.0; 2]);
+        let convolution = Kind::Convolution { sliding, weights };
+        let part = |first: usize| {
+            let mut row = vec![0.0; 3];
+            row[first] = 1.0;
+            let weights = Weights::real(3, [row.clone(), row].concat(), vec![0.0; 2]);
+            Kind::Depthwise { sliding: Sliding { border: [0; 4], ..sliding }, weights }
+        };
+        // Two columns too many behind, as a causal convolution drops them; or one at each end.
+        for (first, expected) in [(0, [0, 0, 2, 0]), (1, [0, 0, 1, 1]), (2, [0, 0, 0, 2])] {
+            let mut layers =
+                layers(vec![(convolution.clone(), series(10)), (part(first), series(8))]);
+            run(&mut layers, &mut BTreeMap::new());
+            assert_eq!(layers.layers.len(), 1);
+            let Kind::Convolution { sliding, .. } = &layers.layers[0].kind else { panic!() };
+            assert_eq!((sliding.border, layers.layers[0].shape), (expected, series(8)));
         }
     }
 

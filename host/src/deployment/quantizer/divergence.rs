@@ -122,15 +122,18 @@ fn divergence(
     let classifies = matches!(network.task, OutputTask::Classification { .. });
     let answer = match network.answer {
         answer if !changes(answer) => 0.0,
-        answer if classifies => {
-            let (exact, changed) = (log_softmax(&exact[answer]), log_softmax(&changed[answer]));
-            let pairs = exact.iter().zip(&changed);
-            pairs.map(|(exact, changed)| exact.exp() * (exact - changed)).sum::<f64>().max(0.0)
-        }
+        answer if classifies => between_scores(&exact[answer], &changed[answer]),
         answer => squares(answer),
     };
     let others = network.outputs.iter().skip(1).filter(|&&output| changes(output));
     others.fold(answer, |sum, &output| sum + squares(output))
+}
+
+/// KL(exact ‖ changed) of the class probabilities of two lists of scores.
+pub fn between_scores(exact: &[f32], changed: &[f32]) -> f64 {
+    let (exact, changed) = (log_softmax(exact), log_softmax(changed));
+    let pairs = exact.iter().zip(&changed);
+    pairs.map(|(exact, changed)| exact.exp() * (exact - changed)).sum::<f64>().max(0.0)
 }
 
 fn log_softmax(scores: &[f32]) -> Vec<f64> {

@@ -75,7 +75,7 @@ fn largest_by_channel(trained: &TrainedNetwork, samples: &[i16]) -> Result<Vec<O
     let of_sample = |mut largest: Vec<Vec<f32>>, sample: &&[i16]| {
         let mut values = folded.room();
         folded.forward(&normalize(trained, sample), &mut values);
-        for (largest, values) in largest.iter_mut().zip(&values[1..]) {
+        for (largest, values) in largest.iter_mut().zip(&values[folded.inputs.len()..]) {
             for (index, value) in values.iter().enumerate() {
                 let channel = index % largest.len();
                 largest[channel] = largest[channel].max(value.abs());
@@ -130,7 +130,7 @@ fn readers(network: &Network, node: usize) -> Option<Vec<usize>> {
     let mut open = vec![node];
     let mut found = Vec::new();
     while let Some(source) = open.pop() {
-        if source + 1 == network.nodes.len() {
+        if network.outputs.contains(&source) {
             return None;
         }
         for (index, reader) in network.nodes.iter().enumerate() {

@@ -7,10 +7,10 @@ use tinyhero_common::requantize::ActivationRange;
 use super::{Folded, Folding, Forward, Keys, Order, Refusal, Rules, Sizes};
 use crate::data::SampleShape;
 use crate::error::Result;
-use crate::graph::function::Function;
+use crate::graph::function::{Function, LEAST};
 use crate::lowering::{Context, FoldedOperator, Lowered};
 
-/// Largest slope or alpha.
+/// Largest magnitude of a slope, an alpha, an end or an exponent.
 const NUMBER_LIMIT: f64 = 1e3;
 
 /// A function of each value by itself.
@@ -27,26 +27,38 @@ impl Rules for Elementwise {
 
     fn read(name: &str, keys: &mut Keys) -> Result<Self, Refusal> {
         let missing = || Refusal::from(format!("has the unknown operation '{name}'"));
-        let plain = Function::named(name, None, None).ok_or_else(missing)?;
-        let slope = if plain.slope().is_some() { keys.take("slope")? } else { None };
-        let alpha = if plain.alpha().is_some() { keys.take("alpha")? } else { None };
-        Function::named(name, slope, alpha).map(Self).ok_or_else(missing)
+        let mut function = Function::named(name).ok_or_else(missing)?;
+        for (key, number) in function.numbers() {
+            if let Some(given) = keys.take(key)? {
+                *number = given;
+            }
+        }
+        Ok(Self(function))
     }
 
     fn write(&self, keys: &mut Keys) {
-        if let Some(slope) = self.0.slope() {
-            keys.set("slope", slope);
-        }
-        if let Some(alpha) = self.0.alpha() {
-            keys.set("alpha", alpha);
+        let mut function = self.0;
+        for (key, &mut number) in function.numbers() {
+            // An end that is not there is not written.
+            if number.is_finite() {
+                keys.set(key, number);
+            }
         }
     }
 
     fn sizes(&self, inputs: &[SampleShape]) -> Result<Sizes, String> {
-        for number in [self.0.slope(), self.0.alpha()].into_iter().flatten() {
-            if !(number.is_finite() && number.abs() <= NUMBER_LIMIT) {
-                return Err(format!("has a slope or alpha of {number}"));
+        let mut function = self.0;
+        let open = [("low", f64::NEG_INFINITY), ("high", f64::INFINITY)];
+        for (key, &mut number) in function.numbers() {
+            let fits = number.is_finite() && number.abs() <= NUMBER_LIMIT;
+            if !fits && !open.contains(&(key, number)) {
+                return Err(format!("has {key} {number}"));
             }
+        }
+        if let Function::Clip { low, high } = self.0
+            && low >= high
+        {
+            return Err(format!("is cut off at {low} and {high}"));
         }
         Ok(Sizes::of(inputs[0]))
     }
@@ -60,6 +72,12 @@ impl Rules for Elementwise {
             positive.sub(&positive.affine(1.0, -1.0)?.relu()?)
         };
         let negative = || x.neg()?.relu();
+        // ln(1 + e^−|x|) + max(x, 0)
+        let softplus = || -> candle_core::Result<Tensor> {
+            let magnitude = x.relu()?.add(&negative()?)?;
+            x.relu()?.add(&magnitude.neg()?.exp()?.affine(1.0, 1.0)?.log()?)
+        };
+        let above_least = |x: &Tensor| x.affine(1.0, -LEAST)?.relu()?.affine(1.0, LEAST);
         Ok(match self.0 {
             Function::Sigmoid => sigmoid(x)?,
             Function::Tanh => x.tanh()?,
@@ -74,6 +92,30 @@ impl Rules for Elementwise {
                 x.mul(&error.affine(0.5, 0.5)?)?
             }
             Function::Swish => x.mul(&sigmoid(x)?)?,
+            Function::Clip { low, high } => {
+                let mut cut = x.clone();
+                if low.is_finite() {
+                    cut = cut.affine(1.0, -low)?.relu()?.affine(1.0, low)?;
+                }
+                if high.is_finite() {
+                    cut = cut.affine(-1.0, high)?.relu()?.affine(-1.0, high)?;
+                }
+                cut
+            }
+            Function::Absolute => x.relu()?.add(&negative()?)?,
+            Function::Exponential => x.exp()?,
+            Function::Logarithm => above_least(x)?.log()?,
+            Function::Softplus => softplus()?,
+            Function::Mish => x.mul(&softplus()?.tanh()?)?,
+            Function::Power { exponent } if exponent.fract() == 0.0 && exponent.abs() <= 8.0 => {
+                let times = exponent.abs() as usize;
+                let mut product = x.affine(0.0, 1.0)?;
+                for _ in 0..times {
+                    product = product.mul(x)?;
+                }
+                if exponent < 0.0 { product.recip()? } else { product }
+            }
+            Function::Power { exponent } => above_least(x)?.log()?.affine(exponent, 0.0)?.exp()?,
         })
     }
 

@@ -5,8 +5,12 @@ use tinyhero_common::operator::Reset;
 use super::message::Node;
 use crate::graph::sampling::{Coordinates, Method, PositionRounding, Sampling};
 use crate::import::operation::{
-    Binary, Border, Cell, Convolution, Extent, Operation, Pool, Reach, Sequence, Unary, WeightOrder,
+    Binary, Border, Cell, Convolution, Extent, Operation, Pool, Reach, Reduction, Sequence, Unary,
+    WeightOrder,
 };
+
+/// Most rows and columns of a block of pixels.
+const MOST_BLOCK: usize = 64;
 
 /// What a node with an attribute or operator that is not known becomes.
 pub fn unknown(why: impl Into<String>, advice: impl Into<String>) -> Operation {
@@ -34,9 +38,12 @@ pub fn operation(node: &Node<'_>, opset: i64) -> Operation {
         "AveragePool" => pool(node, false),
         "GlobalAveragePool" => O::GlobalAverage,
         "GlobalMaxPool" => O::GlobalMaximum,
-        "ReduceMean" => {
-            O::Mean { axes: node.integers("axes"), keep: node.integer("keepdims", 1) != 0 }
-        }
+        "ReduceMean" => reduce(node, Reduction::Mean),
+        "ReduceSum" => reduce(node, Reduction::Sum),
+        "ReduceMax" => reduce(node, Reduction::Maximum),
+        "ArgMax" => O::ArgMax,
+        "PRelu" => O::ParametricRelu,
+        "DepthToSpace" | "SpaceToDepth" => blocks(node),
         "BatchNormalization" if node.outputs.iter().skip(1).any(|name| !name.is_empty()) => {
             unknown("is in training mode", "export the model in evaluation mode (model.eval())")
         }
@@ -64,7 +71,10 @@ pub fn operation(node: &Node<'_>, opset: i64) -> Operation {
         "Gelu" => unary(Unary::Gelu(node.text("approximate") == "tanh")),
         "Exp" => unary(Unary::Exp),
         "Log" => unary(Unary::Log),
-        "Sqrt" => unary(Unary::Sqrt),
+        "Sqrt" => unary(Unary::Power(0.5)),
+        "Reciprocal" => unary(Unary::Power(-1.0)),
+        "Softplus" => unary(Unary::Softplus),
+        "Mish" => unary(Unary::Mish),
         "Erf" => unary(Unary::Erf),
         "Neg" => unary(Unary::Negate),
         "Abs" => unary(Unary::Absolute),
@@ -135,6 +145,30 @@ pub fn operation(node: &Node<'_>, opset: i64) -> Operation {
             "is an operator that is not supported",
             "replace it by supported ones (docs/your-model.md)",
         ),
+    }
+}
+
+fn reduce(node: &Node<'_>, reduction: Reduction) -> Operation {
+    if node.integer("noop_with_empty_axes", 0) != 0 {
+        return unknown("may reduce nothing", "name the axes");
+    }
+    let keep = node.integer("keepdims", 1) != 0;
+    Operation::Reduce { reduction, axes: node.integers("axes"), keep }
+}
+
+/// Channels as blocks of pixels, or the other way round.
+fn blocks(node: &Node<'_>) -> Operation {
+    let block = usize::try_from(node.integer("blocksize", 0)).ok();
+    let Some(block) = block.filter(|block| (1..=MOST_BLOCK).contains(block)) else {
+        return unknown("has no sensible blocksize", "export the model again");
+    };
+    match (node.operator.as_str(), node.text("mode")) {
+        ("SpaceToDepth", _) => Operation::SpaceToDepth { block, channels_last: false },
+        (_, "" | "DCR") => {
+            Operation::DepthToSpace { block, pixels_first: true, channels_last: false }
+        }
+        (_, "CRD") => Operation::DepthToSpace { block, pixels_first: false, channels_last: false },
+        (_, mode) => unknown(format!("has mode '{mode}'"), "use DCR or CRD"),
     }
 }
 

@@ -2,6 +2,7 @@
 
 use candle_core::cpu::erf::erf_f64;
 
+use crate::graph::function::Function;
 use crate::import::axes::{axis, broadcast};
 use crate::import::graph::{Constant, Graph, Node, Quantization, Value};
 use crate::import::operation::{Binary, Operation, Unary};
@@ -338,7 +339,10 @@ pub fn apply(unary: Unary, x: f64) -> Option<f64> {
         Unary::HardSwish => x * (x / 6.0 + 0.5).clamp(0.0, 1.0),
         Unary::Exp => x.exp(),
         Unary::Log => x.ln(),
-        Unary::Sqrt => x.sqrt(),
+        Unary::Power(exponent) => x.powf(exponent),
+        Unary::Clip(low, high) => x.max(low).min(high),
+        Unary::Softplus => Function::Softplus.value(x),
+        Unary::Mish => Function::Mish.value(x),
         Unary::Negate => -x,
         Unary::Absolute => x.abs(),
         Unary::Floor => x.floor(),

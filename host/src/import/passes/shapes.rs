@@ -60,7 +60,7 @@ pub fn shapes(graph: &Graph, node: &Node) -> Option<Vec<Vec<usize>>> {
             }
             one(result)
         }
-        Operation::Mean { keep, .. } => {
+        Operation::Reduce { keep, .. } => {
             let shape = input(0)?;
             let reduced = reduced(graph, node)?;
             let sizes = shape.iter().enumerate().filter_map(|(axis, &size)| {
@@ -77,10 +77,37 @@ pub fn shapes(graph: &Graph, node: &Node) -> Option<Vec<Vec<usize>>> {
             let sizes = shape.iter().enumerate();
             one(sizes.map(|(axis, &size)| if axis < 2 { size } else { 1 }).collect())
         }
+        Operation::DepthToSpace { block, channels_last, .. } => {
+            let mut shape = input(0)?.to_vec();
+            let (channels, rows) = if *channels_last { (3, 1) } else { (1, 2) };
+            let whole = shape.len() == 4 && shape[channels].is_multiple_of(block * block);
+            if !whole {
+                return None;
+            }
+            shape[channels] /= block * block;
+            shape[rows] = shape[rows].checked_mul(*block)?;
+            shape[rows + 1] = shape[rows + 1].checked_mul(*block)?;
+            one(shape)
+        }
+        Operation::SpaceToDepth { block, channels_last } => {
+            let mut shape = input(0)?.to_vec();
+            let (channels, rows) = if *channels_last { (3, 1) } else { (1, 2) };
+            let whole = shape.len() == 4
+                && shape[rows].is_multiple_of(*block)
+                && shape[rows + 1].is_multiple_of(*block);
+            if !whole {
+                return None;
+            }
+            shape[channels] = shape[channels].checked_mul(block * block)?;
+            shape[rows] /= block;
+            shape[rows + 1] /= block;
+            one(shape)
+        }
         Operation::Binary(_) => one(broadcast(input(0)?, input(1)?)?),
         Operation::BatchNorm { .. }
         | Operation::Unary(_)
         | Operation::Clip { .. }
+        | Operation::ParametricRelu
         | Operation::Softmax { .. }
         | Operation::Identity
         | Operation::Cast { .. }
@@ -152,7 +179,10 @@ pub fn shapes(graph: &Graph, node: &Node) -> Option<Vec<Vec<usize>>> {
             one(sizes?)
         }
         Operation::Shape => one(vec![input(0)?.len()]),
-        Operation::Fill { .. } | Operation::Pack { .. } | Operation::Unknown { .. } => None,
+        Operation::Fill { .. }
+        | Operation::Pack { .. }
+        | Operation::ArgMax
+        | Operation::Unknown { .. } => None,
     }
 }
 
@@ -355,7 +385,7 @@ pub fn order(graph: &Graph, node: &Node) -> Option<Vec<usize>> {
 /// The axes that a mean goes over.
 pub fn reduced(graph: &Graph, node: &Node) -> Option<Vec<usize>> {
     let rank = graph.shape(node.input(0))?.len();
-    let Operation::Mean { axes, .. } = &node.operation else { return None };
+    let Operation::Reduce { axes, .. } = &node.operation else { return None };
     let axes = match (axes, node.input(1)) {
         (Some(axes), _) => axes.clone(),
         (None, Some(input)) => graph.integers(Some(input))?.to_vec(),

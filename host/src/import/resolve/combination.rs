@@ -5,7 +5,7 @@ use super::{Resolver, Step, refuse};
 use crate::data::SampleShape;
 use crate::import::axes::axis;
 use crate::import::graph::Node;
-use crate::import::layer::{Kind, Sliding, Weights};
+use crate::import::layer::{Grid, Kind, Sliding, Weights};
 use crate::import::operation::Binary;
 use crate::import::view::{Steps, View, merged};
 
@@ -18,16 +18,18 @@ impl Resolver<'_> {
     /// Two values that both vary.
     pub(super) fn two(&mut self, node: &Node, binary: Binary) -> Step<()> {
         let kind = match binary {
-            Binary::Add => Kind::Add,
+            Binary::Add | Binary::Subtract => Kind::Add,
             Binary::Multiply => Kind::Multiply,
             _ => {
                 return refuse(
-                    "combines two values that vary in another way than by a sum or a product",
+                    "combines two values that vary in another way than by a sum, difference or product",
                     "add or multiply them",
                 );
             }
         };
         let (mut first, mut second) = (self.view(node, 0)?, self.view(node, 1)?);
+        first = self.cropped(node, first)?;
+        second = self.cropped(node, second)?;
         if kind == Kind::Multiply && self.is_vector(&first) && !self.is_vector(&second) {
             std::mem::swap(&mut first, &mut second);
         }
@@ -42,10 +44,26 @@ impl Resolver<'_> {
                 "combine values of one shape; a product may have a vector of channels",
             );
         }
+        if binary == Binary::Subtract {
+            second.tensor = self.negated(node, second.tensor);
+        }
         let inputs = vec![first.tensor, second.tensor];
         let tensor = self.push(node, kind, inputs, shape)?;
         self.give(node, View { tensor, ..first });
         Ok(())
+    }
+
+    /// A tensor with the other sign, on the same grid turned around where it has one.
+    fn negated(&mut self, node: &Node, tensor: usize) -> usize {
+        let shape = self.layers.shape(tensor);
+        let grid = self
+            .layers
+            .grid(tensor)
+            .map(|grid| Grid { zero_point: (-1 - i16::from(grid.zero_point)) as i8, ..grid });
+        let gain = vec![-1.0; shape.channels];
+        let kind = Kind::Affine { gain, shift: vec![0.0; shape.channels] };
+        let name = format!("{}_negative", node.name);
+        self.push_as(&name, &node.operator, kind, vec![tensor], shape, grid)
     }
 
     fn is_vector(&self, view: &View) -> bool {
@@ -92,7 +110,7 @@ impl Resolver<'_> {
                 return refuse("puts a constant beside a value", "concatenate values that vary");
             }
             let view = self.view(node, position)?;
-            let image = Image::of(&self.layers, &view, channels_last)?;
+            let image = self.image(node, &view, channels_last)?;
             parts.push(self.whole(node, image)?);
         }
         let Some((first, _)) = parts.first() else {

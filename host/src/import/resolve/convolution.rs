@@ -35,11 +35,11 @@ impl Resolver<'_> {
                     Some(view) => view,
                     None => return refuse("reads a constant border", "export the model again"),
                 };
-                Ok((Image::of(&self.layers, &view, channels_last)?, amounts))
+                Ok((self.image(node, &view, channels_last)?, amounts))
             }
             None => {
                 let view = self.view(node, 0)?;
-                Ok((Image::of(&self.layers, &view, channels_last)?, [[0, 0]; 2]))
+                Ok((self.image(node, &view, channels_last)?, [[0, 0]; 2]))
             }
         }
     }

@@ -18,7 +18,12 @@ impl Resolver<'_> {
     }
 
     pub(super) fn unary(&mut self, node: &Node, unary: Unary) -> Step<()> {
-        let view = self.view(node, 0)?;
+        self.function(node, 0, unary)
+    }
+
+    /// A function of the input at this position.
+    fn function(&mut self, node: &Node, position: usize, unary: Unary) -> Step<()> {
+        let view = self.view(node, position)?;
         let kind = match unary {
             Unary::Relu => Kind::Relu { six: false },
             Unary::Relu6 => Kind::Relu { six: true },
@@ -48,11 +53,13 @@ impl Resolver<'_> {
             }
             (Some(0.0), Some(6.0)) => Kind::Relu { six: true },
             (Some(0.0), Some(high)) if high >= 1e30 => Kind::Relu { six: false },
+            (Some(low), Some(high)) if low < high => {
+                let end = |end: f64, open: f64| if end.abs() >= 1e30 { open } else { end };
+                let ends = (end(low, f64::NEG_INFINITY), end(high, f64::INFINITY));
+                return self.alike(node, view, Kind::Function(Unary::Clip(ends.0, ends.1)));
+            }
             (Some(low), Some(high)) => {
-                return refuse(
-                    format!("cuts off at {low} and {high}"),
-                    "use ReLU (0) or ReLU6 (0 and 6)",
-                );
+                return refuse(format!("cuts off at {low} and {high}"), "give the lower end first");
             }
             _ => return refuse("has ends that are not constant", "use constant ends"),
         };
@@ -88,6 +95,77 @@ impl Resolver<'_> {
         self.affine(node, view.clone(), by_axis(gain), by_axis(shift))
     }
 
+    /// A constant divided by the second input: its inverse, and factors behind it.
+    fn divided(&mut self, node: &Node, constant: (Vec<usize>, Vec<f64>)) -> Step<()> {
+        let view = self.view(node, 1)?;
+        if constant.1.windows(2).any(|pair| pair[0] != pair[1]) {
+            return refuse("divides constants that differ", "multiply by them behind the division");
+        }
+        let shape = self.layers.shape(view.tensor);
+        let name = format!("{}_inverse", node.name);
+        let kind = Kind::Function(Unary::Power(-1.0));
+        let inputs = vec![view.tensor];
+        let tensor = self.push_as(&name, &node.operator, kind, inputs, shape, None);
+        let factor = constant.1.first().copied().unwrap_or(1.0);
+        if factor == 1.0 && self.grid(node.outputs[0])?.is_none() {
+            self.give(node, View { tensor, ..view });
+            return Ok(());
+        }
+        let channels = shape.channels;
+        let kind = Kind::Affine { gain: vec![factor; channels], shift: vec![0.0; channels] };
+        self.alike(node, View { tensor, ..view }, kind)
+    }
+
+    /// `x` above 0, `slope · x` below: a leaky ReLU of one slope, else `slope · x + (1 − slope) · relu(x)`.
+    pub(super) fn parametric_relu(&mut self, node: &Node) -> Step<()> {
+        let view = self.view(node, 0)?;
+        let id = node.input(1);
+        let (Some(sizes), Some(slopes)) = (self.graph.shape(id), self.graph.reals(id)) else {
+            return refuse("has slopes that are not constant", "export in evaluation mode");
+        };
+        if let Some(&slope) = slopes.first()
+            && slopes.iter().all(|&other| other == slope)
+        {
+            return self.alike(node, view, Kind::Function(Unary::LeakyRelu(slope)));
+        }
+        let one = (vec![], vec![0.0]);
+        let Kind::Affine { gain, shift } =
+            self.by_channel(&view, &(sizes.to_vec(), slopes), &one)?
+        else {
+            return refuse("has no slopes", "export the model again");
+        };
+        let shape = self.layers.shape(view.tensor);
+        let rest: Vec<f64> = gain.iter().map(|slope| 1.0 - slope).collect();
+        let add = |this: &mut Self, part: &str, kind, tensor| {
+            let name = format!("{}_{part}", node.name);
+            this.push_as(&name, &node.operator, kind, vec![tensor], shape, None)
+        };
+        let linear = Kind::Affine { gain, shift: shift.clone() };
+        let linear = add(self, "slope", linear, view.tensor);
+        let cut = add(self, "relu", Kind::Relu { six: false }, view.tensor);
+        let cut = add(self, "rest", Kind::Affine { gain: rest, shift }, cut);
+        let tensor = self.push(node, Kind::Add, vec![linear, cut], shape)?;
+        self.count("slopes by channel as a sum");
+        self.give(node, View { tensor, ..view });
+        Ok(())
+    }
+
+    /// The position of the largest number: the answer of a model that gives the numbers.
+    pub(super) fn arg_max(&mut self, node: &Node) -> Step<()> {
+        let view = self.view(node, 0)?;
+        let shape = self.layers.shape(view.tensor);
+        if !self.graph.outputs.contains(&node.outputs[0]) {
+            return refuse("is not the last node", "end the model in it, or leave it out");
+        }
+        if shape.height * shape.width != 1 {
+            return refuse("chooses for each pixel", "leave it out; what reads scores can choose");
+        }
+        self.count("argmax left to the board");
+        self.labels.insert(node.outputs[0]);
+        self.give(node, view);
+        Ok(())
+    }
+
     /// `gain · x + shift` with constants that are repeated along axes of size 1.
     fn affine(
         &mut self,
@@ -96,12 +174,23 @@ impl Resolver<'_> {
         gain: (Vec<usize>, Vec<f64>),
         shift: (Vec<usize>, Vec<f64>),
     ) -> Step<()> {
+        let kind = self.by_channel(&view, &gain, &shift)?;
+        self.alike(node, view, kind)
+    }
+
+    /// Constants that are repeated along axes of size 1, for each channel of memory.
+    fn by_channel(
+        &self,
+        view: &View,
+        gain: &(Vec<usize>, Vec<f64>),
+        shift: &(Vec<usize>, Vec<f64>),
+    ) -> Step<Kind> {
         let channels = self.layers.shape(view.tensor).channels;
         let mut numbers = vec![None; channels];
         let shape = view.shape();
         let mut index = vec![0; shape.len()];
         for place in view.places() {
-            let found = [at(&gain, &index), at(&shift, &index)];
+            let found = [at(gain, &index), at(shift, &index)];
             let known = &mut numbers[place % channels];
             if known.is_some_and(|known| known != found) {
                 return refuse(
@@ -118,7 +207,7 @@ impl Resolver<'_> {
         if !gain.iter().chain(&shift).all(|number| number.is_finite()) {
             return refuse("multiplies or adds numbers that are not finite", "train it again");
         }
-        self.alike(node, view, Kind::Affine { gain, shift })
+        Ok(Kind::Affine { gain, shift })
     }
 
     pub(super) fn binary(&mut self, node: &Node, binary: Binary) -> Step<()> {
@@ -143,14 +232,33 @@ impl Resolver<'_> {
                 Binary::Subtract => (one, negative(constant), 0),
                 Binary::Multiply => (constant, zero, 0),
                 Binary::Divide => (inverse(constant), zero, 0),
-                Binary::Maximum if constant.1 == [0.0] => return self.unary(node, Unary::Relu),
-                _ => return refuse("has a constant operand", "use addition or multiplication"),
+                _ => match constant_function(binary, &constant.1) {
+                    Some(unary) => return self.unary(node, unary),
+                    None => {
+                        return refuse(
+                            "has constants that differ as an operand",
+                            "use one number, or addition or multiplication",
+                        );
+                    }
+                },
             },
             (Some(constant), None) => match binary {
                 Binary::Add => (one, constant, 1),
                 Binary::Multiply => (constant, zero, 1),
                 Binary::Subtract => (negative(one), constant, 1),
-                _ => return refuse("has a constant operand", "use addition or multiplication"),
+                Binary::Maximum | Binary::Minimum => match constant_function(binary, &constant.1) {
+                    Some(unary) => return self.function(node, 1, unary),
+                    None => {
+                        return refuse(
+                            "has constants that differ as an operand",
+                            "use one number, or addition or multiplication",
+                        );
+                    }
+                },
+                Binary::Divide => return self.divided(node, constant),
+                Binary::Power => {
+                    return refuse("takes a power of a constant", "use e^x, with a factor before");
+                }
             },
         };
         let view = self.view(node, position)?;
@@ -208,6 +316,21 @@ impl Resolver<'_> {
         }
         self.give(node, View { tensor, ..view });
         Ok(())
+    }
+}
+
+/// What a maximum, minimum or power with one constant number is.
+fn constant_function(binary: Binary, constant: &[f64]) -> Option<Unary> {
+    let &number = constant.first()?;
+    if !number.is_finite() || constant.iter().any(|&other| other != number) {
+        return None;
+    }
+    match binary {
+        Binary::Maximum if number == 0.0 => Some(Unary::Relu),
+        Binary::Maximum => Some(Unary::Clip(number, f64::INFINITY)),
+        Binary::Minimum => Some(Unary::Clip(f64::NEG_INFINITY, number)),
+        Binary::Power => Some(Unary::Power(number)),
+        _ => None,
     }
 }
 

@@ -82,6 +82,10 @@ fn wanted(graph: &Graph, id: ValueId, shape: &[usize]) -> Option<(SampleShape, V
             Operation::GlobalAverage | Operation::GlobalMaximum => {
                 return arranged(&view, false, shape);
             }
+            Operation::DepthToSpace { channels_last, .. }
+            | Operation::SpaceToDepth { channels_last, .. } => {
+                return arranged(&view, *channels_last, shape);
+            }
             Operation::Reshape { .. }
             | Operation::Flatten { .. }
             | Operation::Squeeze { .. }
@@ -91,6 +95,7 @@ fn wanted(graph: &Graph, id: ValueId, shape: &[usize]) -> Option<(SampleShape, V
             | Operation::Cast { .. }
             | Operation::Unary(_)
             | Operation::Clip { .. }
+            | Operation::ParametricRelu
             | Operation::Pad { .. }
             | Operation::BatchNorm { .. }
             | Operation::Binary(_) => Some(view),

@@ -1,11 +1,10 @@
 //! Poolings, and means over rows and columns.
 
 use super::convolution::fits;
-use super::image::Image;
 use super::{KEEP_IN_ORDER, Resolver, Step, refuse};
 use crate::import::graph::Node;
 use crate::import::layer::{Grid, Kind, Sliding};
-use crate::import::operation::{Operation, Pool};
+use crate::import::operation::{Operation, Pool, Reduction};
 use crate::import::passes::shapes;
 use crate::import::view::{View, merged};
 use crate::import::window::{Span, span};
@@ -97,7 +96,7 @@ impl Resolver<'_> {
 
     pub(super) fn global_maximum(&mut self, node: &Node) -> Step<()> {
         let view = self.view(node, 0)?;
-        let image = Image::of(&self.layers, &view, false)?;
+        let image = self.image(node, &view, false)?;
         let kernel = [image.shape.height, image.shape.width];
         let sliding = Sliding { kernel, stride: [1, 1], border: [0; 4] };
         fits(&sliding)?;
@@ -110,12 +109,12 @@ impl Resolver<'_> {
         Ok(())
     }
 
-    /// Means over rows, columns, or both.
-    pub(super) fn mean(&mut self, node: &Node) -> Step<()> {
+    /// Means, sums or maxima over rows, columns, or both.
+    pub(super) fn reduce(&mut self, node: &Node, reduction: Reduction) -> Step<()> {
         let view = self.view(node, 0)?;
         let rank = view.axes.len();
         let (axes, keep) = match node.operation {
-            Operation::Mean { keep, .. } => {
+            Operation::Reduce { keep, .. } => {
                 let axes = shapes::reduced(self.graph, node);
                 let unknown = ("has axes that are not constant".to_string(), String::new());
                 (axes.ok_or(unknown)?, keep)
@@ -136,7 +135,7 @@ impl Resolver<'_> {
                     (_, true, _) => whole[1] = true,
                     _ => {
                         return refuse(
-                            "takes the mean over channels or a part of the image",
+                            "takes a mean, sum or maximum over channels or a part of the image",
                             "take it over all rows, all columns, or both",
                         );
                     }
@@ -144,7 +143,7 @@ impl Resolver<'_> {
             }
         }
         if view.offset >= shape.channels {
-            return refuse("takes the mean of a part of the image", KEEP_IN_ORDER);
+            return refuse("takes it of a part of the image", KEEP_IN_ORDER);
         }
         let mut result = shape;
         if whole[0] {
@@ -153,20 +152,42 @@ impl Resolver<'_> {
         if whole[1] {
             result.width = 1;
         }
-        let kind = match whole {
-            [true, true] => Kind::GlobalAverage,
+        let kernel =
+            [if whole[0] { shape.height } else { 1 }, if whole[1] { shape.width } else { 1 }];
+        let sliding = Sliding { kernel, stride: kernel, border: [0; 4] };
+        let kind = match (reduction, whole) {
+            (Reduction::Maximum, _) => {
+                fits(&sliding)?;
+                Kind::MaxPool { sliding }
+            }
+            (_, [true, true]) => Kind::GlobalAverage,
             _ => {
-                let kernel = [
-                    if whole[0] { shape.height } else { 1 },
-                    if whole[1] { shape.width } else { 1 },
-                ];
-                let sliding = Sliding { kernel, stride: kernel, border: [0; 4] };
                 fits(&sliding)?;
                 Kind::AveragePool { sliding, count_border: false }
             }
         };
-        let tensor = self.push(node, kind, vec![view.tensor], result)?;
-        self.count("mean as pooling");
+        let mut tensor = self.push(node, kind, vec![view.tensor], result)?;
+        self.count("mean, sum or maximum as pooling");
+        match reduction {
+            Reduction::Maximum if self.layers.grid(tensor).is_none() => {
+                *self.layers.grid_mut(tensor) = self.layers.grid(view.tensor);
+            }
+            Reduction::Sum => {
+                // A sum is its mean, so often; it has the range that the file states.
+                let grid = self.layers.grid(tensor);
+                if let Some(grid) = grid {
+                    let count = (kernel[0] * kernel[1]) as f64;
+                    *self.layers.grid_mut(tensor) =
+                        Some(Grid { scale: grid.scale / count, ..grid });
+                }
+                let count = (kernel[0] * kernel[1]) as f64;
+                let gain = vec![count; result.channels];
+                let kind = Kind::Affine { gain, shift: vec![0.0; result.channels] };
+                let name = format!("{}_sum", node.name);
+                tensor = self.push_as(&name, &node.operator, kind, vec![tensor], result, grid);
+            }
+            _ => {}
+        }
         let mut next = View { tensor, ..view };
         for (axis, steps) in next.axes.iter_mut().enumerate() {
             if axes.contains(&axis) {

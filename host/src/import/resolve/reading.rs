@@ -1,6 +1,5 @@
 //! Layers that multiply: their weights from the file, and columns for numbers as they lie in memory.
 
-use super::image::Image;
 use super::{Resolver, Step, refuse};
 use crate::import::graph::{Constant, Element, Node, ValueId};
 use crate::import::layer::{Kind, Sliding, Weights};
@@ -139,7 +138,7 @@ impl Resolver<'_> {
         bias: Vec<f64>,
     ) -> Step<()> {
         let view = self.view(node, 0)?;
-        let image = Image::of(&self.layers, &view, true)?;
+        let image = self.image(node, &view, true)?;
         if image.channels.len() != inputs {
             return refuse(
                 format!("reads {} numbers with weights for {inputs}", image.channels.len()),

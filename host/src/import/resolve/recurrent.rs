@@ -28,7 +28,7 @@ impl Resolver<'_> {
             return refuse("reads something that is not a series", "give time, batch, channels");
         }
         let series = if sequence.batch_first { view } else { view.transposed(&[1, 0, 2]) };
-        let image = Image::of(&self.layers, &series, true)?;
+        let image = self.image(node, &series, true)?;
         if image.swapped || image.shape.height != 1 {
             return refuse(
                 "reads a series that lies in memory as an image",

@@ -1,6 +1,5 @@
 //! Images of another size, and values that are repeated, which is the same where whole pixels are.
 
-use super::image::Image;
 use super::{Resolver, Step, refuse};
 use crate::data::SampleShape;
 use crate::graph::sampling::{Sampling, WIDE_POSITIONS};
@@ -20,7 +19,7 @@ impl Resolver<'_> {
         channels_last: bool,
     ) -> Step<()> {
         let view = self.view(node, 0)?;
-        let image = Image::of(&self.layers, &view, channels_last)?;
+        let image = self.image(node, &view, channels_last)?;
         let rank = view.axes.len();
         let sizes = self.shape_of(Some(node.outputs[0]))?;
         let before = view.shape();

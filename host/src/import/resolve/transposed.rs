@@ -1,6 +1,5 @@
 //! Transposed convolutions, over images and series.
 
-use super::image::Image;
 use super::reading::{Table, spread};
 use super::{Resolver, Step, convolution, refuse};
 use crate::import::graph::Node;
@@ -14,7 +13,7 @@ impl Resolver<'_> {
         let inputs_first = window.weights == WeightOrder::InputOutputRowColumn;
         let table = self.table(node, 1, usize::from(inputs_first))?;
         let view = self.view(node, 0)?;
-        let image = Image::of(&self.layers, &view, window.channels_last)?;
+        let image = self.image(node, &view, window.channels_last)?;
         let Some(upward) = shapes::upward(self.graph, node) else {
             return refuse("has a window that does not fit its input", "export the model again");
         };

@@ -4,7 +4,7 @@ use super::flatbuffer::Table;
 use crate::graph::sampling::{Coordinates, Method, PositionRounding, Sampling};
 use crate::import::graph::{Constant, Value, ValueId};
 use crate::import::operation::{
-    Binary, Border, Convolution, Extent, Operation, Pool, Reach, Unary, WeightOrder,
+    Binary, Border, Convolution, Extent, Operation, Pool, Reach, Reduction, Unary, WeightOrder,
 };
 
 /// Names of the operators by their numbers (`BuiltinOperator` of `schema.fbs`).
@@ -180,6 +180,13 @@ pub struct Described {
     pub activation: i8,
 }
 
+/// Most rows and columns of a block of pixels.
+const MOST_BLOCK: usize = 64;
+
+fn reduce(options: &Options<'_, '_>, reduction: Reduction) -> Operation {
+    Operation::Reduce { reduction, axes: None, keep: options.byte(0) != 0 }
+}
+
 fn unknown(why: impl Into<String>, advice: impl Into<String>) -> Operation {
     Operation::Unknown { why: why.into(), advice: advice.into() }
 }
@@ -348,7 +355,10 @@ fn plain(
         "GELU" => unary(Unary::Gelu(options.byte(0) != 0)),
         "EXP" => unary(Unary::Exp),
         "LOG" => unary(Unary::Log),
-        "SQRT" => unary(Unary::Sqrt),
+        "SQRT" => unary(Unary::Power(0.5)),
+        "RSQRT" => unary(Unary::Power(-0.5)),
+        "SQUARE" => unary(Unary::Power(2.0)),
+        "FLOOR" => unary(Unary::Floor),
         "NEG" => unary(Unary::Negate),
         "ABS" => unary(Unary::Absolute),
         "MAXIMUM" => O::Binary(Binary::Maximum),
@@ -376,7 +386,21 @@ fn plain(
             O::Squeeze { axes: Some(axes.into_iter().map(i64::from).collect()) }
         }
         "TRANSPOSE" => O::Transpose { order: None },
-        "MEAN" => O::Mean { axes: None, keep: options.byte(0) != 0 },
+        "MEAN" => reduce(options, Reduction::Mean),
+        "SUM" => reduce(options, Reduction::Sum),
+        "REDUCE_MAX" => reduce(options, Reduction::Maximum),
+        "ARG_MAX" => O::ArgMax,
+        "PRELU" => O::ParametricRelu,
+        "DEPTH_TO_SPACE" | "SPACE_TO_DEPTH" => {
+            let block = usize::try_from(options.int(0, 0)).ok();
+            match block.filter(|block| (1..=MOST_BLOCK).contains(block)) {
+                Some(block) if name == "SPACE_TO_DEPTH" => {
+                    O::SpaceToDepth { block, channels_last: true }
+                }
+                Some(block) => O::DepthToSpace { block, pixels_first: true, channels_last: true },
+                None => unknown("has no sensible block size", "convert again"),
+            }
+        }
         "PAD" | "PADV2" => {
             // A value of another input is looked up there.
             O::Pad { amounts: None, paired: true, value: 0.0 }
