@@ -12,14 +12,17 @@ pub use only::{Only, only};
 use crate::input;
 use crate::layer::Layer;
 use crate::operator::{
-    self, AddJob, AveragePool2dJob, ConcatenateJob, ConvolutionJob, FullyConnectedJob,
-    GroupedConvolutionJob, GruJob, LstmJob, MaxPool2dJob, MeanPool2dJob, MultiplyJob, Resize2dJob,
-    SoftmaxJob, TableJob,
+    self, AddJob, ConcatenateJob, ConvolutionJob, FullyConnectedJob, GroupedConvolutionJob, GruJob,
+    LstmJob, MaxPool2dJob, MultiplyJob, PoolJob, Resize2dJob, SoftmaxJob, TableJob,
 };
 use crate::tensor::SampleType;
 
 /// One implementation of every operator; the defaults are the portable kernels.
 pub trait Kernels {
+    /// The operators of which the set computes layers, a bit for each by its number ([`only`]). The descriptions of others are not read, so
+    /// that an image has no code for them.
+    const OPERATORS: u32 = u32::MAX;
+
     /// Whether the set computes a layer at all. Sets that leave some out keep their code small; an engine refuses models that
     /// need what its set lacks.
     fn computes(_layer: &Layer<'_>) -> bool {
@@ -71,7 +74,7 @@ pub trait Kernels {
     }
 
     /// Equation (6).
-    fn average_pool_2d(&mut self, job: &AveragePool2dJob, input: &[i8], output: &mut [i8]) {
+    fn average_pool_2d(&mut self, job: &PoolJob, input: &[i8], output: &mut [i8]) {
         operator::average_pool_2d(job, input, output);
     }
 
@@ -106,7 +109,7 @@ pub trait Kernels {
     }
 
     /// Equation (12).
-    fn mean_pool_2d(&mut self, job: &MeanPool2dJob, input: &[i8], output: &mut [i8]) {
+    fn mean_pool_2d(&mut self, job: &PoolJob, input: &[i8], output: &mut [i8]) {
         operator::mean_pool_2d(job, input, output);
     }
 

@@ -6,6 +6,7 @@
 //! reads the model can fail.
 
 mod header;
+mod layers;
 mod validate;
 
 pub use crate::reason::Reason;
@@ -23,6 +24,7 @@ use crate::layer::Layer;
 use crate::requantize::Rescale;
 use crate::tensor::{Operand, SampleType, Tensor};
 use crate::text::Text;
+pub(crate) use layers::LayerOf;
 
 /// Most inputs a model may have.
 pub const MAX_INPUTS: usize = 8;
@@ -255,6 +257,27 @@ impl<'a> Model<'a> {
     /// The layers in the order in which they run.
     pub const fn layers(&self) -> Described<'a, Layer<'a>> {
         self.layers
+    }
+
+    /// The same, read for a kernel set: they end before a layer whose operator it leaves out.
+    pub(crate) const fn layers_of<K: Kernels>(&self) -> Described<'a, LayerOf<'a, K>> {
+        let Described { bytes, remaining, .. } = self.layers;
+        Described::new(bytes, remaining)
+    }
+
+    /// The first layer that a kernel set does not compute.
+    pub fn first_not_computed<K: Kernels>(&self) -> Option<u16> {
+        let mut layers = self.layers_of::<K>();
+        for index in 0..self.description.layer_count {
+            let next = layers.next();
+            let Some(LayerOf { layer, .. }) = &next else {
+                return layers::is_left_out::<K>(layers.unread()).then_some(index);
+            };
+            if !K::computes(layer) {
+                return Some(index);
+            }
+        }
+        None
     }
 
     /// Weights, channel tables, constants and input maps.

@@ -5,7 +5,7 @@ use crate::error::RunError;
 use crate::input::InputMap;
 use crate::kernels::{Kernels, argmax};
 use crate::layer::Layer;
-use crate::model::Model;
+use crate::model::{LayerOf, Model};
 use crate::operator::{Operator, Rules, operators};
 use crate::parameters::section;
 use crate::shape::Region;
@@ -67,9 +67,9 @@ pub struct Output<'a> {
 ///
 /// # Errors
 /// [`RunError`] if the raw input has the wrong length or the arena is too small; nothing is run then.
-pub fn run<'a>(
+pub fn run<'a, K: Kernels>(
     model: &Model<'_>,
-    kernels: &mut impl Kernels,
+    kernels: &mut K,
     observer: &mut impl Observer,
     raw_input: &[u8],
     arena: &'a mut [i8],
@@ -97,11 +97,11 @@ pub fn run<'a>(
     let outcome = model.outcome();
     let mut label = 0;
     let mut index = 0usize;
-    let mut layers = model.layers();
+    let mut layers = model.layers_of::<K>();
     loop {
         // Borrowed where it is, because moving it out would copy every layer in every run.
         let next = layers.next();
-        let Some(layer) = &next else { break };
+        let Some(LayerOf { layer, .. }) = &next else { break };
         run_layer(model, kernels, layer, arena);
         observer.layer_done(index, layer, tensor(arena, &layer.output));
         let number = usize::from(description.input_count).wrapping_add(index);

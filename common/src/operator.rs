@@ -16,6 +16,7 @@ mod lstm;
 mod max_pool_2d;
 mod mean_pool_2d;
 mod multiply;
+mod pool;
 mod recurrence;
 mod resize_2d;
 mod sigmoid;
@@ -26,7 +27,7 @@ mod transposed_convolution_2d;
 mod weights;
 
 pub use add::{Add, AddJob};
-pub use average_pool_2d::{AveragePool2d, AveragePool2dJob};
+pub use average_pool_2d::AveragePool2d;
 pub use concatenate::{Concatenate, ConcatenateJob};
 pub use convolution_2d::{Convolution2d, ConvolutionJob};
 pub use depthwise_convolution_2d::DepthwiseConvolution2d;
@@ -35,11 +36,12 @@ pub use grouped_convolution_2d::{GroupedConvolution2d, GroupedConvolutionJob};
 pub use gru::{Gru, GruJob, Reset};
 pub use lstm::{Lstm, LstmJob};
 pub use max_pool_2d::{Larger, MaxPool2d, MaxPool2dJob, max_pool_2d_by};
-pub use mean_pool_2d::{MeanPool2d, MeanPool2dJob};
+pub use mean_pool_2d::MeanPool2d;
 pub use multiply::{Multiply, MultiplyJob};
+pub use pool::PoolJob;
 pub use recurrence::{Direction, GateRows, Recurrence};
 pub use resize_2d::{Interpolation, Resize2d, Resize2dJob, Stretch};
-pub use sigmoid::{hyperbolic_tangent, sigmoid};
+pub use sigmoid::{SIGMOID_TABLE, hyperbolic_tangent, sigmoid};
 pub use softmax::{Softmax, SoftmaxJob, power_of_two_fraction};
 pub use table::{Table, TableJob};
 pub use transposed_convolution_2d::TransposedConvolution2d;
@@ -300,11 +302,18 @@ macro_rules! define {
             }
         )*
 
-        impl<'a> Read<'a> for Operator {
-            fn read(reader: &mut Reader<'a>) -> Self {
-                match reader.variant(Self::NAMES.len() as u32) {
-                    $($tag => Self::$name($name::read(reader)),)*
-                    _ => Self::$first($first::read(reader)),
+        impl Operator {
+            /// Reads one of a set of operators, a bit for each by its number; any other is broken.
+            // Inlined, so that the compiler sees the set.
+            #[inline(always)]
+            pub(crate) fn read_of(set: u32, reader: &mut Reader<'_>) -> Self {
+                let number = reader.variant(Self::NAMES.len() as u32);
+                match number {
+                    $($tag if set & (1 << $tag) != 0 => Self::$name($name::read(reader)),)*
+                    _ => {
+                        reader.require(number == 0 && set & 1 != 0);
+                        Self::$first($first::read(reader))
+                    }
                 }
             }
         }
@@ -323,6 +332,12 @@ macro_rules! define {
 }
 
 operators!(define);
+
+impl<'a> Read<'a> for Operator {
+    fn read(reader: &mut Reader<'a>) -> Self {
+        Self::read_of(u32::MAX, reader)
+    }
+}
 
 impl Operator {
     /// The name for people.

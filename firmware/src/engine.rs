@@ -78,7 +78,7 @@ impl<K: Kernels, const ARENA: usize> Engine<K, ARENA> {
 
     /// The same for a model that is part of the application and came from the exporter, which has
     /// validated it: header, checksum and operators are looked at, the rest is taken on trust.
-    /// Saves 3.6 kB of flash where nothing else loads models.
+    /// Saves 4.5 kB of flash where nothing else loads models.
     ///
     /// [`Model::load_trusted`] says what a file may do that the exporter did not write.
     ///
@@ -89,8 +89,8 @@ impl<K: Kernels, const ARENA: usize> Engine<K, ARENA> {
         region: &'m [u8],
     ) -> Result<LoadedModel<'e, 'm, K>, Error> {
         let model = Model::load_trusted(file_in(region)?)?;
-        if let Some(layer) = model.layers().position(|layer| !K::computes(&layer)) {
-            return Err(LoadError { reason: Reason::Operator, layer: Some(layer as u16) }.into());
+        if let Some(layer) = model.first_not_computed::<K>() {
+            return Err(LoadError { reason: Reason::Operator, layer: Some(layer) }.into());
         }
         self.with_room_for(model)
     }

@@ -7,7 +7,7 @@ use tinyhero_firmware::semihosting::{exit, print, print_hexadecimal};
 
 use crate::case::Workspace;
 use crate::differential::{DifferentialMemory, FastKernel, differential_cases};
-use crate::layer::{BOARD_LAYERS, LayerMemory, WITHOUT_LAYOUT, layer_cases};
+use crate::layer::{BOARD_LAYERS, LayerMemory, ON_EVERY_BOARD, layer_cases};
 use crate::suite::{Plan, run_all};
 
 /// Larger jobs of each fast kernel.
@@ -68,7 +68,7 @@ pub fn run_layers_on_board<K: Kernels>(
 ) {
     let (mut layers, mut elements) = (0, 0);
     let (seed, count) = (Plan::BOARD.seed, BOARD_LAYERS);
-    for &kernel in fast.iter().chain(&WITHOUT_LAYOUT) {
+    for &kernel in fast.iter().chain(&ON_EVERY_BOARD) {
         match layer_cases(kernels, memory, kernel, seed, 0, count) {
             Ok(compared) => {
                 layers += count;

@@ -190,8 +190,9 @@ impl fmt::Display for LayerMismatch {
 
 impl core::error::Error for LayerMismatch {}
 
-/// The operators that no layout is made for, as kernels: most of them have no weights.
-pub const WITHOUT_LAYOUT: [FastKernel; 16] = [
+/// The operators of which every board runs layers, beside its fast kernels for layouts: most have no weights; the others have them in the
+/// portable layout, and where a kernel of some core reads another, in that one too.
+pub const ON_EVERY_BOARD: [FastKernel; 18] = [
     FastKernel { subject: Subject::AveragePool2d, layout: Layout::Rows },
     FastKernel { subject: Subject::MaxPool2d, layout: Layout::Rows },
     FastKernel { subject: Subject::Add, layout: Layout::Rows },
@@ -207,7 +208,9 @@ pub const WITHOUT_LAYOUT: [FastKernel; 16] = [
     FastKernel { subject: Subject::TransposedConvolution2d, layout: Layout::Rows },
     FastKernel { subject: Subject::GroupedConvolution2d, layout: Layout::Rows },
     FastKernel { subject: Subject::Lstm, layout: Layout::Rows },
+    FastKernel { subject: Subject::Lstm, layout: Layout::ChannelPairs },
     FastKernel { subject: Subject::Gru, layout: Layout::Rows },
+    FastKernel { subject: Subject::Gru, layout: Layout::ChannelPairs },
 ];
 
 /// The operators with layouts, in the portable one.

@@ -38,7 +38,7 @@ pub use generator::Generator;
 #[cfg(target_os = "none")]
 pub use guarded::{Guarded, run_trusted_on_board};
 pub use layer::{
-    BOARD_LAYERS, IN_ROWS, LayerMemory, LayerMismatch, WITHOUT_LAYOUT, layer_case, layer_cases,
+    BOARD_LAYERS, IN_ROWS, LayerMemory, LayerMismatch, ON_EVERY_BOARD, layer_case, layer_cases,
 };
 pub use mismatch::{Mismatch, Subject};
 pub use operator::operator_cases;

@@ -6,9 +6,9 @@ use tinyhero_common::channels::{Channel, Channels};
 use tinyhero_common::kernels::Kernels;
 use tinyhero_common::layout::PackedWeights;
 use tinyhero_common::operator::{
-    AddJob, AveragePool2dJob, ConcatenateJob, ConvolutionJob, FullyConnectedJob, GateRows,
-    GroupedConvolutionJob, GruJob, LstmJob, MaxPool2dJob, MeanPool2dJob, MultiplyJob, Recurrence,
-    Resize2dJob, SoftmaxJob, TableJob,
+    AddJob, ConcatenateJob, ConvolutionJob, FullyConnectedJob, GateRows, GroupedConvolutionJob,
+    GruJob, LstmJob, MaxPool2dJob, MultiplyJob, PoolJob, Recurrence, Resize2dJob, SoftmaxJob,
+    TableJob,
 };
 
 use crate::case::memory::Memory;
@@ -308,7 +308,7 @@ fn run_case<K: Kernels>(kernels: &mut K, memory: &mut Memory<'_>, case: &Operato
             kernels.fully_connected(&job, input, scratch, output);
         }
         Subject::AveragePool2d => {
-            let job = AveragePool2dJob {
+            let job = PoolJob {
                 input: case.input,
                 output: case.output,
                 window: case.window,
@@ -328,7 +328,7 @@ fn run_case<K: Kernels>(kernels: &mut K, memory: &mut Memory<'_>, case: &Operato
         Subject::Add => kernels.add(&addition(case), input, call.other, output),
         Subject::AddInPlace => kernels.add_in_place(&addition(case), output, call.other),
         Subject::MeanPool2d => {
-            let job = MeanPool2dJob {
+            let job = PoolJob {
                 input: case.input,
                 output: case.output,
                 window: case.window,

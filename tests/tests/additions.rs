@@ -14,7 +14,7 @@ use tinyhero::device::board;
 use tinyhero::graph::operation::Operation;
 use tinyhero_common::layout::Layout;
 use tinyhero_common::operator::Operator;
-use tinyhero_tests::{FastKernel, IN_ROWS, Subject, WITHOUT_LAYOUT};
+use tinyhero_tests::{FastKernel, IN_ROWS, ON_EVERY_BOARD, Subject};
 
 fn text(path: &str) -> String {
     std::fs::read_to_string(board::workspace_root().unwrap().join(path)).unwrap_or_default()
@@ -67,7 +67,7 @@ fn operator_lacks(number: usize, name: &str) -> Vec<&'static str> {
     let listed = row(&model_file, "operator").unwrap_or_default();
     let first_word = name.split('-').next().unwrap_or_default();
     let subject = Subject::OPERATORS.iter().find(|subject| format!("{subject:?}") == camel(name));
-    let kernels = IN_ROWS.iter().chain(&WITHOUT_LAYOUT);
+    let kernels = IN_ROWS.iter().chain(&ON_EVERY_BOARD);
     let host = ["host/src/graph/operation", "host/src/lowering"].map(texts).concat();
     let in_crafted = Crafted::every_operator().layers;
     let places = [

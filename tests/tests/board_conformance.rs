@@ -10,7 +10,7 @@ use tinyhero::device::qemu::{Ended, run_to_end};
 use tinyhero::device::{firmware_image, setup};
 use tinyhero_common::wire::endpoints::FAULT_EXIT_STATUS;
 use tinyhero_tests::{
-    BOARD_LAYERS, Difference, FastKernel, LayerMismatch, Mismatch, Plan, WITHOUT_LAYOUT,
+    BOARD_LAYERS, Difference, FastKernel, LayerMismatch, Mismatch, ON_EVERY_BOARD, Plan,
 };
 
 /// Longest time that one board may take: about a minute on an idle machine.
@@ -86,7 +86,7 @@ fn every_board_computes_what_is_defined() {
         if WITH_LAYERS.contains(&board.name.as_str()) {
             let [layers, compared] = numbers(&ended, "layers").unwrap_or_default();
             eprintln!("{}: {layers} layers of any size, {compared} elements", board.name);
-            let kernels = (fast.len() + WITHOUT_LAYOUT.len()) as u32;
+            let kernels = (fast.len() + ON_EVERY_BOARD.len()) as u32;
             if layers != BOARD_LAYERS * kernels || compared == 0 {
                 return Err(format!("{}: too few layers of any size, {ended:?}", board.name));
             }

@@ -2,7 +2,7 @@
 
 use tinyhero_common::kernels::{Kernels, Portable};
 use tinyhero_common::operator::{
-    AddJob, AveragePool2dJob, ConvolutionJob, FullyConnectedJob, MaxPool2dJob, SoftmaxJob, TableJob,
+    AddJob, ConvolutionJob, FullyConnectedJob, MaxPool2dJob, PoolJob, SoftmaxJob, TableJob,
 };
 use tinyhero_tests::{
     Mismatch, Plan, Subject, Workspace, argmax_cases, input_map_cases, operator_cases,
@@ -196,8 +196,8 @@ impl Kernels for PaddedWithZero {
         Portable.depthwise_convolution_2d(&job, input, scratch, output);
     }
 
-    fn average_pool_2d(&mut self, job: &AveragePool2dJob, input: &[i8], output: &mut [i8]) {
-        Portable.average_pool_2d(&AveragePool2dJob { input_zero_point: 0, ..*job }, input, output);
+    fn average_pool_2d(&mut self, job: &PoolJob, input: &[i8], output: &mut [i8]) {
+        Portable.average_pool_2d(&PoolJob { input_zero_point: 0, ..*job }, input, output);
     }
 }
 
@@ -222,7 +222,7 @@ impl Kernels for FirstScratchByteTooMany {
 struct TapsInsideOnly;
 
 impl Kernels for TapsInsideOnly {
-    fn average_pool_2d(&mut self, job: &AveragePool2dJob, input: &[i8], output: &mut [i8]) {
+    fn average_pool_2d(&mut self, job: &PoolJob, input: &[i8], output: &mut [i8]) {
         let mut job = *job;
         job.window.kernel_height -= u8::from(job.window.kernel_height == 4);
         Portable.average_pool_2d(&job, input, output);

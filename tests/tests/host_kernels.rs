@@ -16,7 +16,7 @@ use tinyhero_common::layout::Layout;
 use tinyhero_common::model::Model;
 use tinyhero_common::network::{LayerDigests, run};
 use tinyhero_tests::{
-    DifferentialMemory, FastKernel, IN_ROWS, LayerMemory, Subject, WITHOUT_LAYOUT, Workspace,
+    DifferentialMemory, FastKernel, IN_ROWS, LayerMemory, ON_EVERY_BOARD, Subject, Workspace,
     differential_cases, layer_cases, operator_cases, samples_cases,
 };
 
@@ -75,7 +75,7 @@ fn larger_layers_equal_the_portable_kernels_in_every_layout() {
 #[test]
 fn layers_of_any_size_are_exact() {
     for mut kernels in both() {
-        for kernel in weighted().chain(WITHOUT_LAYOUT) {
+        for kernel in weighted().chain(ON_EVERY_BOARD) {
             layer_cases(&mut kernels, &mut memory(), kernel, SEED, 0, 150)
                 .unwrap_or_else(|mismatch| panic!("{mismatch}"));
         }

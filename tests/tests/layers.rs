@@ -18,17 +18,16 @@ use tinyhero_common::model::{
     Description, InputQuantization, InputTensor, Model, OutputTensor, SelfTest, Task,
 };
 use tinyhero_common::operator::{
-    Add, AddJob, AveragePool2d, AveragePool2dJob, Concatenate, Convolution2d, ConvolutionJob,
-    DepthwiseConvolution2d, FullyConnected, FullyConnectedJob, GroupedConvolution2d, MaxPool2d,
-    MeanPool2d, Multiply, Operator, Resize2d, Softmax, SoftmaxJob, Table, TransposedConvolution2d,
-    Weights,
+    Add, AddJob, AveragePool2d, Concatenate, Convolution2d, ConvolutionJob, DepthwiseConvolution2d,
+    FullyConnected, FullyConnectedJob, GroupedConvolution2d, MaxPool2d, MeanPool2d, Multiply,
+    Operator, PoolJob, Resize2d, Softmax, SoftmaxJob, Table, TransposedConvolution2d, Weights,
 };
 use tinyhero_common::requantize::ActivationRange;
 use tinyhero_common::shape::{Element, Region, Shape, Window};
 use tinyhero_common::tensor::{Operand, Operands, SampleType, Scale, Tensor};
 use tinyhero_tests::{
-    BOARD_LAYERS, FastKernel, IN_ROWS, LayerMemory, LayerMismatch, OperatorCase, Plan, Subject,
-    WITHOUT_LAYOUT, Workspace, layer_case, layer_cases, operator_cases,
+    BOARD_LAYERS, FastKernel, IN_ROWS, LayerMemory, LayerMismatch, ON_EVERY_BOARD, OperatorCase,
+    Plan, Subject, Workspace, layer_case, layer_cases, operator_cases,
 };
 
 const SEED: u32 = 20_261_128;
@@ -44,7 +43,7 @@ fn all_kernels() -> Vec<FastKernel> {
     let weighted = IN_ROWS.iter().flat_map(|kernel| {
         Layout::ALL.map(|layout| FastKernel { layout, subject: kernel.subject })
     });
-    weighted.chain(WITHOUT_LAYOUT).collect()
+    weighted.chain(ON_EVERY_BOARD).collect()
 }
 
 /// Runs as many layers as the portable kernels do in a few seconds.
@@ -66,7 +65,7 @@ fn every_portable_operator_is_exact_at_any_size() {
 
 /// The kernels of one core with those that no core has of its own, as a board of that core runs them.
 fn on_board(fast: [FastKernel; 3]) -> impl Iterator<Item = FastKernel> {
-    fast.into_iter().chain(WITHOUT_LAYOUT)
+    fast.into_iter().chain(ON_EVERY_BOARD)
 }
 
 /// A later change of the generator must not lose what the layers are there for.
@@ -338,9 +337,9 @@ impl Kernels for Broken {
         self.spoil(&Job::Row(input.len()), output);
     }
 
-    fn average_pool_2d(&mut self, job: &AveragePool2dJob, input: &[i8], output: &mut [i8]) {
+    fn average_pool_2d(&mut self, job: &PoolJob, input: &[i8], output: &mut [i8]) {
         Portable.average_pool_2d(job, input, output);
-        let AveragePool2dJob { window, input, output: shape, .. } = *job;
+        let PoolJob { window, input, output: shape, .. } = *job;
         self.spoil(&Job::Window(Sliding { window, input, output: shape }), output);
     }
 

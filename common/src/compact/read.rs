@@ -62,6 +62,11 @@ impl<'de> Reader<'de> {
         index
     }
 
+    /// Notes that something is wrong unless this holds.
+    pub(crate) const fn require(&mut self, holds: bool) {
+        self.broken |= !holds;
+    }
+
     /// A byte that is 0 or 1.
     fn flag(&mut self) -> bool {
         let byte = self.byte();

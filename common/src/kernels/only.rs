@@ -63,6 +63,8 @@ macro_rules! define {
         $($tag:literal $name:ident: $method:ident $arguments:tt $(or $in_place:ident $places:tt)?,)*
     ) => {
         impl<K: Kernels, const OPERATORS: u32> Kernels for Only<K, OPERATORS> {
+            const OPERATORS: u32 = OPERATORS & K::OPERATORS;
+
             // Inlined, so that the compiler sees which operators never come further.
             #[inline(always)]
             fn computes(layer: &Layer<'_>) -> bool {

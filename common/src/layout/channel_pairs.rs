@@ -129,6 +129,41 @@ impl PairColumns {
     }
 }
 
+/// How the kernel for this layout divides the rows of a recurrent operator: into what is multiplied with the input and what is
+/// multiplied with the hidden state. Where one half ends inside a step of the loop, that step belongs to both, with lanes of zero for the
+/// other half.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct GateColumns {
+    /// Weights of the first half, whole steps.
+    pub input_depth: usize,
+    /// Weights before the second half.
+    pub start: usize,
+    /// Weights of the second half with the padding of the row.
+    pub hidden_depth: usize,
+    /// Values of the hidden state.
+    pub hidden: usize,
+}
+
+impl GateColumns {
+    /// The division of rows of that many weights for the input and for the hidden state.
+    pub const fn new(bit_width: BitWidth, inputs: usize, hidden: usize) -> Self {
+        let input_depth = padded_depth(bit_width, inputs);
+        let start = inputs & !(depth_multiple(bit_width) - 1);
+        let padded = padded_depth(bit_width, inputs.saturating_add(hidden));
+        Self { input_depth, start, hidden_depth: padded.saturating_sub(start), hidden }
+    }
+
+    /// Bytes of both columns of 16-bit lanes.
+    pub const fn column_bytes(&self) -> usize {
+        self.input_depth.saturating_add(self.hidden_depth).saturating_mul(2)
+    }
+
+    /// Bytes of the columns, of the cells, of the hidden state and of the next one.
+    pub const fn scratch_bytes(&self) -> usize {
+        self.column_bytes().saturating_add(self.hidden.saturating_mul(4))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::PairColumns;

@@ -3,18 +3,23 @@
 //! The layouts differ in how many rows a unit has, where in it the field of a weight stands, and whether fields are two's complement; their
 //! modules say it. One loop reads them all, and one writes them.
 
-use crate::bit_width::{BitWidth, field_bits};
+use crate::bit_width::{BitWidth, field_bits, field_exponent};
 use crate::layout::{Layout, channel_pairs, field_quads, vector_pairs, vector_rows};
 
 /// Logarithm of the number of rows in a unit of the layout, and the bytes of a unit. `None` for the layouts that are tightly packed rows.
 pub const fn unit(layout: Layout, bit_width: BitWidth, row_length: usize) -> Option<(u32, usize)> {
-    Some(match layout {
+    let field_bits = field_bits(bit_width) as usize;
+    // And how many weights a row is padded to a multiple of.
+    let (exponent, multiple) = match layout {
         Layout::Rows | Layout::ChannelQuads => return None,
-        Layout::ChannelPairs => (1, channel_pairs::pair_bytes(bit_width, row_length)),
-        Layout::FieldQuads => (2, field_quads::quad_bytes(bit_width, row_length)),
-        Layout::VectorPairs => (1, vector_pairs::pair_bytes(bit_width, row_length)),
-        Layout::VectorRows => (0, vector_rows::row_bytes(bit_width, row_length)),
-    })
+        Layout::ChannelPairs => (1, channel_pairs::depth_multiple(bit_width)),
+        Layout::FieldQuads => (2, channel_pairs::depth_multiple(bit_width)),
+        Layout::VectorPairs => (1, vector_pairs::unit(bit_width)),
+        Layout::VectorRows => (0, 8 >> field_exponent(bit_width)),
+    };
+    // Row lengths of valid models are far below the end of the range.
+    let depth = row_length.saturating_add(multiple - 1) & !(multiple - 1);
+    Some((exponent, depth.saturating_mul(field_bits << exponent) / 8))
 }
 
 /// Where in its unit the field of a weight begins: byte and bit.

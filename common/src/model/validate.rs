@@ -5,9 +5,10 @@ use crate::input::InputMap;
 use crate::kernels::Kernels;
 use crate::layer::{Layer, MAX_NAME_BYTES};
 use crate::layout::PackedWeights;
+use crate::model::layers::is_left_out;
 use crate::model::{
-    ALIGNMENT, InputTensor, MAX_ARENA_BYTES, MAX_INPUTS, MAX_LAYERS, MAX_OUTPUTS, MAX_WORK, Model,
-    Task,
+    ALIGNMENT, InputTensor, LayerOf, MAX_ARENA_BYTES, MAX_INPUTS, MAX_LAYERS, MAX_OUTPUTS,
+    MAX_WORK, Model, Task,
 };
 use crate::operator::{SCRATCH_ALIGNMENT, Weights};
 use crate::reason::{Reason, require};
@@ -50,21 +51,25 @@ pub(super) fn validate<K: Kernels>(model: &Model<'_>) -> Result<(), LoadError> {
     let mut work = 0u64;
     // What the layer before wrote; a first layer reads an input.
     let mut previous = None;
-    let mut layers = model.layers();
+    let mut layers = model.layers_of::<K>();
     for index in 0..model.description.layer_count {
         let at_layer = |reason| LoadError { reason, layer: Some(index) };
-        let layer = layers.next().ok_or(at_layer(Reason::Layer))?;
+        let next = layers.next();
+        let Some(LayerOf { layer, .. }) = &next else {
+            let left_out = is_left_out::<K>(layers.unread());
+            return Err(at_layer(if left_out { Reason::Operator } else { Reason::Layer }));
+        };
         // Layers are decoded again and again, by their readers and in every run: a name must not make that expensive.
         require(layer.name.len() <= MAX_NAME_BYTES, Reason::Layer).map_err(at_layer)?;
-        let end = validate_layer::<K>(model, index, &layer, previous).map_err(at_layer)?;
+        let end = validate_layer::<K>(model, index, layer, previous).map_err(at_layer)?;
         previous = Some(layer.output);
         used_arena = used_arena.max(end);
-        work = work.saturating_add(work_of(&layer));
+        work = work.saturating_add(work_of(layer));
         if work > MAX_WORK {
             return Err(at_layer(Reason::Work));
         }
         if let Some(weights) = layer.weights() {
-            validate_weights(&mut sections, &layer, weights).map_err(at_layer)?;
+            validate_weights(&mut sections, layer, weights).map_err(at_layer)?;
         }
         if let Some(&offset) = layer.operator.constants() {
             sections.next(offset, layer.operator.constant_bytes()).map_err(at_layer)?;
@@ -72,7 +77,7 @@ pub(super) fn validate<K: Kernels>(model: &Model<'_>) -> Result<(), LoadError> {
     }
     let nothing_left = layers.unread().is_empty();
     require(nothing_left, Reason::LayerCount).map_err(LoadError::model)?;
-    validate_outputs(model, previous).map_err(LoadError::model)?;
+    validate_outputs::<K>(model, previous).map_err(LoadError::model)?;
     sections.skip_to(model.parameters.len()).map_err(LoadError::model)?;
     let exact = u64::from(model.description.arena_bytes) == used_arena;
     require(exact, Reason::ArenaSize).map_err(LoadError::model)
@@ -149,10 +154,10 @@ fn validate_input(
 }
 
 /// Checks that the outputs are there at the end, and that they are what the task is about.
-fn validate_outputs(model: &Model<'_>, previous: Option<Tensor>) -> Result<(), Reason> {
+fn validate_outputs<K: Kernels>(model: &Model<'_>, previous: Option<Tensor>) -> Result<(), Reason> {
     for output in model.outputs() {
         require(output.name.len() <= MAX_NAME_BYTES, Reason::Layer)?;
-        validate_operand(model, model.description.layer_count, output.operand, previous)?;
+        validate_operand::<K>(model, model.description.layer_count, output.operand, previous)?;
     }
     match model.description.task {
         Task::Classification { .. } | Task::Regression { .. } => Ok(()),
@@ -207,7 +212,7 @@ fn validate_layer<K: Kernels>(
     let mut others = layer.inputs.iter();
     let mut may_be_output = layer.operator.may_overwrite();
     while let Some(&operand) = others.next() {
-        validate_operand(model, index, operand, previous)?;
+        validate_operand::<K>(model, index, operand, previous)?;
         let input = operand.tensor.region();
         let in_place = may_be_output && input == output;
         let clash = (input.overlaps(output) && !in_place)
@@ -222,7 +227,7 @@ fn validate_layer<K: Kernels>(
 }
 
 /// Checks that an operand is what its source wrote, and that nothing has overwritten it since.
-fn validate_operand(
+fn validate_operand<K: Kernels>(
     model: &Model<'_>,
     reader: u16,
     operand: Operand,
@@ -250,7 +255,7 @@ fn validate_operand(
         }
     };
     let region = operand.tensor.region();
-    for (index, layer) in (0..reader).zip(model.layers()) {
+    for (index, LayerOf { layer, .. }) in (0..reader).zip(model.layers_of::<K>()) {
         if index + 1 == complete {
             require(operand.tensor == layer.output, Reason::Source)?;
         }

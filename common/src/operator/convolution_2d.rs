@@ -11,7 +11,7 @@ use crate::layout::channel_pairs::{self, PairColumns};
 use crate::layout::vector_pairs::Strips;
 use crate::layout::{Layout, PackedWeights};
 use crate::reason::Reason;
-use crate::requantize::{ActivationRange, Rescale, requantize};
+use crate::requantize::{ActivationRange, Rescale, requantize_apart};
 use crate::shape::{Shape, Window, larger};
 
 described! {
@@ -70,10 +70,39 @@ impl<'a> ConvolutionJob<'a> {
         })
     }
 
+    /// The portable convolutions: `sum_of` gives `Σ w · (x − zero point)` over the taps inside the image, for a row of weights and the
+    /// channel, row and column of an output.
+    // One for all of them, which is smaller than one for each, and not slower by what counts beside the sums.
+    #[inline(never)]
+    pub(super) fn each_output(
+        &self,
+        scratch: &mut [i8],
+        output: &mut [i8],
+        sum_of: &dyn Fn(&[i8], [usize; 3]) -> i32,
+    ) {
+        let Some(row) = scratch.get_mut(..self.weights.row_length) else { return };
+        for (index, channel) in self.channels.iter().enumerate() {
+            self.weights.unpack(index, 0, row);
+            // The bias of the table is for taps that all meet something, if only a pixel of real zero.
+            let zeros = total(row).wrapping_mul(i32::from(self.input_zero_point));
+            let bias = channel.bias.wrapping_add(zeros);
+            let mut place = index;
+            for y in 0..usize::from(self.output.height) {
+                for x in 0..usize::from(self.output.width) {
+                    let sum = bias.wrapping_add(sum_of(row, [index, y, x]));
+                    if let Some(value) = output.get_mut(place) {
+                        *value = self.requantize(sum, channel.rescale);
+                    }
+                    place += usize::from(self.output.channels);
+                }
+            }
+        }
+    }
+
     /// Equation (2) for a channel's sum.
     #[inline(always)]
     pub(super) fn requantize(&self, sum: i32, rescale: Rescale) -> i8 {
-        requantize(sum, rescale, self.output_zero_point, self.activation)
+        requantize_apart(sum, rescale, self.output_zero_point, self.activation)
     }
 }
 
@@ -91,13 +120,7 @@ impl Rules for Convolution2d {
         ConvolutionJob::new(&self.window, &self.weights, row_length, tensors, parameters)
     }
 
-    fn weights(&self) -> Option<&Weights> {
-        Some(&self.weights)
-    }
-
-    fn weights_mut(&mut self) -> Option<&mut Weights> {
-        Some(&mut self.weights)
-    }
+    super::weights::shows_weights!();
 
     fn row_length(&self, input: Shape, _output: Shape) -> usize {
         self.window.taps().saturating_mul(usize::from(input.channels))
@@ -130,54 +153,27 @@ pub(crate) fn convolution_2d(
     scratch: &mut [i8],
     output: &mut [i8],
 ) {
-    let Some(row) = scratch.get_mut(..job.weights.row_length) else { return };
-    for (index, channel) in job.channels.iter().enumerate() {
-        job.weights.unpack(index, 0, row);
-        let mut place = index;
-        for y in 0..usize::from(job.output.height) {
-            for x in 0..usize::from(job.output.width) {
-                let sum = channel.bias.wrapping_add(window_sum(job, row, input, y, x));
-                if let Some(value) = output.get_mut(place) {
-                    *value = job.requantize(sum, channel.rescale);
-                }
-                place += usize::from(job.output.channels);
-            }
-        }
-    }
+    job.each_output(scratch, output, &|row, [_, y, x]| window_sum(job, row, input, y, x));
 }
 
-/// `Σ w · x` over the window of output pixel `(y, x)`, padding included.
+/// `Σ w · (x − zero point)` over the taps of output pixel `(y, x)` inside the image.
 #[inline(always)]
 fn window_sum(job: &ConvolutionJob<'_>, row: &[i8], input: &[i8], y: usize, x: usize) -> i32 {
-    let window = job.window;
-    let width = usize::from(job.input.width);
-    let height = usize::from(job.input.height);
     let depth = usize::from(job.input.channels);
-    let rows = Span::new(y, window.stride_height, window.padding_top, window.kernel_height, height);
-    let columns =
-        Span::new(x, window.stride_width, window.padding_left, window.kernel_width, width);
-    let line_length = usize::from(window.kernel_width) * depth;
-    let before = columns.first_tap * depth;
-    let inside = columns.inputs().len() * depth;
-
+    let [rows, columns] = Span::both(&job.window, job.input, [y, x]);
+    let line = usize::from(job.window.kernel_width) * depth;
+    let length = columns.inputs().len() * depth;
+    let pitch = usize::from(job.input.width) * depth;
+    let mut first = rows.first_tap * line + columns.first_tap * depth;
+    let mut pixel = rows.first_input * pitch + columns.first_input * depth;
     let mut sum = 0i32;
-    let mut padded = 0i32;
-    let mut rest = row;
-    for tap in 0..usize::from(window.kernel_height) {
-        let Some((line, tail)) = rest.split_at_checked(line_length) else { break };
-        rest = tail;
-        if tap < rows.first_tap || tap >= rows.end_tap {
-            padded = padded.wrapping_add(total(line));
-            continue;
-        }
-        let pixel = (rows.first_input + tap - rows.first_tap) * width + columns.first_input;
-        let Some((left, line)) = line.split_at_checked(before) else { break };
-        let Some((middle, right)) = line.split_at_checked(inside) else { break };
-        let Some((_, values)) = input.split_at_checked(pixel * depth) else { break };
-        sum = sum.wrapping_add(dot(middle, values));
-        padded = padded.wrapping_add(total(left)).wrapping_add(total(right));
+    for _ in rows.inputs() {
+        let weights = row.get(first..first + length).unwrap_or(&[]);
+        let values = input.get(pixel..).unwrap_or(&[]);
+        sum = sum.wrapping_add(centred_dot(weights, values, job.input_zero_point));
+        (first, pixel) = (first + line, pixel + pitch);
     }
-    sum.wrapping_add(padded.wrapping_mul(i32::from(job.input_zero_point)))
+    sum
 }
 
 /// `Σ w · x` over as many pairs as the shorter slice has.
@@ -203,7 +199,7 @@ pub(super) fn centred_dot(weights: &[i8], values: &[i8], zero_point: i8) -> i32 
 
 /// `Σ w`.
 #[inline(always)]
-pub(super) fn total(weights: &[i8]) -> i32 {
+fn total(weights: &[i8]) -> i32 {
     let mut sum = 0i32;
     for &weight in weights {
         sum = sum.wrapping_add(i32::from(weight));

@@ -34,13 +34,7 @@ impl Rules for DepthwiseConvolution2d {
         ConvolutionJob::new(&self.window, &self.weights, self.window.taps(), tensors, parameters)
     }
 
-    fn weights(&self) -> Option<&Weights> {
-        Some(&self.weights)
-    }
-
-    fn weights_mut(&mut self) -> Option<&mut Weights> {
-        Some(&mut self.weights)
-    }
+    super::weights::shows_weights!();
 
     fn row_length(&self, _input: Shape, _output: Shape) -> usize {
         self.window.taps()
@@ -71,23 +65,12 @@ pub(crate) fn depthwise_convolution_2d(
     scratch: &mut [i8],
     output: &mut [i8],
 ) {
-    let Some(taps) = scratch.get_mut(..job.weights.row_length) else { return };
-    for (index, channel) in job.channels.iter().enumerate() {
-        job.weights.unpack(index, 0, taps);
-        let mut place = index;
-        for y in 0..usize::from(job.output.height) {
-            for x in 0..usize::from(job.output.width) {
-                let sum = channel.bias.wrapping_add(window_sum(job, taps, input, index, y, x));
-                if let Some(value) = output.get_mut(place) {
-                    *value = job.requantize(sum, channel.rescale);
-                }
-                place += usize::from(job.output.channels);
-            }
-        }
-    }
+    job.each_output(scratch, output, &|taps, [channel, y, x]| {
+        window_sum(job, taps, input, channel, y, x)
+    });
 }
 
-/// `Σ w · x` over the window of output pixel `(y, x)` in one channel, padding included.
+/// `Σ w · (x − zero point)` over the taps of output pixel `(y, x)` inside the image, in one channel.
 #[inline(always)]
 fn window_sum(
     job: &ConvolutionJob<'_>,
@@ -97,36 +80,20 @@ fn window_sum(
     y: usize,
     x: usize,
 ) -> i32 {
-    let window = job.window;
-    let width = usize::from(job.input.width);
     let depth = usize::from(job.input.channels);
-    let rows = Span::new(
-        y,
-        window.stride_height,
-        window.padding_top,
-        window.kernel_height,
-        usize::from(job.input.height),
-    );
-    let columns =
-        Span::new(x, window.stride_width, window.padding_left, window.kernel_width, width);
+    let [rows, columns] = Span::both(&job.window, job.input, [y, x]);
     let zero_point = i32::from(job.input_zero_point);
-
+    let mut first = rows.first_tap * usize::from(job.window.kernel_width) + columns.first_tap;
     let mut sum = 0i32;
-    let mut tap = taps.iter();
-    for row in 0..usize::from(window.kernel_height) {
-        let row_inside = row >= rows.first_tap && row < rows.end_tap;
-        let line = (rows.first_input + row).saturating_sub(rows.first_tap) * width;
-        for column in 0..usize::from(window.kernel_width) {
-            let Some(&weight) = tap.next() else { break };
-            let inside = row_inside && column >= columns.first_tap && column < columns.end_tap;
-            let pixel = line + (columns.first_input + column).saturating_sub(columns.first_tap);
-            let value = if inside {
-                input.get(pixel * depth + channel).map_or(zero_point, |&value| i32::from(value))
-            } else {
-                zero_point
-            };
-            sum = sum.wrapping_add(i32::from(weight) * value);
+    for row in rows.inputs() {
+        let line = row * usize::from(job.input.width);
+        let weights = taps.get(first..).unwrap_or(&[]);
+        for (column, &weight) in columns.inputs().zip(weights) {
+            let value = input.get((line + column) * depth + channel).copied().unwrap_or(0);
+            let distance = i32::from(value).wrapping_sub(zero_point);
+            sum = sum.wrapping_add(i32::from(weight) * distance);
         }
+        first += usize::from(job.window.kernel_width);
     }
     sum
 }

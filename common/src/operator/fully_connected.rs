@@ -6,7 +6,7 @@ use crate::channels::Channels;
 use crate::compact::described;
 use crate::layout::{Layout, PackedWeights, channel_pairs, vector_pairs};
 use crate::reason::{Reason, require};
-use crate::requantize::{ActivationRange, requantize};
+use crate::requantize::{ActivationRange, requantize_apart};
 use crate::shape::Shape;
 
 /// Weights unpacked at a time.
@@ -58,13 +58,7 @@ impl Rules for FullyConnected {
         })
     }
 
-    fn weights(&self) -> Option<&Weights> {
-        Some(&self.weights)
-    }
-
-    fn weights_mut(&mut self) -> Option<&mut Weights> {
-        Some(&mut self.weights)
-    }
+    super::weights::shows_weights!();
 
     fn row_length(&self, input: Shape, _output: Shape) -> usize {
         input.elements()
@@ -92,6 +86,6 @@ pub(crate) fn fully_connected(job: &FullyConnectedJob<'_>, input: &[i8], output:
             job.weights.unpack(row, piece * PIECE, &mut weights);
             sum = sum.wrapping_add(dot(&weights, values));
         }
-        *value = requantize(sum, channel.rescale, job.output_zero_point, job.activation);
+        *value = requantize_apart(sum, channel.rescale, job.output_zero_point, job.activation);
     }
 }

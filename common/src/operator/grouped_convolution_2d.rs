@@ -1,6 +1,6 @@
 //! Convolution in groups of channels, with taps apart, equation (17): groups, dilation and depth multipliers without weights of zero.
 
-use super::convolution_2d::{centred_dot, total};
+use super::convolution_2d::centred_dot;
 use super::{ConvolutionJob, Rules, Tensors, Weights};
 use crate::compact::described;
 use crate::reason::{Reason, require};
@@ -57,13 +57,7 @@ impl Rules for GroupedConvolution2d {
         Some(GroupedConvolutionJob { convolution, dilation, groups: self.groups })
     }
 
-    fn weights(&self) -> Option<&Weights> {
-        Some(&self.weights)
-    }
-
-    fn weights_mut(&mut self) -> Option<&mut Weights> {
-        Some(&mut self.weights)
-    }
+    super::weights::shows_weights!();
 
     fn row_length(&self, input: Shape, _output: Shape) -> usize {
         let channels = input.channels.checked_div(self.groups).unwrap_or(0);
@@ -86,24 +80,10 @@ pub(crate) fn grouped_convolution_2d(
     let of_group = |channels: u16| usize::from(channels.checked_div(job.groups).unwrap_or(0));
     let (depth, outputs) =
         (of_group(convolution.input.channels), of_group(convolution.output.channels));
-    let Some(row) = scratch.get_mut(..convolution.weights.row_length) else { return };
-    for (index, channel) in convolution.channels.iter().enumerate() {
-        convolution.weights.unpack(index, 0, row);
-        // The bias of the table is for taps that all meet something, if only a pixel of real zero.
-        let zeros = total(row).wrapping_mul(i32::from(convolution.input_zero_point));
-        let bias = channel.bias.wrapping_add(zeros);
+    convolution.each_output(scratch, output, &|row, [index, y, x]| {
         let first = index.checked_div(outputs).unwrap_or(0) * depth;
-        let mut place = index;
-        for y in 0..usize::from(convolution.output.height) {
-            for x in 0..usize::from(convolution.output.width) {
-                let sum = bias.wrapping_add(inside(job, row, input, first..first + depth, [y, x]));
-                if let Some(value) = output.get_mut(place) {
-                    *value = convolution.requantize(sum, channel.rescale);
-                }
-                place += usize::from(convolution.output.channels);
-            }
-        }
-    }
+        inside(job, row, input, first..first + depth, [y, x])
+    });
 }
 
 /// `Σ w · (x − zero point)` over the taps of an output pixel inside the image, in some of the channels.

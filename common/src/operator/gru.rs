@@ -67,26 +67,7 @@ impl Rules for Gru {
         Some(GruJob { recurrence, reset: *reset })
     }
 
-    fn weights(&self) -> Option<&Weights> {
-        Some(&self.weights)
-    }
-
-    fn weights_mut(&mut self) -> Option<&mut Weights> {
-        Some(&mut self.weights)
-    }
-
-    fn rows(&self, output: Shape) -> usize {
-        GATES * usize::from(output.channels)
-    }
-
-    fn row_length(&self, input: Shape, output: Shape) -> usize {
-        usize::from(input.channels) + usize::from(output.channels)
-    }
-
-    fn macs(&self, input: Shape, output: Shape) -> u64 {
-        let weights = self.rows(output) as u64 * self.row_length(input, output) as u64;
-        weights.saturating_mul(u64::from(input.width))
-    }
+    recurrence::shows_gates!(GATES);
 
     /// The hidden state, the next one, the same in 16 bits, and where the reset gate acts on it, what that leaves.
     fn portable_scratch(&self, _input: Shape, output: Shape) -> usize {

@@ -75,20 +75,11 @@ pub(crate) fn max_pool_2d(job: &MaxPool2dJob, input: &[i8], output: &mut [i8]) {
 // By itself, so that its numbers stay in registers.
 #[inline(never)]
 pub fn max_pool_2d_by(larger: Larger, job: &MaxPool2dJob, input: &[i8], mut output: &mut [i8]) {
-    let window = job.window;
     let width = usize::from(job.input.width);
     let depth = usize::from(job.input.channels);
     for y in 0..usize::from(job.output.height) {
-        let rows = Span::new(
-            y,
-            window.stride_height,
-            window.padding_top,
-            window.kernel_height,
-            usize::from(job.input.height),
-        );
         for x in 0..usize::from(job.output.width) {
-            let columns =
-                Span::new(x, window.stride_width, window.padding_left, window.kernel_width, width);
+            let [rows, columns] = Span::both(&job.window, job.input, [y, x]);
             let Some(values) = output.split_off_mut(..depth) else { return };
             // The first tap, until it has met another.
             let mut first = None;

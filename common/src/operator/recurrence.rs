@@ -7,9 +7,11 @@ use super::convolution_2d::dot;
 use super::{Tensors, Weights};
 use crate::channels::{Channel, Channels};
 use crate::compact::described;
-use crate::layout::PackedWeights;
+use crate::layout::channel_pairs::GateColumns;
+use crate::layout::{Layout, PackedWeights};
 use crate::reason::{Reason, require};
 use crate::requantize::{ActivationRange, Rescale, requantize};
+use crate::shape::Shape;
 
 /// Weights unpacked at a time.
 const PIECE: usize = 4 * PackedWeights::PIECE;
@@ -58,6 +60,51 @@ pub struct Recurrence<'a> {
     pub output_zero_point: i8,
 }
 
+/// The methods of [`Rules`](super::Rules) that follow from the weights of a recurrent operator and its number of gates, the rows for each
+/// value of the hidden state.
+macro_rules! shows_gates {
+    ($gates:expr) => {
+        super::weights::shows_weights!();
+
+        fn rows(&self, output: Shape) -> usize {
+            $gates * usize::from(output.channels)
+        }
+
+        fn row_length(&self, input: Shape, output: Shape) -> usize {
+            usize::from(input.channels) + usize::from(output.channels)
+        }
+
+        fn macs(&self, input: Shape, output: Shape) -> u64 {
+            let weights = self.rows(output) as u64 * self.row_length(input, output) as u64;
+            weights.saturating_mul(u64::from(input.width))
+        }
+
+        fn scratch(&self, input: Shape, output: Shape) -> usize {
+            let portable = self.portable_scratch(input, output);
+            recurrence::scratch(&self.weights, portable, input, output)
+        }
+    };
+}
+
+pub(super) use shows_gates;
+
+/// Scratch bytes of a recurrent operator: what the kernel for its layout needs, if there is one, and the `portable` one.
+pub(super) const fn scratch(
+    weights: &Weights,
+    portable: usize,
+    input: Shape,
+    output: Shape,
+) -> usize {
+    match weights.layout {
+        Layout::ChannelPairs => {
+            let (inputs, hidden) = (input.channels as usize, output.channels as usize);
+            let fast = GateColumns::new(weights.bit_width, inputs, hidden).scratch_bytes();
+            if fast > portable { fast } else { portable }
+        }
+        _ => portable,
+    }
+}
+
 impl<'a> Recurrence<'a> {
     /// The job's part of an operator with `gates` rows for each value of the hidden state.
     #[inline(never)]
@@ -90,12 +137,12 @@ impl<'a> Recurrence<'a> {
         requantize(value, self.rescale, self.output_zero_point, ActivationRange::FULL)
     }
 
-    /// Calls `step` with each column of the input, and with the hidden state that the step before left, which it replaces by `next`. Each new
-    /// state is written where the output has a column for it; an output of one column keeps the last.
+    /// Calls `step` with each column of the input, with the hidden state that the step before left, and with the room for the next one. Each
+    /// new state is written where the output has a column for it; an output of one column keeps the last.
     ///
-    /// `hidden` and `next` are as long as the hidden state.
+    /// `hidden` and `next` are as long as the hidden state, and change places after every step.
     #[inline(always)]
-    pub(super) fn walk(
+    pub fn walk(
         &self,
         input: &[i8],
         hidden: &mut [i8],
@@ -104,6 +151,7 @@ impl<'a> Recurrence<'a> {
         mut step: impl FnMut(&[i8], &[i8], &mut [i8]),
     ) {
         hidden.fill(self.output_zero_point);
+        let (mut hidden, mut next) = (hidden, next);
         let (mut columns, mut places) = (input, output);
         if self.gates.inputs == 0 || self.gates.hidden == 0 {
             // Nothing would get smaller; only a model that was not validated has none.
@@ -117,22 +165,22 @@ impl<'a> Recurrence<'a> {
                     before.and_then(|before| columns.split_off(before..))
                 }
             };
-            let Some(column) = taken else { return };
+            let Some(column) = taken else { break };
             step(column, hidden, next);
-            copy(next, hidden);
-            if places.len() <= self.gates.hidden {
-                copy(next, places);
-                continue;
+            core::mem::swap(&mut hidden, &mut next);
+            if places.len() > self.gates.hidden {
+                let place = match self.direction {
+                    Direction::Forward => places.split_off_mut(..self.gates.hidden),
+                    Direction::Backward => {
+                        let before = places.len().saturating_sub(self.gates.hidden);
+                        places.split_off_mut(before..)
+                    }
+                };
+                copy(hidden, place.unwrap_or_default());
             }
-            let place = match self.direction {
-                Direction::Forward => places.split_off_mut(..self.gates.hidden),
-                Direction::Backward => {
-                    let before = places.len().saturating_sub(self.gates.hidden);
-                    places.split_off_mut(before..)
-                }
-            };
-            copy(next, place.unwrap_or_default());
         }
+        // The place of the last column, or the only one.
+        copy(hidden, places);
     }
 }
 

@@ -15,13 +15,18 @@ const UPPER: [u16; 129] = [
     32_768, 32_768, 32_768, 32_768, 32_768, 32_768, 32_768, 32_768, 32_768,
 ];
 
-/// The same for `i` from −128 to 128.
-static TABLE: [u16; 257] = {
+/// The middle between the ends of the function, in the result's steps.
+const MIDDLE: i32 = 1 << (RESULT_BITS - 1);
+
+/// How far the function is above its middle, in steps of 2^-15, at `i/8` for `i` from −128 to 128: what kernels interpolate.
+pub static SIGMOID_TABLE: [i16; 257] = {
     let mut table = [0; 257];
     let mut index = 0;
     while index <= 128 {
-        table[128 + index] = UPPER[index];
-        table[128 - index] = (1 << 15) - UPPER[index];
+        // Half of 2^15 at most.
+        let above = (UPPER[index] as i32 - MIDDLE) as i16;
+        table[128 + index] = above;
+        table[128 - index] = -above;
         index += 1;
     }
     table
@@ -41,9 +46,10 @@ pub fn sigmoid(argument: i32) -> i32 {
     let argument = argument.clamp(-ARGUMENT_LIMIT, ARGUMENT_LIMIT - 1);
     let place = argument.wrapping_add(ARGUMENT_LIMIT);
     let (index, fraction) = ((place >> 9) as usize, place & 511);
-    let entry = |index: usize| TABLE.get(index).map_or(0, |&entry| i32::from(entry));
+    let entry = |index: usize| SIGMOID_TABLE.get(index).map_or(0, |&entry| i32::from(entry));
     let (low, high) = (entry(index), entry(index.wrapping_add(1)));
-    low.wrapping_add((high.wrapping_sub(low).wrapping_mul(fraction).wrapping_add(256)) >> 9)
+    let above = high.wrapping_sub(low).wrapping_mul(fraction).wrapping_add(256) >> 9;
+    MIDDLE.wrapping_add(low).wrapping_add(above)
 }
 
 /// `2^15 · tanh(x)` for the argument `x · 2^12`, at most 2^25 in magnitude, as `2 · sigmoid(2x) − 1`. Off by at most 14 of the result's steps

@@ -1,5 +1,7 @@
 //! Which taps of a sliding window meet the image, along one axis.
 
+use crate::shape::{Shape, Window};
+
 /// The taps `first_tap .. end_tap` of a window meet the image; the first of them reads `first_input`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Span {
@@ -19,6 +21,18 @@ impl Span {
         let room = first_tap + extent.saturating_sub(first_input);
         let kernel = kernel as usize;
         Self { first_tap, end_tap: if kernel < room { kernel } else { room }, first_input }
+    }
+
+    /// The rows and the columns of an output pixel's window.
+    // Called where few instructions count, from many places.
+    #[inline(never)]
+    pub fn both(window: &Window, input: Shape, [y, x]: [usize; 2]) -> [Self; 2] {
+        let Window { kernel_height, stride_height, padding_top, .. } = *window;
+        let Window { kernel_width, stride_width, padding_left, .. } = *window;
+        [
+            Self::new(y, stride_height, padding_top, kernel_height, usize::from(input.height)),
+            Self::new(x, stride_width, padding_left, kernel_width, usize::from(input.width)),
+        ]
     }
 
     /// The input coordinates that the taps read.

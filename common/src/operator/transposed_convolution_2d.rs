@@ -2,7 +2,7 @@
 //!
 //! The portable kernel goes through the outputs: of an output's taps, only those that some input pixel reaches are looked at.
 
-use super::convolution_2d::{centred_dot, total};
+use super::convolution_2d::centred_dot;
 use super::{ConvolutionJob, Rules, Tensors, Weights};
 use crate::compact::described;
 use crate::reason::{Reason, require};
@@ -45,13 +45,7 @@ impl Rules for TransposedConvolution2d {
         ConvolutionJob::new(&self.window, &self.weights, row_length, tensors, parameters)
     }
 
-    fn weights(&self) -> Option<&Weights> {
-        Some(&self.weights)
-    }
-
-    fn weights_mut(&mut self) -> Option<&mut Weights> {
-        Some(&mut self.weights)
-    }
+    super::weights::shows_weights!();
 
     fn row_length(&self, input: Shape, _output: Shape) -> usize {
         self.window.taps().saturating_mul(usize::from(input.channels))
@@ -83,23 +77,7 @@ pub(crate) fn transposed_convolution_2d(
     scratch: &mut [i8],
     output: &mut [i8],
 ) {
-    let Some(row) = scratch.get_mut(..job.weights.row_length) else { return };
-    for (index, channel) in job.channels.iter().enumerate() {
-        job.weights.unpack(index, 0, row);
-        // The bias of the table is for taps that all meet something, if only a pixel of real zero.
-        let zeros = total(row).wrapping_mul(i32::from(job.input_zero_point));
-        let bias = channel.bias.wrapping_add(zeros);
-        let mut place = index;
-        for y in 0..usize::from(job.output.height) {
-            for x in 0..usize::from(job.output.width) {
-                let sum = bias.wrapping_add(reached(job, row, input, y, x));
-                if let Some(value) = output.get_mut(place) {
-                    *value = job.requantize(sum, channel.rescale);
-                }
-                place += usize::from(job.output.channels);
-            }
-        }
-    }
+    job.each_output(scratch, output, &|row, [_, y, x]| reached(job, row, input, y, x));
 }
 
 /// `Σ w · (x − zero point)` over the taps of output pixel `(y, x)` that an input pixel reaches.

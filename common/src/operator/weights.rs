@@ -21,6 +21,21 @@ described! {
     }
 }
 
+/// The two methods of [`Rules`](super::Rules) by which an operator with a field `weights` shows them.
+macro_rules! shows_weights {
+    () => {
+        fn weights(&self) -> Option<&Weights> {
+            Some(&self.weights)
+        }
+
+        fn weights_mut(&mut self) -> Option<&mut Weights> {
+            Some(&mut self.weights)
+        }
+    };
+}
+
+pub(super) use shows_weights;
+
 impl Weights {
     /// `rows` rows of packed weights, and their table of `entries`, found in the parameters. `None` where they are not all there, which
     /// loading refuses; a layer of a model that was not validated is left out then.

@@ -1,7 +1,7 @@
 //! Kernels for cores with the DSP extension: Cortex-M4, M7 and M33.
 //!
 //! Two 16-bit multiplies and additions an instruction (`SMLAD`), and a whole requantization in three. Full convolutions and fully
-//! connected layers take the weight layout [`Layout::ChannelPairs`]; in any other layout, and where memory is not
+//! connected layers and recurrent operators take the weight layout [`Layout::ChannelPairs`]; in any other layout, and where memory is not
 //! aligned as it is in an [`Engine`](crate::engine::Engine), the portable kernels of `common` compute the same. `docs/kernels.md` describes the loops.
 //!
 //! The assembly trusts pointers and lengths that safe code beside it has checked against the slices, in one place a symbol.
@@ -13,14 +13,15 @@ mod depthwise_convolution_2d;
 mod expand;
 mod fully_connected;
 mod pairs;
+mod recurrent;
 mod table;
 
-use tinyhero_common::kernels::{Kernels, Portable};
+use tinyhero_common::kernels::{Kernels, Portable, only};
 use tinyhero_common::layer::Layer;
 use tinyhero_common::layout::Layout;
 use tinyhero_common::operator::{
-    AddJob, AveragePool2dJob, ConvolutionJob, FullyConnected, FullyConnectedJob, MaxPool2dJob,
-    Operator, TableJob, max_pool_2d_by,
+    AddJob, ConvolutionJob, FullyConnected, FullyConnectedJob, GruJob, LstmJob, MaxPool2dJob,
+    Operator, PoolJob, TableJob, max_pool_2d_by,
 };
 
 use crate::kernel::max_pool_2d::by_selection;
@@ -30,6 +31,7 @@ core::arch::global_asm!(include_str!("dsp/depthwise.s"), options(raw));
 core::arch::global_asm!(include_str!("dsp/add.s"), options(raw));
 core::arch::global_asm!(include_str!("dsp/average_pool_2d.s"), options(raw));
 core::arch::global_asm!(include_str!("dsp/table.s"), options(raw));
+core::arch::global_asm!(include_str!("dsp/recurrent.s"), options(raw));
 
 /// The kernels for cores with DSP instructions.
 #[derive(Clone, Copy, Debug, Default)]
@@ -73,7 +75,7 @@ impl Kernels for Dsp {
         }
     }
 
-    fn average_pool_2d(&mut self, job: &AveragePool2dJob, input: &[i8], output: &mut [i8]) {
+    fn average_pool_2d(&mut self, job: &PoolJob, input: &[i8], output: &mut [i8]) {
         if average_pool_2d::average_pool_2d(job, input, output).is_none() {
             Portable.average_pool_2d(job, input, output);
         }
@@ -91,6 +93,18 @@ impl Kernels for Dsp {
         add::add_in_place(job, input_and_output, other);
     }
 
+    fn lstm(&mut self, job: &LstmJob<'_>, input: &[i8], scratch: &mut [i8], output: &mut [i8]) {
+        if recurrent::lstm(job, input, scratch, output).is_none() {
+            Portable.lstm(job, input, scratch, output);
+        }
+    }
+
+    fn gru(&mut self, job: &GruJob<'_>, input: &[i8], scratch: &mut [i8], output: &mut [i8]) {
+        if recurrent::gru(job, input, scratch, output).is_none() {
+            Portable.gru(job, input, scratch, output);
+        }
+    }
+
     fn table(&mut self, job: &TableJob<'_>, input: &[i8], output: &mut [i8]) {
         table::table(job, input, output);
     }
@@ -106,6 +120,8 @@ impl Kernels for Dsp {
 pub struct DspFullyConnected;
 
 impl Kernels for DspFullyConnected {
+    const OPERATORS: u32 = only(&[FullyConnected::NUMBER]);
+
     // Inlined, so that the compiler sees which operators never come further.
     #[inline(always)]
     fn computes(layer: &Layer<'_>) -> bool {

@@ -21,7 +21,7 @@ mod unit;
 use tinyhero_common::channels::Channels;
 use tinyhero_common::kernels::{Kernels, Portable};
 use tinyhero_common::operator::{
-    AddJob, AveragePool2dJob, ConvolutionJob, FullyConnectedJob, MaxPool2dJob, max_pool_2d_by,
+    AddJob, ConvolutionJob, FullyConnectedJob, MaxPool2dJob, PoolJob, max_pool_2d_by,
 };
 use tinyhero_common::tensor::SampleType;
 use tinyhero_common::wire::byte_routines::ByteRoutines;
@@ -90,7 +90,7 @@ impl Kernels for Helium {
         }
     }
 
-    fn average_pool_2d(&mut self, job: &AveragePool2dJob, input: &[i8], output: &mut [i8]) {
+    fn average_pool_2d(&mut self, job: &PoolJob, input: &[i8], output: &mut [i8]) {
         unit::switch_on();
         average_pool::average_pool_2d(job, input, output);
     }

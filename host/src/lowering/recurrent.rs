@@ -4,12 +4,13 @@
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use tinyhero_common::bit_width::BitWidth;
-use tinyhero_common::operator::Direction;
+use tinyhero_common::operator::{Direction, Operator, Weights};
+use tinyhero_common::requantize::{ActivationRange, Rescale};
 
-use super::Context;
 use super::constants::{RATIO_MAX, RATIO_MIN, rescale};
 use super::tensor::{IntegerTensor, IntegerWeights};
 use super::weights::{WeightedRow, largest_weight_scale, quantize_weight, search_scale};
+use super::{Context, FoldedOperator, Lowered};
 use crate::error::Result;
 
 /// Most and fewest fraction bits of gates.
@@ -28,7 +29,7 @@ pub fn logistic(x: f32) -> f32 {
 }
 
 /// The word of the model file for it.
-pub const fn direction(backward: bool) -> Direction {
+const fn direction(backward: bool) -> Direction {
     if backward { Direction::Backward } else { Direction::Forward }
 }
 
@@ -286,5 +287,69 @@ impl Walk {
         let scale = (low + high).max(SPAN_MIN) / 255.0;
         let zero_point = (low / scale - 128.0).round().clamp(-128.0, 127.0) as i8;
         IntegerTensor { shape: context.shape, scale, zero_point }
+    }
+}
+
+/// What one recurrent operator does in a step, and what it becomes.
+pub trait Cell: Send + Sync {
+    /// Fraction bits of the integers that the new hidden state is made of.
+    const FRACTION_BITS: u32;
+
+    /// Computes the output in real numbers.
+    fn forward(&self, walk: &Walk, input: &[f32], output: &mut [f32]);
+
+    /// The operator on the board.
+    fn operator(&self, walk: &Walk, integers: Integers) -> Operator;
+}
+
+/// What every recurrent operator has on the board.
+pub struct Integers {
+    /// Where its weights will be.
+    pub weights: Weights,
+    /// Fraction bits of the gates' sums.
+    pub gate_bits: u8,
+    /// From [`Cell::FRACTION_BITS`] to steps of the output.
+    pub rescale: Rescale,
+    /// The order of the columns.
+    pub direction: Direction,
+}
+
+/// A recurrent operator in real numbers.
+pub struct RecurrentLayer<C> {
+    /// Its weights, and what was seen of its hidden state.
+    pub walk: Walk,
+    /// What it does with them.
+    pub cell: C,
+}
+
+impl<C: Cell> FoldedOperator for RecurrentLayer<C> {
+    fn forward(&self, inputs: &[&[f32]], output: &mut [f32]) {
+        self.cell.forward(&self.walk, inputs[0], output);
+    }
+
+    fn lower(&self, context: &Context<'_>) -> Result<Lowered> {
+        let output = self.walk.output(context);
+        let (weights, gate_bits) = self.walk.gates.integers(context, &output)?;
+        let steps = f64::from(1 << C::FRACTION_BITS) * output.scale;
+        let rescale = rescale(1.0 / steps).ok_or_else(|| {
+            context.error("has an output scale out of range", "check the calibration samples")
+        })?;
+        let direction = direction(self.walk.backward);
+        let integers = Integers { weights: weights.place(), gate_bits, rescale, direction };
+        Ok(Lowered {
+            operator: self.cell.operator(&self.walk, integers),
+            weights: Some(weights),
+            constants: Vec::new(),
+            output,
+            activation: ActivationRange::FULL,
+        })
+    }
+
+    fn has_weights(&self) -> bool {
+        true
+    }
+
+    fn cuts(&self) -> bool {
+        false
     }
 }

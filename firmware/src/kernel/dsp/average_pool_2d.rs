@@ -1,7 +1,7 @@
 //! Global average pooling, four channels at a time.
 
-use tinyhero_common::operator::AveragePool2dJob;
-use tinyhero_common::requantize::requantize;
+use tinyhero_common::operator::PoolJob;
+use tinyhero_common::requantize::requantize_apart;
 
 /// Channels that are summed together.
 const CHANNELS: usize = 4;
@@ -14,11 +14,7 @@ unsafe extern "C" {
 }
 
 /// `None`, with the output undefined, if the window is not the whole image or has too many pixels or too few channels.
-pub(super) fn average_pool_2d(
-    job: &AveragePool2dJob,
-    input: &[i8],
-    output: &mut [i8],
-) -> Option<()> {
+pub(super) fn average_pool_2d(job: &PoolJob, input: &[i8], output: &mut [i8]) -> Option<()> {
     let window = job.window;
     let depth = usize::from(job.input.channels);
     let pixels = job.input.pixels();
@@ -41,7 +37,7 @@ pub(super) fn average_pool_2d(
         unsafe { th_dsp_sum_pixels(values.as_ptr(), depth, pixels, &raw mut sums) };
         for (value, sum) in output.get_mut(first..first + CHANNELS)?.iter_mut().zip(sums) {
             let sum = sum.wrapping_sub(offset);
-            *value = requantize(sum, job.rescale, job.output_zero_point, job.activation);
+            *value = requantize_apart(sum, job.rescale, job.output_zero_point, job.activation);
         }
         next = first + CHANNELS;
     }

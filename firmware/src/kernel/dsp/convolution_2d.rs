@@ -105,6 +105,7 @@ impl<'a> Image<'a> {
     }
 
     /// Where the window of an output pixel begins.
+    #[inline(never)]
     fn place(&self, pixel: usize) -> Place {
         let y = pixel.checked_div(self.output_width).unwrap_or(0);
         let x = pixel - y * self.output_width;

@@ -7,7 +7,7 @@ use tinyhero_common::bit_width::field_bits;
 use tinyhero_common::channels::Channels;
 use tinyhero_common::layout::channel_pairs::{field_offset, pair_bytes};
 use tinyhero_common::layout::{Layout, PackedWeights};
-use tinyhero_common::requantize::{ActivationRange, Rescale, requantize};
+use tinyhero_common::requantize::{ActivationRange, Rescale, requantize_apart};
 
 use super::words;
 use crate::kernel::offsets::{assert_offsets, assert_words};
@@ -131,6 +131,18 @@ fn row_loop(field_bits: u32) -> (Loop, unsafe extern "C" fn()) {
     (Loop { start, end, steps_exponent: 2, depth_exponent: 3 }, half)
 }
 
+/// Where the loop of one pixel is entered for `depth` weights of a row, and where it goes on if that is half a step.
+pub(super) fn row_entries(field_bits: u32, depth: usize) -> [usize; 2] {
+    let (round, half) = row_loop(field_bits);
+    let whole = round.entry(depth);
+    [if depth.is_multiple_of(8) { whole } else { half as usize }, whole]
+}
+
+/// What the loop of one pixel needs in a register: a mask, or the column's end for fields without one.
+pub(super) fn row_mask(field_bits: u32, end: *const u32) -> usize {
+    if field_bits == 8 { end.addr() } else { mask(field_bits) }
+}
+
 /// In the place of sums to leave: requantize, though some shift is less than 1.
 const ANY_SHIFT: *mut i32 = core::ptr::without_provenance_mut(1);
 
@@ -227,7 +239,6 @@ impl<'a> Pairs<'a> {
         place: usize,
         distance: usize,
     ) -> Option<()> {
-        let corrections = sums.map(|sum| sum.wrapping_mul(self.offset));
         if columns.len() != segment.depth.checked_mul(3)? / 2 || segment.depth == 0 {
             return None;
         }
@@ -239,13 +250,28 @@ impl<'a> Pairs<'a> {
         // One pointer to read and to write through: a second one of the same slice would end what the first may do.
         let to = partials.sums.as_mut_ptr();
         let from = if partials.resumes { to.cast_const() } else { core::ptr::null() };
+        let mut run = Run {
+            routine: th_dsp_tile,
+            entries: [tile_loop(self.field_bits).entry(segment.depth), 0],
+            mask: mask(self.field_bits),
+            columns,
+            segment,
+            corrections: sums.map(|sum| sum.wrapping_mul(self.offset)),
+            biases: self.biases,
+            from,
+            to,
+            output: core::ptr::null_mut(),
+            distance: 0,
+        };
         if !partials.ends {
             let pairs = if partials.resumes { whole } else { rows / 2 };
-            self.run_tile(columns, segment, corrections, 0..pairs, from, to, None)?;
-            // The odd last channel's bias has no partner to be loaded with.
+            self.run(&run, 0..pairs)?;
             if pairs < whole {
-                let last = partials.sums.get_mut(pairs * 6..pairs * 6 + 6)?;
-                self.run_last_tile(columns, segment, corrections, last)?;
+                let last = partials.sums.get_mut(pairs * 6..pairs * 6 + 6)?.first_chunk_mut()?;
+                self.last_biases(last)?;
+                run.to = last.as_mut_ptr();
+                run.from = run.to.cast_const();
+                self.run(&run, pairs..whole)?;
             }
             return Some(());
         }
@@ -253,25 +279,25 @@ impl<'a> Pairs<'a> {
         // The last byte that the assembly writes belongs to the third pixel.
         output.get(place..distance.checked_mul(2)?.checked_add(place)?.checked_add(rows)?)?;
         if direct > 0 {
-            let out = Some((output.as_mut_ptr().wrapping_add(place), distance));
-            let none = self.requantized;
-            self.run_tile(columns, segment, corrections, 0..direct, from, none, out)?;
+            run.output = output.as_mut_ptr().wrapping_add(place);
+            run.distance = distance;
+            run.to = self.requantized;
+            self.run(&run, 0..direct)?;
         }
         for pair in direct..whole {
             let mut left = [0; 6];
-            if let (true, Some(sums)) =
-                (partials.resumes, partials.sums.get(pair * 6..pair * 6 + 6))
-            {
-                let from = sums.as_ptr();
-                let to = left.as_mut_ptr();
-                self.run_tile(columns, segment, corrections, pair..pair + 1, from, to, None)?;
-            } else if pair * 2 + 1 == rows {
-                self.run_last_tile(columns, segment, corrections, &mut left)?;
-            } else {
-                let to = left.as_mut_ptr();
-                let from = core::ptr::null();
-                self.run_tile(columns, segment, corrections, pair..pair + 1, from, to, None)?;
+            let alone = !partials.resumes && pair * 2 + 1 == rows;
+            if alone {
+                self.last_biases(&mut left)?;
             }
+            run.biases = self.biases.get(8 * pair..)?;
+            run.to = left.as_mut_ptr();
+            run.from = match partials.resumes {
+                true => partials.sums.get(pair * 6..pair * 6 + 6)?.as_ptr(),
+                false if alone => run.to.cast_const(),
+                false => core::ptr::null(),
+            };
+            self.run(&run, pair..pair + 1)?;
             for (row, sums) in (2 * pair..rows).zip(left.as_chunks::<3>().0) {
                 for (pixel, &sum) in sums.iter().enumerate() {
                     let value = self.requantize(row, sum)?;
@@ -287,84 +313,62 @@ impl<'a> Pairs<'a> {
         let [low, high] = *self.multipliers.as_chunks::<2>().0.get(row)?;
         let shift = self.shifts.get(row)?.cast_signed();
         let rescale = Rescale { multiplier: i16::from_le_bytes([low, high]), shift };
-        Some(requantize(sum, rescale, self.zero_point, self.activation))
+        Some(requantize_apart(sum, rescale, self.zero_point, self.activation))
     }
 
-    /// Three pixels of an odd last channel, into six sums of which the last three mean nothing.
-    fn run_last_tile(
-        &self,
-        columns: &[u32],
-        segment: Segment,
-        corrections: [i32; 3],
-        left: &mut [i32],
-    ) -> Option<()> {
+    /// The sums that three pixels of an odd last channel begin with, whose bias has no partner to be loaded with; the last three mean
+    /// nothing.
+    fn last_biases(&self, sums: &mut [i32; 6]) -> Option<()> {
         let bias = i32::from_le_bytes(*self.biases.as_chunks::<4>().0.last()?);
-        let mut sums = [bias, bias, bias, 0, 0, 0];
-        let pair = self.shifts.len() / 2;
-        let to = sums.as_mut_ptr();
-        self.run_tile(columns, segment, corrections, pair..pair + 1, to, to, None)?;
-        for (left, sum) in left.iter_mut().zip(sums) {
-            *left = sum;
-        }
+        *sums = [bias, bias, bias, 0, 0, 0];
         Some(())
     }
 
-    /// Calls `th_dsp_tile` for some pairs.
+    /// Calls a routine for some pairs.
     ///
-    /// The caller vouches for what only it knows: `from`, unless null, has six sums for each pair; `to` has room for
-    /// as many or says how to requantize; then `output` has room for the pairs' channels in three pixels at that distance. Columns are as long as the segment.
-    #[expect(
-        clippy::too_many_arguments,
-        reason = "they are what a job is made of, checked together in one place"
-    )]
-    fn run_tile(
-        &self,
-        columns: &[u32],
-        segment: Segment,
-        corrections: [i32; 3],
-        pairs: Range<usize>,
-        from: *const i32,
-        to: *mut i32,
-        output: Option<(*mut i8, usize)>,
-    ) -> Option<()> {
+    /// The caller vouches for what only it knows: `from`, unless null, has six sums for each pair; `to` has room for as many as the routine
+    /// leaves or says how to requantize; then `output` has room for the pairs' channels in the routine's pixels at that distance. Columns are
+    /// as long as the segment in the routine's pixels, and the entries, with which the segment comes out even, are of the routine's loop.
+    #[inline(never)]
+    fn run(&self, run: &Run<'_>, pairs: Range<usize>) -> Option<()> {
         if pairs.is_empty() {
             return Some(());
         }
-        let weights = self.weights_of(segment, &pairs)?;
-        if from.is_null() {
-            self.biases.get(..pairs.end.checked_mul(8)?)?;
+        let weights = self.weights_of(run.segment, &pairs)?;
+        if run.from.is_null() {
+            run.biases.get(..pairs.len().checked_mul(8)?)?;
         }
-        if to == self.requantized {
+        if run.to == self.requantized {
             self.multipliers.get(..pairs.end.checked_mul(4)?)?;
+            if run.output.is_null() {
+                return None;
+            }
         }
-        let (output, pixel_distance) = match output {
-            Some(output) => output,
-            None if to == self.requantized => return None,
-            None => (core::ptr::null_mut(), 0),
-        };
+        let [entry, second_entry] = run.entries;
         let mut job = Job {
-            columns: columns.as_ptr(),
-            corrections,
-            biases: self.biases.as_ptr().wrapping_add(8 * pairs.start),
+            columns: run.columns.as_ptr(),
+            corrections: run.corrections,
+            biases: run.biases.as_ptr(),
             multipliers: self.multipliers.as_ptr().wrapping_add(4 * pairs.start),
             shifts: self.shifts.as_ptr().wrapping_add(2 * pairs.start),
             doubled_zero_point: 2 * i32::from(self.zero_point) + 1,
-            output,
-            pixel_distance,
-            partials_in: from,
-            partials_out: to,
+            output: run.output,
+            pixel_distance: run.distance,
+            partials_in: run.from,
+            partials_out: run.to,
             weights: weights.as_ptr(),
-            skip: (self.pair_words - self.segment_words(segment.depth)) * 4,
-            end: columns.as_ptr_range().end,
-            entry: tile_loop(self.field_bits).entry(segment.depth),
+            skip: (self.pair_words - self.segment_words(run.segment.depth)) * 4,
+            end: run.columns.as_ptr_range().end,
+            entry,
             pairs: pairs.len(),
-            mask: mask(self.field_bits),
-            second_entry: 0,
+            mask: run.mask,
+            second_entry,
         };
-        // SAFETY: the columns end where `columns` does, and `tile` has seen that they are as long as the segment; the
-        // steps that take the segment's depth end there exactly, because depth is a multiple of a step and the entry leaves out the rest of a
-        // round. `weights_of` has checked the pairs' words, the table's parts are checked above, the sums and the output by the caller.
-        unsafe { th_dsp_tile(&raw mut job) };
+        // SAFETY: the routine is one of the two that take such a job. The columns end where `columns` does, and the callers have seen that they are as long as the segment; the
+        // steps that take the segment's depth end there exactly, because depth is a multiple of a step, or of half of one, and the entry leaves
+        // out the rest of a round. `weights_of` has checked the pairs' words, the table's parts are checked above, the sums and the output by
+        // the caller.
+        unsafe { (run.routine)(&raw mut job) };
         Some(())
     }
 
@@ -384,78 +388,59 @@ impl<'a> Pairs<'a> {
     /// Computes all channels of one pixel from one column of lanes, whose activations add up to `sum`.
     pub fn row(&self, column: &[u32], sum: i32, output: &mut [i8]) -> Option<()> {
         let rows = self.shifts.len();
-        let correction = sum.wrapping_mul(self.offset);
         let output = output.get_mut(..rows)?;
         let direct = if self.direct { rows / 2 } else { 0 };
-        if direct > 0 {
-            self.biases.get(..direct.checked_mul(8)?)?;
-            let (biases, out) = (self.biases.as_ptr(), output.as_mut_ptr());
-            self.run_row(column, correction, 0..direct, biases, out, None)?;
+        let segment = Segment { start: 0, depth: column.len() * 2 };
+        // The routine goes from one pair on to the next without a gap.
+        if self.segment_words(segment.depth) != self.pair_words {
+            return None;
         }
-        let biases = self.biases.as_chunks::<4>().0;
+        let run = Run {
+            routine: th_dsp_row,
+            entries: row_entries(self.field_bits, segment.depth),
+            mask: row_mask(self.field_bits, column.as_ptr_range().end),
+            columns: column,
+            segment,
+            corrections: [sum.wrapping_mul(self.offset); 3],
+            biases: self.biases,
+            from: core::ptr::null(),
+            to: self.requantized,
+            output: output.as_mut_ptr(),
+            distance: 0,
+        };
+        self.run(&run, 0..direct)?;
         for pair in direct..rows.div_ceil(2) {
-            let mut left = [0; 2];
             // The odd last channel's bias has no partner to be loaded with.
-            let bias = |row: usize| biases.get(row).map_or(0, |&bias| i32::from_le_bytes(bias));
+            let mut left = [0; 2];
+            let all = self.biases.as_chunks::<4>().0;
+            let bias = |row: usize| all.get(row).copied().unwrap_or_default();
             let biases = [bias(2 * pair), bias(2 * pair + 1)];
-            let none = core::ptr::null_mut();
-            let from = biases.as_ptr().cast();
-            self.run_row(column, correction, pair..pair + 1, from, none, Some(&mut left))?;
+            let run = Run { to: left.as_mut_ptr(), biases: biases.as_flattened(), ..run };
+            self.run(&run, pair..pair + 1)?;
             for (row, sum) in (2 * pair..rows).zip(left) {
                 *output.get_mut(row)? = self.requantize(row, sum)?;
             }
         }
         Some(())
     }
+}
 
-    /// Calls `th_dsp_row` for some pairs.
-    ///
-    /// The caller vouches for what only it knows: two words of bias for each pair, and without `left` an output with room for two
-    /// channels a pair. There is `left` for one pair only.
-    fn run_row(
-        &self,
-        column: &[u32],
-        correction: i32,
-        pairs: Range<usize>,
-        biases: *const u8,
-        output: *mut i8,
-        left: Option<&mut [i32; 2]>,
-    ) -> Option<()> {
-        let depth = column.len() * 2;
-        let weights = self.weights_of(Segment { start: 0, depth }, &pairs)?;
-        let whole_row = self.segment_words(depth) == self.pair_words;
-        if !whole_row || (left.is_some() && pairs.len() != 1) {
-            return None;
-        }
-        let end = column.as_ptr_range().end;
-        let (round, half) = row_loop(self.field_bits);
-        let whole = round.entry(depth);
-        let entry = if depth.is_multiple_of(8) { whole } else { half as usize };
-        let mut job = Job {
-            columns: column.as_ptr(),
-            corrections: [correction; 3],
-            biases,
-            multipliers: self.multipliers.as_ptr().wrapping_add(4 * pairs.start),
-            shifts: self.shifts.as_ptr().wrapping_add(2 * pairs.start),
-            doubled_zero_point: 2 * i32::from(self.zero_point) + 1,
-            output,
-            pixel_distance: 0,
-            partials_in: core::ptr::null(),
-            partials_out: left.map_or(self.requantized, |left| left.as_mut_ptr()),
-            weights: weights.as_ptr(),
-            skip: 0,
-            end,
-            entry,
-            pairs: pairs.len(),
-            mask: if self.field_bits == 8 { end.addr() } else { mask(self.field_bits) },
-            second_entry: whole,
-        };
-        // SAFETY: the column is as long as a row of weights with its padding, a multiple of a step or of half of one, which the
-        // entry accounts for; the weights of the pairs are all there, as are their biases. Where there are no sums to leave, the pairs are
-        // below `rows / 2`, so that their multipliers and shifts are in the table and their channels in the output.
-        unsafe { th_dsp_row(&raw mut job) };
-        Some(())
-    }
+/// A call of a routine, but for the pairs of rows that it is for.
+#[derive(Clone, Copy)]
+struct Run<'c> {
+    routine: unsafe extern "C" fn(*mut Job),
+    /// Where its loop is entered, and entered again behind half a step.
+    entries: [usize; 2],
+    mask: usize,
+    columns: &'c [u32],
+    segment: Segment,
+    corrections: [i32; 3],
+    /// Those of the rows from the first pair of the call on.
+    biases: &'c [u8],
+    from: *const i32,
+    to: *mut i32,
+    output: *mut i8,
+    distance: usize,
 }
 
 /// Sums of all channels between the segments of a window.

@@ -5,6 +5,8 @@
      r6 columns   r7 weights   r8 r9 r10 lanes of three pixels   r11 fields   r12 one channel's lanes   lr mask, or more fields
    th_dsp_row: one pixel by two output channels, the sums in r0 and r1.
      r2..r5 fields   r6 column   r7 weights   r8..r11 lanes   r12 one channel's lanes   lr mask, or the column's end
+     Its loops serve `recurrent.s` too: they leave the other registers alone, end by the column's end in r5 or lr, and go on where a
+     word at sp + 20 says; half a step goes on where one at sp + 16 says.
 
    Partial sums to leave: 0 means to requantize instead, 1 the same with shifts that may be less than 1. */
 
@@ -260,8 +262,11 @@ th_dsp_tile_two_end:
     .thumb_func
 th_dsp_row:
     push    {r4, r5, r6, r7, r8, r9, r10, r11, lr}
-    sub     sp, sp, #20
+    sub     sp, sp, #24
+    adr.w   r1, .Lth_dsp_row_done
+    adds    r1, #1
     str     r0, [sp]
+    str     r1, [sp, #20]
     ldrd    r1, r2, [r0, #.Lpairs_end]
     ldr     r3, [r0, #.Lpairs_pairs]
     ldr     r4, [r0, #.Lpairs_second_entry]
@@ -310,7 +315,7 @@ th_dsp_row_eight:
 th_dsp_row_eight_end:
     cmp     r6, lr
     bne.w   th_dsp_row_eight
-    b.w     .Lth_dsp_row_done
+    ldr     pc, [sp, #20]
 
     .balign 4
     .global th_dsp_row_four_half
@@ -341,7 +346,7 @@ th_dsp_row_four:
 th_dsp_row_four_end:
     cmp     r6, r5
     bne.w   th_dsp_row_four
-    b.w     .Lth_dsp_row_done
+    ldr     pc, [sp, #20]
 
     .balign 4
     .global th_dsp_row_two
@@ -362,7 +367,7 @@ th_dsp_row_two:
 th_dsp_row_two_end:
     cmp     r6, r5
     bne.w   th_dsp_row_two
-    b.w     .Lth_dsp_row_done
+    ldr     pc, [sp, #20]
 
 .Lth_dsp_row_done:
     ldr     r12, [sp]
@@ -395,7 +400,7 @@ th_dsp_row_two_end:
     subs    r1, r1, #1
     str     r1, [sp, #12]
     bne.w   .Lth_dsp_row_pair
-    add     sp, sp, #20
+    add     sp, sp, #24
     pop     {r4, r5, r6, r7, r8, r9, r10, r11, pc}
 .Lth_dsp_row_scale:
     ldrd    r9, r10, [r12, #.Lpairs_multipliers]

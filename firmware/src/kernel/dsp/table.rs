@@ -1,4 +1,6 @@
-//! Tables, sixteen values a round: three instructions a value.
+//! Tables, sixteen values a round: a load, a look-up and a store a value, and two instructions of loop.
+//!
+//! Words of four values save nothing: each index must then be cut out of its word, and each result put into one.
 
 use tinyhero_common::kernels::{Kernels, Portable};
 use tinyhero_common::operator::{Table, TableJob};

@@ -1,6 +1,6 @@
 //! Average pooling, equation (6), sixteen channels at a time; global average pooling is a window of the image's size.
 
-use tinyhero_common::operator::AveragePool2dJob;
+use tinyhero_common::operator::PoolJob;
 
 use crate::kernel::offsets::{assert_offsets, assert_words};
 
@@ -56,7 +56,7 @@ fn span(position: usize, stride: u8, padding: u8, kernel: u8, extent: usize) -> 
     (start, end.saturating_sub(start))
 }
 
-pub(super) fn average_pool_2d(job: &AveragePool2dJob, input: &[i8], output: &mut [i8]) {
+pub(super) fn average_pool_2d(job: &PoolJob, input: &[i8], output: &mut [i8]) {
     let window = job.window;
     let channels = usize::from(job.input.channels);
     let (height, width) = (usize::from(job.input.height), usize::from(job.input.width));

@@ -45,9 +45,13 @@ impl KernelFamily {
         _bit_width: BitWidth,
     ) -> Layout {
         match (self, operator) {
-            (Self::Dsp, Operator::Convolution2d(_) | Operator::FullyConnected(_)) => {
-                Layout::ChannelPairs
-            }
+            (
+                Self::Dsp,
+                Operator::Convolution2d(_)
+                | Operator::FullyConnected(_)
+                | Operator::Lstm(_)
+                | Operator::Gru(_),
+            ) => Layout::ChannelPairs,
             (Self::Dsp, Operator::DepthwiseConvolution2d(depthwise))
                 if QuadColumns::new(depthwise.window, input, output).is_some() =>
             {

@@ -21,9 +21,7 @@ use tinyhero_common::channels::Channels;
 use tinyhero_common::input::InputMap;
 use tinyhero_common::kernels::{Kernels, Portable};
 use tinyhero_common::layout::PackedWeights;
-use tinyhero_common::operator::{
-    AddJob, AveragePool2dJob, ConvolutionJob, FullyConnectedJob, MaxPool2dJob,
-};
+use tinyhero_common::operator::{AddJob, ConvolutionJob, FullyConnectedJob, MaxPool2dJob, PoolJob};
 use tinyhero_common::tensor::SampleType;
 pub use widened::WidenedModel;
 use widened::{Order, Widened, convolution_order};
@@ -199,7 +197,7 @@ impl Kernels for HostKernels<'_> {
         self.instructions.run(work);
     }
 
-    fn average_pool_2d(&mut self, job: &AveragePool2dJob, input: &[i8], output: &mut [i8]) {
+    fn average_pool_2d(&mut self, job: &PoolJob, input: &[i8], output: &mut [i8]) {
         let Self { sums, .. } = self;
         self.instructions.run(pool::Average { job, input, output, sums });
     }

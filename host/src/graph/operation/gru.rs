@@ -2,16 +2,13 @@
 
 use candle_core::Tensor;
 use tinyhero_common::operator::{self, Operator, Reset};
-use tinyhero_common::requantize::ActivationRange;
 
 use super::recurrent::{Recurrent, gate, sigmoid};
 use super::{Folded, Folding, Forward, Keys, Refusal, Rules, Sizes};
 use crate::data::SampleShape;
 use crate::error::Result;
 use crate::graph::parameters::ParameterRule;
-use crate::lowering::constants::rescale;
-use crate::lowering::recurrent::{Gates, Walk, direction, logistic};
-use crate::lowering::{Context, FoldedOperator, Lowered};
+use crate::lowering::recurrent::{Cell, Gates, Integers, RecurrentLayer, Walk, logistic};
 
 /// `z, r = sigmoid(…)`, `n = tanh(…)`, `h' = z · h + (1 − z) · n`. Weights: gate z, r, n, unit, input or hidden value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -85,21 +82,22 @@ impl Rules for Gru {
         let lists = folding.parameters.lists();
         let gates = Gates::new(GATES, self.recurrent.units, &lists);
         let walk = Walk::new(gates, self.recurrent.backward);
-        folding.layer(GruLayer { walk, reset: self.reset })
+        folding.layer(RecurrentLayer { walk, cell: GruCell { reset: self.reset } })
     }
 }
 
-/// The layer in real numbers.
-struct GruLayer {
-    walk: Walk,
+/// The step in real numbers.
+struct GruCell {
     reset: Reset,
 }
 
-impl FoldedOperator for GruLayer {
-    fn forward(&self, inputs: &[&[f32]], output: &mut [f32]) {
-        let gates = &self.walk.gates;
+impl Cell for GruCell {
+    const FRACTION_BITS: u32 = 15;
+
+    fn forward(&self, walk: &Walk, input: &[f32], output: &mut [f32]) {
+        let gates = &walk.gates;
         let mut left = vec![0.0f32; gates.hidden];
-        self.walk.run(inputs[0], output, |column, hidden, next| {
+        walk.run(input, output, |column, hidden, next| {
             let gate = |row: usize| {
                 let [first, second] = gates.sums(row, column, hidden);
                 logistic(first + second)
@@ -122,32 +120,8 @@ impl FoldedOperator for GruLayer {
         });
     }
 
-    fn lower(&self, context: &Context<'_>) -> Result<Lowered> {
-        let output = self.walk.output(context);
-        let (weights, gate_bits) = self.walk.gates.integers(context, &output)?;
-        let rescale = rescale(1.0 / (f64::from(1 << 15) * output.scale)).ok_or_else(|| {
-            context.error("has an output scale out of range", "check the calibration samples")
-        })?;
-        Ok(Lowered {
-            operator: Operator::Gru(operator::Gru {
-                weights: weights.place(),
-                gate_bits,
-                reset: self.reset,
-                rescale,
-                direction: direction(self.walk.backward),
-            }),
-            weights: Some(weights),
-            constants: Vec::new(),
-            output,
-            activation: ActivationRange::FULL,
-        })
-    }
-
-    fn has_weights(&self) -> bool {
-        true
-    }
-
-    fn cuts(&self) -> bool {
-        false
+    fn operator(&self, _walk: &Walk, integers: Integers) -> Operator {
+        let Integers { weights, gate_bits, rescale, direction } = integers;
+        Operator::Gru(operator::Gru { weights, gate_bits, reset: self.reset, rescale, direction })
     }
 }

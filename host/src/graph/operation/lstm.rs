@@ -2,16 +2,13 @@
 
 use candle_core::Tensor;
 use tinyhero_common::operator::{self, Operator};
-use tinyhero_common::requantize::ActivationRange;
 
 use super::recurrent::{Recurrent, gate, sigmoid};
 use super::{Folded, Folding, Forward, Keys, Refusal, Rules, Sizes};
 use crate::data::SampleShape;
 use crate::error::Result;
 use crate::graph::parameters::ParameterRule;
-use crate::lowering::constants::rescale;
-use crate::lowering::recurrent::{Gates, Walk, direction, logistic};
-use crate::lowering::{Context, FoldedOperator, Lowered};
+use crate::lowering::recurrent::{Cell, Gates, Integers, RecurrentLayer, Walk, logistic};
 
 /// `i, f, o = sigmoid(…)`, `g = tanh(…)`, `c' = f · c + i · g`, `h' = o · tanh(c')`. Weights: gate i, f, g, o, unit, input or hidden value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -59,21 +56,22 @@ impl Rules for Lstm {
     fn fold(&self, folding: &Folding<'_>) -> Result<Folded> {
         let lists = folding.parameters.lists();
         let gates = Gates::new(GATES, self.recurrent.units, &lists);
-        folding.layer(LstmLayer { walk: Walk::new(gates, self.recurrent.backward) })
+        let walk = Walk::new(gates, self.recurrent.backward);
+        folding.layer(RecurrentLayer { walk, cell: LstmCell })
     }
 }
 
-/// The layer in real numbers.
-struct LstmLayer {
-    walk: Walk,
-}
+/// The step in real numbers.
+struct LstmCell;
 
-impl FoldedOperator for LstmLayer {
-    fn forward(&self, inputs: &[&[f32]], output: &mut [f32]) {
-        let gates = &self.walk.gates;
+impl Cell for LstmCell {
+    const FRACTION_BITS: u32 = 30;
+
+    fn forward(&self, walk: &Walk, input: &[f32], output: &mut [f32]) {
+        let gates = &walk.gates;
         let mut cells = vec![0.0f32; gates.hidden];
         let mut largest = 0.0f32;
-        self.walk.run(inputs[0], output, |column, hidden, next| {
+        walk.run(input, output, |column, hidden, next| {
             for (unit, (value, cell)) in next.iter_mut().zip(&mut cells).enumerate() {
                 let [input, forget, candidate, output] = [0, 1, 2, 3].map(|gate| {
                     let [first, second] = gates.sums(GATES * unit + gate, column, hidden);
@@ -84,39 +82,15 @@ impl FoldedOperator for LstmLayer {
                 *value = logistic(output) * cell.tanh();
             }
         });
-        self.walk.cells.note(largest);
+        walk.cells.note(largest);
     }
 
-    fn lower(&self, context: &Context<'_>) -> Result<Lowered> {
-        let output = self.walk.output(context);
-        let (weights, gate_bits) = self.walk.gates.integers(context, &output)?;
+    fn operator(&self, walk: &Walk, integers: Integers) -> Operator {
+        let Integers { weights, gate_bits, rescale, direction } = integers;
         // A quarter more than what was seen, in 16 bits.
-        let largest = 1.25 * self.walk.cells.largest();
+        let largest = 1.25 * walk.cells.largest();
         let fits = |&bits: &u8| largest * f64::from(bits).exp2() < f64::from(i16::MAX);
         let cell_bits = (4..=12).rev().find(fits).unwrap_or(4);
-        let rescale = rescale(1.0 / (f64::from(1 << 30) * output.scale)).ok_or_else(|| {
-            context.error("has an output scale out of range", "check the calibration samples")
-        })?;
-        Ok(Lowered {
-            operator: Operator::Lstm(operator::Lstm {
-                weights: weights.place(),
-                gate_bits,
-                cell_bits,
-                rescale,
-                direction: direction(self.walk.backward),
-            }),
-            weights: Some(weights),
-            constants: Vec::new(),
-            output,
-            activation: ActivationRange::FULL,
-        })
-    }
-
-    fn has_weights(&self) -> bool {
-        true
-    }
-
-    fn cuts(&self) -> bool {
-        false
+        Operator::Lstm(operator::Lstm { weights, gate_bits, cell_bits, rescale, direction })
     }
 }

@@ -1,6 +1,6 @@
 //! Equations (6) and (7), all channels of a pixel side by side.
 
-use tinyhero_common::operator::{AveragePool2dJob, MaxPool2dJob};
+use tinyhero_common::operator::{MaxPool2dJob, PoolJob};
 use tinyhero_common::requantize::requantize;
 use tinyhero_common::shape::{Shape, Window};
 
@@ -65,7 +65,7 @@ fn pixels<'a>(
 /// Equation (6), ready to run.
 pub struct Average<'a> {
     /// The layer.
-    pub job: &'a AveragePool2dJob,
+    pub job: &'a PoolJob,
     /// Its input.
     pub input: &'a [i8],
     /// Its output.
@@ -103,7 +103,7 @@ impl Work for Maximum<'_> {
 }
 
 #[inline(always)]
-fn average(job: &AveragePool2dJob, input: &[i8], output: &mut [i8], sums: &mut Vec<i32>) {
+fn average(job: &PoolJob, input: &[i8], output: &mut [i8], sums: &mut Vec<i32>) {
     let depth = usize::from(job.input.channels);
     let windows = Windows { input: job.input, output: job.output, window: job.window };
     for_each_window(&windows, |number, rows, columns| {

@@ -11,7 +11,7 @@ use tinyhero_common::layout::{Layout, PackedWeights};
 use tinyhero_common::model::Model;
 use tinyhero_common::network::run;
 use tinyhero_common::operator::{
-    AddJob, AveragePool2dJob, ConvolutionJob, FullyConnectedJob, MaxPool2dJob, SoftmaxJob,
+    AddJob, ConvolutionJob, FullyConnectedJob, MaxPool2dJob, PoolJob, SoftmaxJob,
 };
 
 use crate::error::{Error, Result};
@@ -191,7 +191,7 @@ impl Kernels for Collector<'_, '_> {
         self.0.add(&job.weights, output.len(), Order::Lines(1));
     }
 
-    fn average_pool_2d(&mut self, _: &AveragePool2dJob, _: &[i8], _: &mut [i8]) {}
+    fn average_pool_2d(&mut self, _: &PoolJob, _: &[i8], _: &mut [i8]) {}
 
     fn max_pool_2d(&mut self, _: &MaxPool2dJob, _: &[i8], _: &mut [i8]) {}
 
