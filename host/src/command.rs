@@ -26,6 +26,7 @@ mod session;
 mod setup;
 mod train;
 mod verify;
+mod worth;
 
 use clap::{Parser, Subcommand};
 

@@ -33,13 +33,14 @@ pub use formats::csv::sample as sample_of_text;
 pub use formats::pictures::Picture;
 pub use formats::{FORMATS, listed as listed_formats};
 pub use normalization::{Normalization, Scaling};
-pub use options::{DataOptions, Missing, Separator, SplitChoice, Window};
+pub use options::{DataOptions, Fold, Missing, Separator, SplitChoice, Window};
 pub use several::InputPart;
 pub use splits::SplitRule;
 
 use crate::error::{Error, Result};
 use std::cell::RefCell;
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap};
+use std::hash::{BuildHasher, RandomState};
 
 /// The seed that decides splits when none is given.
 pub const DEFAULT_SPLIT_SEED: u64 = 0;
@@ -212,6 +213,8 @@ pub struct Dataset {
     pub options: DataOptions,
     /// Rows a second of the recordings, if known.
     pub rate: Option<f64>,
+    /// Recordings of noise that belong to no class, as raw values of one channel.
+    pub background: Vec<Vec<i16>>,
     /// SHA-256 of the files' contents in hex, by which the data is known again.
     pub digest: String,
     /// How the samples came into the parts below.
@@ -313,8 +316,20 @@ impl Dataset {
     /// The number of test samples that stand among the training samples too, value for value.
     pub fn leaked(&self) -> usize {
         let elements = self.shape.elements().max(1);
-        let known: HashSet<&[i16]> = self.train.samples.chunks_exact(elements).collect();
-        self.test.samples.chunks_exact(elements).filter(|sample| known.contains(sample)).count()
+        let hash = RandomState::new();
+        let tests: Vec<&[i16]> = self.test.samples.chunks_exact(elements).collect();
+        let mut places: Vec<(u64, u32)> =
+            tests.iter().zip(0..).map(|(sample, place)| (hash.hash_one(sample), place)).collect();
+        places.sort_unstable();
+        let mut found = vec![false; tests.len()];
+        for sample in self.train.samples.chunks_exact(elements) {
+            let wanted = hash.hash_one(sample);
+            let first = places.partition_point(|(hash, _)| *hash < wanted);
+            for &(_, place) in places[first..].iter().take_while(|(hash, _)| *hash == wanted) {
+                found[place as usize] |= tests[place as usize] == sample;
+            }
+        }
+        found.iter().filter(|found| **found).count()
     }
 
     /// A data set without samples. Its digest, its columns and its parts are for the format to fill in.
@@ -336,6 +351,7 @@ impl Dataset {
             outputs: Vec::new(),
             options: DataOptions::default(),
             rate: None,
+            background: Vec::new(),
             digest: String::new(),
             split_rule: SplitRule::Files,
             train: Split::default(),

@@ -68,8 +68,10 @@ fn make_data(folder: &Path) {
         write(folder, &format!("gestures/{class}.csv"), format!("x,y\n{rows}"));
     }
     arrays(folder);
+    images(folder);
     pictures(folder);
     sounds(folder);
+    archive(folder);
     for number in 0..5 {
         for (class, pace) in &PACES[1..] {
             let rows = wave(*pace, 30, |step, x, y| {
@@ -79,7 +81,11 @@ fn make_data(folder: &Path) {
                 "{{\"protected\":{{}},\"payload\":{{\"interval_ms\":20,\"sensors\":[{{\"name\":\"x\",\"units\":\"g\"}},\
                  {{\"name\":\"y\",\"units\":\"g\"}}],\"values\":[{rows}]}}}}"
             );
-            write(folder, &format!("edge/{class}.{number}.json"), text);
+            write(folder, &format!("edge/{class}.{number}.json"), &text);
+            let json: serde_json::Value = serde_json::from_str(&text).unwrap();
+            let mut bytes = Vec::new();
+            ciborium::into_writer(&json, &mut bytes).unwrap();
+            write(folder, &format!("edge_cbor/{class}.{number}.cbor"), bytes);
         }
     }
     let rooms = |row: usize| 1 + row % 5;
@@ -137,6 +143,46 @@ fn arrays(folder: &Path) {
     archive.finish().unwrap();
     write(folder, "arrays/x.npy", samples(30));
     write(folder, "arrays/y.npy", labels(30));
+    let rows: Vec<f64> =
+        (0..30).flat_map(|row| [f64::from(row % 7) + 0.5, f64::from(row % 3)]).collect();
+    write(folder, "table.npy", npy(&[30, 2], &rows));
+}
+
+/// MNIST's and CIFAR-10's files.
+fn images(folder: &Path) {
+    for (part, count) in [("train", 20u32), ("t10k", 10)] {
+        let sizes = [count, 8, 8].map(u32::to_be_bytes).concat();
+        let pixels = (0..count * 64).map(|place| (place % 251) as u8);
+        let images = [vec![0, 0, 8, 3], sizes, pixels.collect()].concat();
+        let labels = (0..count).map(|image| (image % 2) as u8).collect();
+        let labels = [vec![0, 0, 8, 1], count.to_be_bytes().to_vec(), labels].concat();
+        write(folder, &format!("mnist/{part}-images-idx3-ubyte"), images);
+        write(folder, &format!("mnist/{part}-labels-idx1-ubyte"), labels);
+    }
+    for name in ["data_batch_1.bin", "data_batch_2.bin", "test_batch.bin"] {
+        let record = |image: u8| [vec![image % 10], vec![image; 3072]].concat();
+        write(folder, &format!("cifar/{name}"), (0..20).flat_map(record).collect::<Vec<u8>>());
+    }
+    for number in 0..5 {
+        let (grey, colour) =
+            (include_bytes!("pictures/grey.jpg"), include_bytes!("pictures/colour.jpg"));
+        write(folder, &format!("photos/grey/{number}.jpg"), grey);
+        write(folder, &format!("photos/red/{number}.jpeg"), colour);
+    }
+}
+
+/// The gestures in a zip.
+fn archive(folder: &Path) {
+    let file = std::fs::File::create(folder.join("gestures.zip")).unwrap();
+    let mut archive = zip::ZipWriter::new(file);
+    let stored =
+        zip::write::SimpleFileOptions::default().compression_method(zip::CompressionMethod::Stored);
+    for (class, _) in &PACES[1..] {
+        let name = format!("gestures/{class}.csv");
+        archive.start_file(&name, stored).unwrap();
+        archive.write_all(&std::fs::read(folder.join(&name)).unwrap()).unwrap();
+    }
+    archive.finish().unwrap();
 }
 
 fn pictures(folder: &Path) {
@@ -173,6 +219,9 @@ fn sounds(folder: &Path) {
             writer.finalize().unwrap();
             let bytes = bytes.into_inner();
             write(folder, &format!("words/{class}/{number}.wav"), &bytes);
+            if class == "no" {
+                write(folder, &format!("words/_background_noise_/{number}.wav"), &bytes);
+            }
             let speaker = ["anna", "bob", "cleo"][number as usize % 3];
             write(folder, &format!("spoken/{class}_{speaker}_{number}.wav"), &bytes);
         }

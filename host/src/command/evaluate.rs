@@ -8,12 +8,11 @@ use tinyhero_common::model::{Model, Task};
 use super::model_file;
 use super::output::Output;
 use super::samples::Samples;
+use super::worth::{reals, unusual};
 use crate::artifact;
 use crate::data::Dataset;
 use crate::deployment::figures::{Classification, Reconstruction, Regression};
 use crate::deployment::integer::{self, Outcome};
-use crate::deployment::integer_network::decode_scale;
-use crate::deployment::meaning::usual_classes;
 use crate::deployment::reconstruction::reconstruct;
 use crate::error::{Error, Result};
 use crate::plain::plain;
@@ -50,7 +49,7 @@ const MOST_SHOWN: usize = 20;
 pub fn run(options: &Options) -> Result<()> {
     let bytes = model_file::read(&options.model)?;
     let model = model_file::load(&options.model, &bytes)?;
-    let dataset = options.samples.open_all(&model, &options.output)?;
+    let dataset = options.samples.open(&model, &options.output)?;
     match model.description().task {
         Task::Classification { .. } => classification(options, &model, &dataset),
         Task::Regression { .. } => regression(options, &model, &dataset),
@@ -74,11 +73,8 @@ impl Options {
     }
 }
 
-/// Real values of outputs.
-fn reals(model: &Model<'_>, outcomes: &[Outcome]) -> Vec<f64> {
-    let (scale, zero) = (decode_scale(model.output().scale), model.output().zero_point);
-    let real = |score: &i8| scale * f64::from(i32::from(*score) - i32::from(zero));
-    outcomes.iter().flat_map(|outcome| outcome.scores.iter().map(real)).collect()
+fn scores(outcomes: &[Outcome]) -> impl Iterator<Item = &[i8]> {
+    outcomes.iter().map(|outcome| outcome.scores.as_slice())
 }
 
 fn classification(options: &Options, model: &Model<'_>, dataset: &Dataset) -> Result<()> {
@@ -89,7 +85,7 @@ fn classification(options: &Options, model: &Model<'_>, dataset: &Dataset) -> Re
         _ => model.labels().map(|label| label.to_string()).collect(),
     };
     let answers: Vec<u16> = evaluation.outcomes.iter().map(|outcome| outcome.label).collect();
-    let scores = reals(model, &evaluation.outcomes);
+    let scores = reals(model, scores(&evaluation.outcomes));
     let seconds: Vec<f64> = match names.len() {
         2 => scores.iter().skip(1).step_by(2).copied().collect(),
         _ => Vec::new(),
@@ -161,7 +157,7 @@ fn regression(options: &Options, model: &Model<'_>, dataset: &Dataset) -> Result
         );
         return Err(Error::bad_input(&dataset.name, problem, "name the columns with --label"));
     }
-    let predicted = reals(model, &integer::run_all(model, &test.samples)?);
+    let predicted = reals(model, scores(&integer::run_all(model, &test.samples)?));
     let values: Vec<f64> = test.values.iter().map(|&value| f64::from(value)).collect();
     let names: Vec<(String, String)> = match dataset.outputs.len() == outputs {
         true => {
@@ -237,11 +233,8 @@ fn reconstruction(options: &Options, model: &Model<'_>, dataset: &Dataset) -> Re
     };
     let real = |error: u32| f64::from(error) * found.unit;
     let errors: Vec<f64> = found.errors.iter().map(|&error| real(error)).collect();
-    let usual = usual_classes(model);
     let name = |label: &u16| dataset.class_names.get(usize::from(*label));
-    let is_unusual =
-        |label: &u16| name(label).is_some_and(|name| !usual.is_empty() && !usual.contains(name));
-    let unusual: Vec<bool> = test.labels.iter().map(is_unusual).collect();
+    let unusual = unusual(model, dataset);
     let figures = Reconstruction::of(&errors, &unusual, found.threshold.map(real));
     let strange = unusual.iter().filter(|unusual| **unusual).count();
     output.line(format_args!(

@@ -24,19 +24,12 @@ pub struct Samples {
 }
 
 impl Samples {
-    /// Opens the test samples, converted as the data was that the model was trained on, and says what is doubtful about them.
+    /// Opens data, converted as that was which the model was trained on, and says what is doubtful about it; its test part is what
+    /// the options choose.
     ///
     /// # Errors
     /// The data cannot be read or is not what the model was made for.
-    pub fn open(&self, model: &Model<'_>, output: &Output) -> Result<Split> {
-        Ok(self.open_all(model, output)?.test)
-    }
-
-    /// The same with what else there is to know about the data; its test part is what the options choose.
-    ///
-    /// # Errors
-    /// As [`Samples::open`].
-    pub fn open_all(&self, model: &Model<'_>, output: &Output) -> Result<Dataset> {
+    pub fn open(&self, model: &Model<'_>, output: &Output) -> Result<Dataset> {
         let dataset = open(&self.data, self.split_seed, &self.options, model, output)?;
         let test = limited(dataset.test.clone(), self.limit, output);
         Ok(Dataset { test, ..dataset })

@@ -118,7 +118,8 @@ pub struct Options {
     label_noise: Option<f64>,
     /// Random changes to training samples, several separated by commas. Images: flip, shift, shift-flip. Series: time-shift:0.1 (share of
     /// the sample), noise:0.05 (standard deviations of the channel), amplitude:0.1 (share), negate:COLUMN+COLUMN (half of the time),
-    /// background:0.1 (another sample, at up to this share) [default: none]
+    /// background:0.1 (another sample, or a noise that WAV data has in a folder such as _background_noise_, at up to this share)
+    /// [default: none]
     #[arg(long, value_name = "CHANGES")]
     augment: Option<Augmentation>,
     /// Share of each label that is spread over all classes [default: 0]

@@ -1,5 +1,6 @@
 //! `verify`: board and host compared.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use indicatif::MultiProgress;
@@ -11,6 +12,7 @@ use super::model_file;
 use super::output::Output;
 use super::samples::Samples;
 use super::session::{self, Session};
+use super::worth::Worth;
 use crate::data::Split;
 use crate::deployment::integer::{self, Evaluation};
 #[cfg(feature = "probe")]
@@ -50,20 +52,27 @@ pub fn run(options: &Options) -> Result<()> {
     let output = &options.output;
     let file = model_file::read(&options.model)?;
     let model = model_file::load(&options.model, &file)?;
-    let test = options.samples.open(&model, output)?;
+    let dataset = options.samples.open(&model, output)?;
+    let test = &dataset.test;
     let host = integer::evaluate(&model, &test.samples, &test.labels)?;
     let board_file = match options.negative_control {
-        true => plant_wrong_bit(&file, &model, &test, &host)?,
+        true => plant_wrong_bit(&file, &model, test, &host)?,
         false => file.clone(),
     };
+    let worth_of = |outputs: Vec<&[i8]>| -> Option<Worth> { Worth::of(&model, &dataset, &outputs) };
+    let host_worth =
+        worth_of(host.outcomes.iter().map(|outcome| outcome.scores.as_slice()).collect());
     let mut failures = Vec::new();
     let mut entries = Vec::new();
-    let mut reports = Vec::new();
-    for (board, outcome) in run_on(options, &board_file, &model, &test, &host)? {
+    let (mut reports, mut worths) = (Vec::new(), Vec::new());
+    for (board, outcome) in run_on(options, &board_file, &model, test, &host)? {
         match outcome {
             Ok(report) => {
-                entries.push(Entry::Report(report.clone()));
+                let worth = worth_of(report.outputs.iter().map(Vec::as_slice).collect());
+                let pair = worth.zip(host_worth);
+                entries.push(Entry::Report { report: report.clone(), worth: in_json(pair) });
                 reports.push(report);
+                worths.extend(pair);
             }
             Err(error) => {
                 entries.push(Entry::Failure { board, error: error.to_string() });
@@ -72,7 +81,7 @@ pub fn run(options: &Options) -> Result<()> {
         }
     }
     if !reports.is_empty() {
-        output.table(&table(&reports));
+        output.table(&table_of(&reports, &worths));
     }
     for report in &reports {
         if let Some(line) = difference(report) {
@@ -163,12 +172,35 @@ pub fn on_boards<'f>(
 #[derive(Serialize)]
 #[serde(untagged)]
 enum Entry {
-    Report(BoardReport),
-    Failure { board: String, error: String },
+    Report {
+        #[serde(flatten)]
+        report: BoardReport,
+        #[serde(flatten)]
+        worth: BTreeMap<String, f64>,
+    },
+    Failure {
+        board: String,
+        error: String,
+    },
+}
+
+/// The figures of board and host by their keys.
+fn in_json(worth: Option<(Worth, Worth)>) -> BTreeMap<String, f64> {
+    let pairs = worth.map(|(board, host)| {
+        [(board.key.to_string(), board.value), (format!("host_{}", host.key), host.value)]
+    });
+    pairs.into_iter().flatten().collect()
 }
 
 /// The reports for a person.
 pub fn table(reports: &[BoardReport]) -> Table {
+    table_of(reports, &[])
+}
+
+/// The reports with a figure of board and host each, if there is another than the accuracy.
+fn table_of(reports: &[BoardReport], worths: &[(Worth, Worth)]) -> Table {
+    let figure = worths.first().map_or("accuracy", |(worth, _)| worth.name);
+    let host_figure = format!("host {figure}");
     let unit = reports.first().map_or(Counts::Instructions.unit(), |report| report.unit);
     let counted = format!("{unit} per inference");
     let mut table = Table::new([
@@ -176,19 +208,23 @@ pub fn table(reports: &[BoardReport]) -> Table {
         "inputs",
         "identical",
         "layers",
-        "accuracy",
-        "host accuracy",
+        figure,
+        host_figure.as_str(),
         counted.as_str(),
     ]);
     let share = |share: f64| if share.is_nan() { "-".to_string() } else { percent(share) };
-    for report in reports {
+    for (place, report) in reports.iter().enumerate() {
+        let (own, host) = match worths.get(place) {
+            Some((own, host)) => (format!("{:.5}", own.value), format!("{:.5}", host.value)),
+            None => (share(report.accuracy), share(report.host_accuracy)),
+        };
         table.row([
             report.board.clone(),
             grouped(report.samples as u64),
             grouped(report.identical as u64),
             (if report.layers_identical { "identical" } else { "DIFFER" }).to_string(),
-            share(report.accuracy),
-            share(report.host_accuracy),
+            own,
+            host,
             grouped(report.instructions_per_inference),
         ]);
     }

@@ -73,6 +73,9 @@ struct Unpacking<'a> {
 
 impl Unpacking<'_> {
     fn add(&mut self, path: String, file: impl Read) -> Result<()> {
+        // `tar czf data.tar.gz .` begins every path with a point.
+        let parts: Vec<&str> = path.split('/').filter(|part| !["", "."].contains(part)).collect();
+        let path = parts.join("/");
         let hidden = path.split('/').any(|part| part.starts_with('.') || part == "__MACOSX");
         if hidden {
             return Ok(());

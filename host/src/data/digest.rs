@@ -1,13 +1,19 @@
 //! By what a data set is known again: the SHA-256 of its files' contents, wherever they lie.
 
 use super::format::Part;
+use super::source::Source;
+use crate::error::Result;
 use sha2::{Digest, Sha256};
 use std::fmt::Write;
+use std::io::{BufRead, BufReader};
 
 /// The digest of files in their order, unpacked, each with its part and its length; 64 lower-case hex digits.
-pub fn of<'a>(files: impl Iterator<Item = (Part, &'a [u8])>) -> String {
+///
+/// # Errors
+/// A file cannot be read.
+pub fn of<'a>(files: impl Iterator<Item = (Part, &'a Source)>) -> Result<String> {
     let mut digest = Sha256::new();
-    for (part, bytes) in files {
+    for (part, source) in files {
         let part = match part {
             Part::Train => 0,
             Part::Test => 1,
@@ -15,10 +21,19 @@ pub fn of<'a>(files: impl Iterator<Item = (Part, &'a [u8])>) -> String {
             Part::Validation => 3,
         };
         digest.update([part]);
-        digest.update((bytes.len() as u64).to_le_bytes());
-        digest.update(bytes);
+        digest.update(source.length().to_le_bytes());
+        let mut reader = BufReader::with_capacity(1 << 16, source.reader()?);
+        loop {
+            let bytes = reader.fill_buf().map_err(|reason| source.unreadable(&reason))?;
+            if bytes.is_empty() {
+                break;
+            }
+            digest.update(bytes);
+            let count = bytes.len();
+            reader.consume(count);
+        }
     }
-    to_hex(&digest.finalize())
+    Ok(to_hex(&digest.finalize()))
 }
 
 /// Bytes as lower-case hex digits.
@@ -43,14 +58,18 @@ mod tests {
 
     #[test]
     fn contents_borders_and_parts_count() {
-        let one = |part, bytes: &'static [u8]| of([(part, bytes)].into_iter());
+        let source = |bytes: &[u8]| Source::of_bytes("t".into(), bytes.to_vec());
+        let one = |part, bytes: &[u8]| of([(part, &source(bytes))].into_iter()).unwrap();
         // sha256 of 00, eight bytes of length 3, "abc", by Python's hashlib.
         assert_eq!(
             one(Part::Train, b"abc"),
             "7e47cb99d8e4af79b92f2b180f4c9324720a2d16aa3b2e4aaed908e654902595"
         );
         assert_ne!(one(Part::Train, b"abc"), one(Part::Test, b"abc"));
-        let two = |first, second| of([(Part::Train, first), (Part::Test, second)].into_iter());
+        let two = |first: &[u8], second: &[u8]| {
+            let (first, second) = (source(first), source(second));
+            of([(Part::Train, &first), (Part::Test, &second)].into_iter()).unwrap()
+        };
         assert_eq!(to_hex(&from_hex("00ff7a")), "00ff7a");
         assert!(from_hex("0x").is_empty() && from_hex("é").is_empty());
         assert_ne!(two(b"ab", b"c"), two(b"a", b"bc"));

@@ -35,7 +35,7 @@ fn by_writer() -> Result<Dataset> {
     let (train, train_source) = parse("optdigits.tra.gz", TRAINING)?;
     let (test, test_source) = parse("optdigits.tes.gz", TEST)?;
     let sources = [(Part::Train, train_source), (Part::Test, test_source)];
-    Ok(Dataset { train, test, ..dataset(NAME, &sources) })
+    Ok(Dataset { train, test, ..dataset(NAME, &sources)? })
 }
 
 /// The test rows of [`by_writer`], split 1077/360/360 in an order that `seed` decides.
@@ -49,7 +49,7 @@ fn seeded(seed: u64) -> Result<Dataset> {
         train: rows.selected(train),
         validation: rows.selected(validation),
         test: rows.selected(test),
-        ..dataset(NAME_1797, &[(Part::Unknown, source)])
+        ..dataset(NAME_1797, &[(Part::Unknown, source)])?
     })
 }
 
@@ -74,8 +74,8 @@ fn number(field: &[u8]) -> Option<i16> {
     std::str::from_utf8(field).ok()?.trim().parse().ok()
 }
 
-fn dataset(name: &str, sources: &[(Part, Source)]) -> Dataset {
+fn dataset(name: &str, sources: &[(Part, Source)]) -> Result<Dataset> {
     let classes = numbered_classes(CLASSES);
-    let digest = digest::of(sources.iter().map(|(part, source)| (*part, source.bytes.as_slice())));
-    Dataset { digest, ..Dataset::new(name, FORMAT, SHAPE, SampleType::U8, classes) }
+    let digest = digest::of(sources.iter().map(|(part, source)| (*part, source)))?;
+    Ok(Dataset { digest, ..Dataset::new(name, FORMAT, SHAPE, SampleType::U8, classes) })
 }

@@ -105,7 +105,7 @@ pub fn open(
     found.tell_passed_over(&request);
     let dataset = (first.format.read)(&request, &first.files, &first.beside)?;
     let sources = first.files.iter().chain(&first.beside);
-    let digest = digest::of(sources.map(|file| (file.part, file.source.bytes.as_slice())));
+    let digest = digest::of(sources.map(|file| (file.part, &file.source)))?;
     Ok(Dataset { digest, ..dataset })
 }
 
@@ -231,7 +231,7 @@ impl Sorted {
                 return Err(Error::bad_input(&opened.name, "is empty", advice()));
             }
             Some((format, Recognition::Yes)) => {
-                let source = opened.read(budget)?;
+                let source = taken(format, opened, budget)?;
                 self.place(format).files.push(File { part, source, place });
                 return Ok(());
             }
@@ -283,7 +283,7 @@ impl Sorted {
         let alone = self.is_empty();
         for (format, place) in std::mem::take(&mut self.others) {
             if alone {
-                let (part, source) = (part_of(&place), open(&place)?.read(budget)?);
+                let (part, source) = (part_of(&place), taken(format, open(&place)?, budget)?);
                 self.place(format).files.push(File { part, source, place });
             } else {
                 self.passed_over.push((place, None));
@@ -346,6 +346,11 @@ impl Sorted {
             None => Error::bad_input(path.display(), "holds no data set", advice()),
         }
     }
+}
+
+/// A file as its format wants it: in memory, or left on disk.
+fn taken(format: &Entry, opened: Opened, budget: &mut Budget) -> Result<Source> {
+    if format.in_pieces { opened.leave(budget) } else { opened.read(budget) }
 }
 
 fn unknown(name: &str, kind: Option<(&str, &str)>) -> Error {

@@ -14,6 +14,8 @@ pub trait Format {
     const NAME: &'static str;
     /// What its files are, for help texts and advice; it completes "give … files".
     const HELP: &'static str;
+    /// Whether large files are left on disk and read in pieces.
+    const IN_PIECES: bool = false;
 
     /// Whether a file is of this format, by its content.
     fn recognise(candidate: &Candidate) -> Recognition;
@@ -32,6 +34,7 @@ pub struct Entry {
     pub name: &'static str,
     /// [`Format::HELP`].
     pub help: &'static str,
+    pub(super) in_pieces: bool,
     pub(super) recognise: fn(&Candidate) -> Recognition,
     pub(super) read: fn(&Request<'_>, &[File], &[File]) -> Result<Dataset>,
 }
@@ -39,7 +42,13 @@ pub struct Entry {
 impl Entry {
     /// The entry of a format.
     pub const fn of<F: Format>() -> Self {
-        Self { name: F::NAME, help: F::HELP, recognise: F::recognise, read: F::read }
+        Self {
+            name: F::NAME,
+            help: F::HELP,
+            in_pieces: F::IN_PIECES,
+            recognise: F::recognise,
+            read: F::read,
+        }
     }
 }
 

@@ -3,7 +3,7 @@
 use super::format::{File, Request};
 use super::naming::NamePlace;
 use super::options::DataOptions;
-use super::table::{Answers, Table, Tables, Vocabulary};
+use super::table::{Answers, Runs, Table, Tables, Vocabulary};
 use super::{Column, canonical};
 use crate::error::{Error, Result};
 use crate::task::Task;
@@ -73,7 +73,7 @@ pub fn labels_of_names<F: Borrow<File>>(
         };
         let (label, group) = (find(label, &mut labels)?, find(group, &mut groups)?);
         table.answers = Answers::Classes(vec![label; table.rows()]);
-        table.groups = vec![group; table.rows()];
+        table.groups = Runs::constant(group, table.rows());
     }
     let tables = Tables {
         categories: vec![None; columns.len()],

@@ -53,6 +53,10 @@ pub struct DataOptions {
     #[arg(long, value_enum)]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub split: Option<SplitChoice>,
+    /// The Kth of N equal parts of the samples tests, and the others train, for cross-validation; --split says what a part is made of
+    #[arg(long, value_name = "K/N")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub fold: Option<Fold>,
 }
 
 /// A number of rows a second, above 0.
@@ -93,6 +97,59 @@ impl FromStr for Window {
 impl fmt::Display for Window {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(formatter, "{}:{}", self.rows, self.stride)
+    }
+}
+
+/// One of several equal parts, counted from 1.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Fold {
+    number: usize,
+    of: usize,
+}
+
+/// Most parts.
+const MOST_FOLDS: usize = 1000;
+
+impl Fold {
+    /// The part `number` of `of`, from 2 to 1000; none for another one.
+    pub fn new(number: usize, of: usize) -> Option<Self> {
+        ((2..=MOST_FOLDS).contains(&of) && (1..=of).contains(&number))
+            .then_some(Self { number, of })
+    }
+
+    /// Its number, from 1.
+    pub const fn number(self) -> usize {
+        self.number
+    }
+
+    /// How many there are.
+    pub const fn of(self) -> usize {
+        self.of
+    }
+
+    /// The places of this part among `count` in a row.
+    pub const fn part_of(self, count: usize) -> std::ops::Range<usize> {
+        count * (self.number - 1) / self.of..count * self.number / self.of
+    }
+}
+
+impl FromStr for Fold {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let number = |text: &str| text.trim().parse::<usize>().ok();
+        let parts = text.split_once('/');
+        let fold = parts.and_then(|(first, of)| Self::new(number(first)?, number(of)?));
+        fold.ok_or_else(|| {
+            format!("must be K/N with N from 2 to {MOST_FOLDS} and K from 1 to N, such as 1/5")
+        })
+    }
+}
+
+impl fmt::Display for Fold {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{}/{}", self.number, self.of)
     }
 }
 
@@ -163,6 +220,7 @@ macro_rules! as_text {
     };
 }
 
+as_text!(Fold);
 as_text!(Window);
 as_text!(Separator);
 
@@ -222,6 +280,7 @@ impl DataOptions {
             value("separator", self.separator.map(|separator| separator.to_string())),
             value("missing", self.missing.map(name_of)),
             value("split", self.split.map(name_of)),
+            value("fold", self.fold.map(|fold| fold.to_string())),
         ]
         .into_iter()
         .flatten()
@@ -256,6 +315,7 @@ impl DataOptions {
             separator: self.separator.or(others.separator),
             missing: self.missing.or(others.missing),
             split: self.split.or(others.split),
+            fold: self.fold.or(others.fold),
         }
     }
 }
@@ -278,6 +338,7 @@ mod tests {
             window: Some(Window { rows: 128, stride: 64 }),
             separator: Some(Separator::Byte(b'\t')),
             split: Some(SplitChoice::Time),
+            fold: Fold::new(2, 5),
             ..DataOptions::default()
         };
         let text = toml::to_string(&options).unwrap();
@@ -289,6 +350,9 @@ mod tests {
         assert_eq!((short.rows, short.stride), (9, 9));
         for wrong in ["0", "5:0", "x", "70000", "5:6:7"] {
             assert!(wrong.parse::<Window>().is_err(), "{wrong}");
+        }
+        for wrong in ["0/5", "6/5", "1/1", "5", "1/2000", "a/b"] {
+            assert!(wrong.parse::<Fold>().is_err(), "{wrong}");
         }
         for wrong in ["", "ab", "\"", "."] {
             assert!(wrong.parse::<Separator>().is_err(), "{wrong}");

@@ -4,7 +4,7 @@ use crate::artifact;
 use crate::error::{Error, Result};
 use flate2::read::MultiGzDecoder;
 use std::io::{BufReader, Chain, Cursor, ErrorKind, Read};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 const GZIP_MAGIC: [u8; 2] = [0x1f, 0x8b];
 /// Bytes that say what a file is.
@@ -32,14 +32,18 @@ pub struct Opened {
     /// Length in bytes, where it is known before all has been unpacked.
     pub length: Option<u64>,
     rest: Box<dyn Read>,
+    /// Where the file can be opened again.
+    path: Option<PathBuf>,
 }
 
-/// The unpacked bytes of a data file and the name that errors quote.
+/// The unpacked contents of a data file and the name that errors quote.
 pub struct Source {
     /// Path as the user gave it.
     pub name: String,
-    /// Contents after unpacking.
+    /// Contents after unpacking; empty where they are left on disk, to be read in pieces.
     pub bytes: Vec<u8>,
+    /// Where contents are that are left on disk, and their length.
+    on_disk: Option<(PathBuf, u64)>,
 }
 
 impl Opened {
@@ -47,7 +51,8 @@ impl Opened {
     pub fn open(path: &Path) -> Result<Self> {
         let file = artifact::open(path)?;
         let length = file.metadata().map_err(|reason| Error::reading(path, &reason))?.len();
-        Self::new(path.display().to_string(), file, length)
+        let opened = Self::new(path.display().to_string(), file, length)?;
+        Ok(Self { path: Some(path.to_path_buf()), ..opened })
     }
 
     /// Bytes that are in memory, under a name for errors.
@@ -77,31 +82,60 @@ impl Opened {
             .take(START_BYTES)
             .read_to_end(&mut start)
             .map_err(|reason| unreadable(&name, &reason))?;
-        Ok(Self { name, start, length: (!is_packed).then_some(length), rest })
+        Ok(Self { name, start, length: (!is_packed).then_some(length), rest, path: None })
     }
 
     /// The whole file, if the data set's budget has room for it.
     pub fn read(self, budget: &mut Budget) -> Result<Source> {
-        let too_large = || {
-            Error::bad_input(
-                &self.name,
-                format_args!(
-                    "with this file the data set has more than {MOST_BYTES} bytes, unpacked"
-                ),
-                "give fewer samples, or keep other files in another folder",
-            )
-        };
-        if self.length.is_some_and(|length| length > budget.0) {
-            return Err(too_large());
-        }
+        self.check(budget)?;
         let mut bytes = self.start;
         let left = (budget.0 + 1).saturating_sub(bytes.len() as u64);
         self.rest
             .take(left)
             .read_to_end(&mut bytes)
             .map_err(|reason| unreadable(&self.name, &reason))?;
-        budget.0 = budget.0.checked_sub(bytes.len() as u64).ok_or_else(too_large)?;
-        Ok(Source { name: self.name, bytes })
+        let length = bytes.len() as u64;
+        budget.0 = budget.0.checked_sub(length).ok_or_else(|| too_large(&self.name))?;
+        Ok(Source::of_bytes(self.name, bytes))
+    }
+
+    /// The file to be read in pieces, if the data set's budget has room for it. What is small, or cannot be opened again, is taken
+    /// into memory.
+    pub fn leave(self, budget: &mut Budget) -> Result<Source> {
+        /// Files up to so many bytes are taken into memory.
+        const SMALL: u64 = 1 << 20;
+        let Some(path) = self.path.clone() else { return self.read(budget) };
+        self.check(budget)?;
+        let mut rest = Cursor::new(self.start).chain(self.rest);
+        let mut bytes = Vec::new();
+        let unreadable = |reason: std::io::Error| unreadable(&self.name, &reason);
+        if self.length.is_none_or(|length| length <= SMALL) {
+            rest.by_ref().take(SMALL + 1).read_to_end(&mut bytes).map_err(unreadable)?;
+        }
+        let mut length = bytes.len() as u64;
+        let small = self.length.is_none_or(|length| length <= SMALL) && length <= SMALL;
+        if !small {
+            length = match self.length {
+                Some(length) => length,
+                None => {
+                    let left = (budget.0 + 1).saturating_sub(length);
+                    length
+                        + std::io::copy(&mut rest.take(left), &mut std::io::sink())
+                            .map_err(unreadable)?
+                }
+            };
+            bytes = Vec::new();
+        }
+        budget.0 = budget.0.checked_sub(length).ok_or_else(|| too_large(&self.name))?;
+        let on_disk = (!small).then_some((path, length));
+        Ok(Source { name: self.name, bytes, on_disk })
+    }
+
+    fn check(&self, budget: &Budget) -> Result<()> {
+        match self.length {
+            Some(length) if length > budget.0 => Err(too_large(&self.name)),
+            Some(_) | None => Ok(()),
+        }
     }
 
     /// The last part of the path, without a `.gz` ending, in lower case.
@@ -113,10 +147,47 @@ impl Opened {
 }
 
 impl Source {
+    /// Contents that are in memory.
+    pub const fn of_bytes(name: String, bytes: Vec<u8>) -> Self {
+        Self { name, bytes, on_disk: None }
+    }
+
+    /// Bytes after unpacking.
+    pub fn length(&self) -> u64 {
+        self.on_disk.as_ref().map_or(self.bytes.len() as u64, |(_, length)| *length)
+    }
+
+    /// The contents from the beginning, wherever they are.
+    ///
+    /// # Errors
+    /// The file cannot be opened again.
+    pub fn reader(&self) -> Result<Box<dyn Read + '_>> {
+        Ok(match &self.on_disk {
+            None => Box::new(self.bytes.as_slice()),
+            Some((path, length)) => {
+                let opened = Opened::open(path)?;
+                Box::new(Cursor::new(opened.start).chain(opened.rest).take(*length))
+            }
+        })
+    }
+
+    /// The error of reading it.
+    pub fn unreadable(&self, reason: &std::io::Error) -> Error {
+        unreadable(&self.name, reason)
+    }
+
     /// The file `bytes` that is part of the program.
     pub fn bundled(name: &str, bytes: &'static [u8]) -> Result<Self> {
         Opened::new(name.to_string(), bytes, bytes.len() as u64)?.read(&mut Budget::whole())
     }
+}
+
+fn too_large(name: &str) -> Error {
+    Error::bad_input(
+        name,
+        format_args!("with this file the data set has more than {MOST_BYTES} bytes, unpacked"),
+        "give fewer samples, or keep other files in another folder",
+    )
 }
 
 /// The error for one of several files whose name does not say to which part it belongs.

@@ -1,10 +1,12 @@
 //! Which samples train and which test, and draws that stand for all of them.
 
 use super::Split;
+use super::options::Fold;
 use crate::random;
 use rand::SeedableRng;
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BinaryHeap};
 
 /// Share of the samples that becomes test data: one in this many.
 const TEST_SHARE: usize = 5;
@@ -48,52 +50,110 @@ impl SplitRule {
     }
 }
 
-/// The indexes of training and of test samples.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Sides {
-    pub train: Vec<usize>,
-    pub test: Vec<usize>,
-}
-
-impl Sides {
-    fn by(count: usize, is_test: impl Fn(usize) -> bool) -> Self {
-        let (test, train) = (0..count).partition(|&index| is_test(index));
-        Self { train, test }
-    }
-}
-
-/// About a fifth of every class tests, in the order of the data. A class of one sample trains.
-pub(super) fn stratified(labels: &[u32], seed: u64) -> Sides {
+/// Which samples test: about a fifth of every class. A class of one sample trains.
+pub(super) fn stratified(labels: &[u32], seed: u64) -> Vec<bool> {
     let mut totals: BTreeMap<u32, usize> = BTreeMap::new();
     for &label in labels {
         *totals.entry(label).or_default() += 1;
     }
-    let mut before: BTreeMap<u32, usize> = BTreeMap::new();
-    let mut ranked: Vec<(f64, u32, usize)> = Vec::with_capacity(labels.len());
-    for index in shuffled_indexes(labels.len(), seed) {
-        let label = labels[index];
-        let rank = before.entry(label).or_default();
-        if totals[&label] > 1 {
-            ranked.push(((*rank as f64 + 0.5) / totals[&label] as f64, label, index));
-        }
+    // The classes take turns, each at even distances, until there are enough. Positive floats sort as their bits do.
+    let place = |rank: usize, total: usize| ((rank as f64 + 0.5) / total as f64).to_bits();
+    let several = totals.iter().filter(|(_, total)| **total > 1);
+    let mut turns: BinaryHeap<Reverse<(u64, u32)>> =
+        several.map(|(&label, &total)| Reverse((place(0, total), label))).collect();
+    let mut taken: BTreeMap<u32, usize> = BTreeMap::new();
+    for _ in 0..labels.len() / TEST_SHARE {
+        let Some(Reverse((_, label))) = turns.pop() else { break };
+        let rank = taken.entry(label).or_default();
         *rank += 1;
+        let total = totals.get(&label).copied().unwrap_or(0);
+        if *rank < total {
+            turns.push(Reverse((place(*rank, total), label)));
+        }
     }
-    ranked.sort_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
-    ranked.truncate(labels.len() / TEST_SHARE);
     let mut is_test = vec![false; labels.len()];
-    ranked.iter().for_each(|(_, _, index)| is_test[*index] = true);
-    Sides::by(labels.len(), |index| is_test[index])
+    for index in shuffled_indexes(labels.len(), seed) {
+        if let Some(left) = taken.get_mut(&labels[index]).filter(|left| **left > 0) {
+            *left -= 1;
+            is_test[index] = true;
+        }
+    }
+    is_test
 }
 
-/// Whole units (groups, files) test until they hold about a fifth of the samples, of every class where that can be.
-pub(super) fn whole(units: &[u32], labels: &[u32], seed: u64) -> Sides {
-    let count = units.iter().max().map_or(0, |&last| last as usize + 1);
-    let mut sizes = vec![0usize; count];
-    let mut classes: Vec<BTreeMap<u32, usize>> = vec![BTreeMap::new(); count];
+/// Which samples test in one of several parts, over which every class is spread evenly.
+pub(super) fn stratified_fold(labels: &[u32], seed: u64, fold: Fold) -> Vec<bool> {
+    let mut order = shuffled_indexes(labels.len(), seed);
+    order.sort_by_key(|&index| labels[index]);
+    let mut is_test = vec![false; labels.len()];
+    order
+        .iter()
+        .skip(fold.number() - 1)
+        .step_by(fold.of())
+        .for_each(|&index| is_test[index] = true);
+    is_test
+}
+
+/// The samples and the classes of each unit.
+struct Units {
+    sizes: Vec<usize>,
+    classes: Vec<BTreeMap<u32, usize>>,
+}
+
+impl Units {
+    fn of(units: &[u32], labels: &[u32]) -> Self {
+        let count = units.iter().max().map_or(0, |&last| last as usize + 1);
+        let mut found = Self { sizes: vec![0; count], classes: vec![BTreeMap::new(); count] };
+        for (&unit, &label) in units.iter().zip(labels) {
+            found.sizes[unit as usize] += 1;
+            *found.classes[unit as usize].entry(label).or_default() += 1;
+        }
+        found
+    }
+}
+
+/// Which samples test in one of several parts of whole units, each with about as many samples of every class as the others.
+///
+/// # Errors
+/// The number of units, where there are fewer than parts.
+pub(super) fn whole_fold(
+    units: &[u32],
+    labels: &[u32],
+    seed: u64,
+    fold: Fold,
+) -> Result<Vec<bool>, usize> {
+    let found = Units::of(units, labels);
+    let mut order: Vec<usize> = shuffled_indexes(found.sizes.len(), seed);
+    order.retain(|&unit| found.sizes[unit] > 0);
+    if order.len() < fold.of() {
+        return Err(order.len());
+    }
+    // The largest first; each goes where its classes are fewest.
+    order.sort_by_key(|&unit| Reverse(found.sizes[unit]));
+    let mut parts: Vec<(usize, BTreeMap<u32, usize>)> = vec![Default::default(); fold.of()];
+    let mut part_of = vec![0; found.sizes.len()];
+    for unit in order {
+        let crowded = |(size, classes): &(usize, BTreeMap<u32, usize>)| {
+            let same = found.classes[unit].iter();
+            let same = same.map(|(label, count)| count * classes.get(label).copied().unwrap_or(0));
+            (same.sum::<usize>(), *size)
+        };
+        let part = (0..fold.of()).min_by_key(|&part| crowded(&parts[part])).unwrap_or(0);
+        part_of[unit] = part;
+        parts[part].0 += found.sizes[unit];
+        for (&label, count) in &found.classes[unit] {
+            *parts[part].1.entry(label).or_default() += count;
+        }
+    }
+    Ok(units.iter().map(|&unit| part_of[unit as usize] + 1 == fold.number()).collect())
+}
+
+/// Which samples test: whole units (groups, files) until they hold about a fifth of the samples, of every class where that can be.
+pub(super) fn whole(units: &[u32], labels: &[u32], seed: u64) -> Vec<bool> {
+    let Units { sizes, classes } = Units::of(units, labels);
+    let count = sizes.len();
     let mut totals: BTreeMap<u32, usize> = BTreeMap::new();
-    for (&unit, &label) in units.iter().zip(labels) {
-        sizes[unit as usize] += 1;
-        *classes[unit as usize].entry(label).or_default() += 1;
+    for &label in labels {
         *totals.entry(label).or_default() += 1;
     }
     let mut taken: BTreeMap<u32, usize> = BTreeMap::new();
@@ -125,8 +185,9 @@ pub(super) fn whole(units: &[u32], labels: &[u32], seed: u64) -> Sides {
         let smallest = (0..count).filter(|&unit| sizes[unit] > 0).min_by_key(|&unit| sizes[unit]);
         smallest.into_iter().for_each(|unit| is_test[unit] = true);
     }
-    Sides::by(units.len(), |index| is_test[units[index] as usize])
+    units.iter().map(|&unit| is_test[unit as usize]).collect()
 }
+
 /// Splits rows into training and test rows in an order that `seed` decides.
 pub(super) fn divide(rows: &Split, seed: u64) -> (Split, Split) {
     let indexes = shuffled_indexes(rows.len(), seed);
@@ -176,13 +237,12 @@ mod tests {
     #[test]
     fn a_fifth_of_every_class_tests() {
         let labels: Vec<u32> = (0..100).map(|index| u32::from(index >= 90)).collect();
-        let sides = stratified(&labels, 3);
-        let of = |label| sides.test.iter().filter(|&&index| labels[index] == label).count();
-        assert_eq!((of(0), of(1), sides.train.len()), (18, 2, 80));
-        assert!(sides.train.is_sorted() && sides.test.is_sorted());
-        assert_ne!(stratified(&labels, 4), sides);
+        let tests = stratified(&labels, 3);
+        let of = |label| (0..100).filter(|&index| tests[index] && labels[index] == label).count();
+        assert_eq!((of(0), of(1)), (18, 2));
+        assert_ne!(stratified(&labels, 4), tests);
         let alone = stratified(&[0, 0, 0, 0, 1], 0);
-        assert!(!alone.test.contains(&4), "the only one of a class trains");
+        assert!(!alone[4] && alone.contains(&true), "the only one of a class trains");
     }
 
     #[test]
@@ -191,19 +251,46 @@ mod tests {
         let people: Vec<u32> = (0..200).map(|index| index / 20).collect();
         let labels: Vec<u32> = (0..200).map(|index| index % 2).collect();
         for seed in 0..5 {
-            let sides = whole(&people, &labels, seed);
-            let test: std::collections::BTreeSet<u32> =
-                sides.test.iter().map(|&index| people[index]).collect();
-            assert!(sides.train.iter().all(|&index| !test.contains(&people[index])));
-            assert_eq!(sides.test.len(), 40, "seed {seed}");
-            let files: Vec<u32> = people.clone();
-            let classes: Vec<u32> = files.iter().map(|file| u32::from(*file >= 5)).collect();
-            let sides = whole(&files, &classes, seed);
-            let of = |class| sides.test.iter().filter(|&&index| classes[index] == class).count();
+            let tests = whole(&people, &labels, seed);
+            assert!((0..200).all(|index| tests[index] == tests[index / 20 * 20]));
+            assert_eq!(tests.iter().filter(|test| **test).count(), 40, "seed {seed}");
+            let classes: Vec<u32> = people.iter().map(|file| u32::from(*file >= 5)).collect();
+            let tests = whole(&people, &classes, seed);
+            let of = |class| (0..200).filter(|&at| tests[at] && classes[at] == class).count();
             assert_eq!((of(0), of(1)), (20, 20), "seed {seed}");
         }
         let two = whole(&[0, 0, 0, 1, 1], &[0; 5], 1);
-        assert_eq!(two.test.len(), 2, "the smaller of two");
-        assert!(whole(&[0; 5], &[0; 5], 1).test.is_empty());
+        assert_eq!(two, [false, false, false, true, true], "the smaller of two");
+        assert!(!whole(&[0; 5], &[0; 5], 1).contains(&true));
+    }
+
+    #[test]
+    fn folds_cover_all_samples_once_and_each_has_every_class() {
+        let labels: Vec<u32> = (0..103).map(|index| u32::from(index % 4 == 0)).collect();
+        let people: Vec<u32> = (0..103).map(|index| index / 9).collect();
+        let folds = || (1..=5).map(|number| Fold::new(number, 5).unwrap());
+        for way in [stratified_fold, |units: &[u32], seed, fold| {
+            let labels: Vec<u32> = units.to_vec();
+            let people: Vec<u32> = (0..103).map(|index| index / 9).collect();
+            whole_fold(&people, &labels, seed, fold).unwrap()
+        }] {
+            let tests: Vec<Vec<bool>> = folds().map(|fold| way(&labels, 7, fold)).collect();
+            for index in 0..103 {
+                assert_eq!(tests.iter().filter(|test| test[index]).count(), 1, "{index}");
+            }
+            for test in &tests {
+                let of = |class| (0..103).filter(|&at| test[at] && labels[at] == class).count();
+                assert!(
+                    (10..=27).contains(&of(0)) && (3..=9).contains(&of(1)),
+                    "{} {}",
+                    of(0),
+                    of(1)
+                );
+            }
+        }
+        let fold = Fold::new(2, 5).unwrap();
+        let test = whole_fold(&people, &labels, 1, fold).unwrap();
+        assert!((0..103).all(|index| test[index] == test[index / 9 * 9]));
+        assert_eq!(whole_fold(&people[..20], &labels[..20], 1, fold), Err(3));
     }
 }

@@ -3,12 +3,15 @@
 mod classes;
 mod doubts;
 mod layout;
+mod parts;
 mod samples;
 mod scale;
+mod values;
 
 pub use layout::{Layout, SampleRows};
 pub use samples::assemble;
 pub use scale::Scale;
+pub use values::{LineNumbers, Runs, Values};
 
 use super::Column;
 use super::format::Part;
@@ -30,16 +33,14 @@ pub struct Table {
     pub name: String,
     /// The part that its name announces.
     pub part: Part,
-    /// Features of a row.
-    pub width: usize,
     /// The features, row by row; a feature of words has its word's place, or -1 for none; NaN where a value is missing.
-    pub values: Vec<f64>,
+    pub values: Values,
     /// What rows are to be answered with.
     pub answers: Answers,
     /// The place of each row's group.
-    pub groups: Vec<u32>,
+    pub groups: Runs,
     /// Line of each row in the file, 1-based.
-    pub lines: Vec<u32>,
+    pub lines: LineNumbers,
     /// Rows before which time jumps, ascending.
     pub gaps: Vec<usize>,
     /// Rows that were left out because a value is missing.
@@ -54,11 +55,10 @@ impl Table {
         Self {
             name,
             part,
-            width,
-            values: Vec::new(),
+            values: Values::new(width),
             answers: Answers::Classes(Vec::new()),
-            groups: Vec::new(),
-            lines: Vec::new(),
+            groups: Runs::default(),
+            lines: LineNumbers::default(),
             gaps: Vec::new(),
             dropped: 0,
             pace: None,
@@ -70,25 +70,25 @@ impl Table {
         self.lines.len()
     }
 
-    /// The features of a row.
-    pub fn row(&self, row: usize) -> &[f64] {
-        self.values.get(row * self.width..(row + 1) * self.width).unwrap_or(&[])
+    /// A feature of a row.
+    pub fn value(&self, row: usize, feature: usize) -> f64 {
+        self.values.get(row * self.values.width() + feature)
     }
 
     /// Finds where the time of rows jumps: back, or by more than `factor` usual steps.
-    pub fn find_gaps(&mut self, times: &[f64], factor: f64) {
-        let mut steps: Vec<f64> =
-            times.windows(2).map(|pair| pair[1] - pair[0]).filter(|step| *step > 0.0).collect();
-        if steps.is_empty() {
+    pub fn find_gaps(&mut self, times: &Values, factor: f64) {
+        let steps = || (1..times.len()).map(|row| (row, times.get(row) - times.get(row - 1)));
+        let forward = || steps().map(|(_, step)| step).filter(|step| *step > 0.0);
+        let mut sorted: Vec<f64> = forward().collect();
+        let middle = sorted.len() / 2;
+        if sorted.is_empty() {
             return;
         }
-        steps.sort_unstable_by(f64::total_cmp);
-        let usual = steps[steps.len() / 2];
+        let usual = *sorted.select_nth_unstable_by(middle, f64::total_cmp).1;
+        drop(sorted);
         let jumps = |step: f64| step.is_nan() || step <= 0.0 || step > factor * usual;
-        let places = times.windows(2).enumerate();
-        self.gaps =
-            places.filter(|(_, pair)| jumps(pair[1] - pair[0])).map(|(row, _)| row + 1).collect();
-        let spread = steps.iter().filter(|step| !jumps(**step)).map(|step| (step - usual).abs());
+        self.gaps = steps().filter(|(_, step)| jumps(*step)).map(|(row, _)| row).collect();
+        let spread = forward().filter(|step| !jumps(*step)).map(|step| (step - usual).abs());
         self.pace = Some((usual, spread.fold(0.0, f64::max) / usual));
     }
 }
@@ -152,11 +152,12 @@ mod tests {
     #[test]
     fn time_that_jumps_is_a_gap() {
         let mut table = Table::new("t".into(), Part::Unknown, 1);
-        table.find_gaps(&[0.0, 1.0, 2.1, 3.0, 9.0, 10.0, 0.0, 1.0], 1.5);
+        let times = Values::of(1, [0.0, 1.0, 2.1, 3.0, 9.0, 10.0, 0.0, 1.0]);
+        table.find_gaps(&times, 1.5);
         assert_eq!(table.gaps, [4, 6]);
         let (usual, spread) = table.pace.unwrap();
         assert!((usual - 1.0).abs() < 1e-9 && (spread - 0.1).abs() < 1e-6, "{usual} {spread}");
-        table.find_gaps(&[], 1.5);
+        table.find_gaps(&Values::new(1), 1.5);
         assert_eq!(table.gaps, [4, 6], "no times, nothing new");
     }
 }

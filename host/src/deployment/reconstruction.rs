@@ -28,8 +28,19 @@ pub struct Reconstructions {
 /// # Errors
 /// Samples of another size.
 pub fn reconstruct(model: &Model<'_>, samples: &[i16]) -> Result<Option<Reconstructions>> {
+    let outcomes = run_all(model, samples)?;
+    let outputs: Vec<&[i8]> = outcomes.iter().map(|outcome| outcome.scores.as_slice()).collect();
+    Ok(of_outputs(model, samples, &outputs))
+}
+
+/// The same of outputs that are known, wherever they were computed: one for each raw sample.
+pub fn of_outputs(
+    model: &Model<'_>,
+    samples: &[i16],
+    outputs: &[&[i8]],
+) -> Option<Reconstructions> {
     let Task::Reconstruction { rescale, threshold } = model.description().task else {
-        return Ok(None);
+        return None;
     };
     let (input, output) = (model.input(), model.output());
     let elements = input.tensor.shape.elements();
@@ -38,13 +49,12 @@ pub fn reconstruct(model: &Model<'_>, samples: &[i16]) -> Result<Option<Reconstr
     let maps = model.parameters().get(start..start + bytes).unwrap_or(&[]);
     let mut quantized = vec![0i8; elements];
     let mut errors = Vec::new();
-    let outcomes = run_all(model, samples)?;
     let whole = SampleParts::of(model).values().max(1);
-    for (sample, outcome) in samples.chunks_exact(whole).zip(&outcomes) {
+    for (sample, scores) in samples.chunks_exact(whole).zip(outputs) {
         // The first input, which the output imitates.
         let raw = raw_bytes(input.quantization.sample_type, &sample[..elements]);
         Portable.quantize_input(maps, input.quantization.sample_type, &raw, &mut quantized);
-        let pairs = quantized.iter().zip(&outcome.scores);
+        let pairs = quantized.iter().zip(*scores);
         let sum: u64 = pairs
             .map(|(&wanted, &found)| {
                 let wanted = i32::from(wanted) - i32::from(input.tensor.zero_point);
@@ -56,11 +66,7 @@ pub fn reconstruct(model: &Model<'_>, samples: &[i16]) -> Result<Option<Reconstr
     }
     let scale = super::integer_network::decode_scale(output.scale);
     let unit = scale * scale / elements.max(1) as f64;
-    Ok(Some(Reconstructions {
-        errors,
-        unit,
-        threshold: (threshold != u32::MAX).then_some(threshold),
-    }))
+    Some(Reconstructions { errors, unit, threshold: (threshold != u32::MAX).then_some(threshold) })
 }
 
 /// The network with the threshold that so large a share of usual samples exceeds at most.

@@ -36,6 +36,9 @@ pub struct BoardReport {
     pub accuracy: f64,
     /// The host's share of right labels.
     pub host_accuracy: f64,
+    /// The board's output of each sample, which other figures than the accuracy are made of.
+    #[serde(skip)]
+    pub outputs: Vec<Vec<i8>>,
     /// What the next number counts: `instructions` for emulated boards, `cycles` for real ones.
     pub unit: &'static str,
     /// Instructions or cycles of one inference, on average; input quantization included.
@@ -176,6 +179,7 @@ pub fn compare<L: Link>(
         layers_identical: pairs().all(|(result, outcome)| result.digest == outcome.digest),
         accuracy: share(right.count() as f64 / samples.max(1) as f64),
         host_accuracy: share(host.accuracy),
+        outputs: batch.results.iter().map(|result| result.output.clone()).collect(),
         unit: counts.unit(),
         instructions_per_inference: counts.of(board, batch.count) / samples.max(1) as u64,
         first_difference,

@@ -29,7 +29,7 @@ enum Change {
     Amplitude(f64),
     /// The sign of these columns turned, half of the time.
     Negate(Vec<String>),
-    /// Another training sample added, at up to this share of its size.
+    /// Another training sample, or noise that the data has beside its classes, added at up to this share of its size.
     Background(f64),
 }
 
@@ -154,7 +154,7 @@ impl Augmentation {
             })?;
             negated.push(place);
         }
-        Ok(Changes { kinds: self.0.clone(), shape, negated, zeros })
+        Ok(Changes { kinds: self.0.clone(), shape, negated, zeros, noises: Vec::new() })
     }
 }
 
@@ -175,9 +175,31 @@ pub struct Changes {
     /// Channels.
     negated: Vec<usize>,
     zeros: Vec<f32>,
+    /// Raw recordings of noise.
+    noises: Vec<Vec<i16>>,
 }
 
 impl Changes {
+    /// The changes with noises, raw values of one channel each, that are mixed in instead of other samples.
+    #[must_use]
+    pub fn with_noises(mut self, noises: &[Vec<i16>]) -> Self {
+        if self.want_another() {
+            self.noises = noises.to_vec();
+        }
+        self
+    }
+
+    /// The raw values of a stretch of noise as long as a sample; none where there are no noises. Short noises are repeated.
+    pub fn noise(&self, generator: &mut ChaCha8Rng) -> Option<Vec<i16>> {
+        if self.noises.is_empty() {
+            return None;
+        }
+        let noise = &self.noises[random::below(self.noises.len(), generator)];
+        let elements = self.shape.elements();
+        let start = random::below(noise.len().saturating_sub(elements) + 1, generator);
+        Some(noise.iter().skip(start).chain(noise.iter().cycle()).take(elements).copied().collect())
+    }
+
     /// Whether another sample is wanted for each.
     pub fn want_another(&self) -> bool {
         self.kinds.iter().any(|kind| matches!(kind, Change::Background(_)))
@@ -369,6 +391,21 @@ mod tests {
         let square = errors.map(|error| f64::from(error).powi(2)).sum::<f64>();
         let deviation = (square / (200.0 * 6.0)).sqrt();
         assert!((deviation - 0.1).abs() < 0.01, "{deviation}");
+    }
+
+    #[test]
+    fn noise_is_a_stretch_of_a_recording_and_short_ones_are_repeated() {
+        let shape = SampleShape::new(4, 1, 1);
+        let noises = [vec![1, 2, 3, 4, 5, 6], vec![7, 8]];
+        let mut generator = random::generator(1, Purpose::Augmentation, 0);
+        let with = changes("background:0.5", shape, &[]).with_noises(&noises);
+        let mut found: Vec<Vec<i16>> =
+            (0..200).map(|_| with.noise(&mut generator).unwrap()).collect();
+        found.sort();
+        found.dedup();
+        assert_eq!(found, [[1, 2, 3, 4], [2, 3, 4, 5], [3, 4, 5, 6], [7, 8, 7, 8]]);
+        assert!(changes("background:0.5", shape, &[]).noise(&mut generator).is_none());
+        assert!(changes("flip", shape, &[]).with_noises(&noises).noise(&mut generator).is_none());
     }
 
     #[test]

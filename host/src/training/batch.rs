@@ -155,9 +155,14 @@ impl<'a> Batches<'a> {
             let start = samples.len();
             normalize(moved.as_deref().unwrap_or(sample), self.normalization, &mut samples);
             if self.changes.want_another() {
-                let other = random::below(self.split.len(), &mut self.generator);
                 another.clear();
-                normalize(self.split.sample(other)?, self.normalization, &mut another);
+                match self.changes.noise(&mut self.generator) {
+                    Some(noise) => normalize(&noise, self.normalization, &mut another),
+                    None => {
+                        let other = random::below(self.split.len(), &mut self.generator);
+                        normalize(self.split.sample(other)?, self.normalization, &mut another);
+                    }
+                }
             }
             self.changes.series(&mut samples[start..], &another, &mut self.generator);
             labels.push(self.split.labels[index]);

@@ -556,7 +556,8 @@ fn changes(
         let pick = |list: &[f64]| list.get(channel).or(list.first()).copied().unwrap_or(0.0);
         ((raw - pick(offset)) * pick(inverse_scale)) as f32
     };
-    augmentation.of(dataset.shape, columns, (0..channels).map(zero).collect())
+    let changes = augmentation.of(dataset.shape, columns, (0..channels).map(zero).collect())?;
+    Ok(changes.with_noises(&dataset.background))
 }
 
 /// Refuses what has no meaning without classes.

@@ -18,7 +18,7 @@ use crate::data::format::{Candidate, File, Format, Part, Recognition, Request};
 use crate::data::naming::NamePlace;
 use crate::data::options::{Missing, Separator};
 use crate::data::table::{Tables, assemble};
-use crate::data::{Column, Dataset};
+use crate::data::{Column, Dataset, digest};
 use crate::error::{Error, Result};
 use crate::task::Task;
 use parse::{Reading, Words};
@@ -37,6 +37,7 @@ pub struct Csv;
 impl Format for Csv {
     const NAME: &'static str = "csv";
     const HELP: &'static str = "CSV";
+    const IN_PIECES: bool = true;
 
     fn recognise(candidate: &Candidate) -> Recognition {
         let has = |endings: &[&str]| endings.iter().any(|end| candidate.base_name.ends_with(end));
@@ -58,12 +59,10 @@ impl Format for Csv {
             }
             None => 0,
         };
-        let look = |file: &File| {
-            survey::survey(&file.source.name, &file.source.bytes, request.options.separator)
-        };
+        let look = |file: &File| survey::survey(&file.source, request.options.separator);
         let first_survey = look(&files[first])?;
         tell_dialect(request, &first_survey);
-        tell_copies(request, files);
+        tell_copies(request, files)?;
         let first_name = files[first].source.name.as_str();
         let plan = roles::settle(request, &first_survey, first_name, siblings(files))?;
         let values = request.task() == Task::Regression;
@@ -129,19 +128,24 @@ fn tell_dialect(request: &Request<'_>, survey: &Survey) {
 }
 
 /// Tells of files with the same content, whose samples would count twice.
-fn tell_copies(request: &Request<'_>, files: &[File]) {
-    let mut known: HashMap<(usize, &[u8]), &File> = HashMap::new();
+fn tell_copies(request: &Request<'_>, files: &[File]) -> Result<()> {
+    let mut lengths: HashMap<u64, usize> = HashMap::new();
     for file in files {
-        let bytes = file.source.bytes.as_slice();
-        if let Some(first) = known.insert((bytes.len(), bytes), file) {
+        *lengths.entry(file.source.length()).or_default() += 1;
+    }
+    let mut known: HashMap<String, &File> = HashMap::new();
+    for file in files.iter().filter(|file| lengths[&file.source.length()] > 1) {
+        let digest = digest::of([(Part::Unknown, &file.source)].into_iter())?;
+        if let Some(first) = known.insert(digest, file) {
             request.note(format!("doubt: {} holds the same as {}", file.place, first.place));
         }
     }
+    Ok(())
 }
 
 fn tell_filled(request: &Request<'_>, tables: &[crate::data::table::Table]) {
     let missing =
-        tables.iter().flat_map(|table| &table.values).filter(|value| value.is_nan()).count();
+        tables.iter().flat_map(|table| table.values.iter()).filter(|value| value.is_nan()).count();
     if missing > 0 {
         let by = "the mean of the column's training rows";
         request.note(format!("filled: {missing} missing values, with {by} (--missing fill)"));

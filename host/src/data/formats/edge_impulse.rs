@@ -127,7 +127,7 @@ impl Format for EdgeImpulse {
                     return Err(Error::bad_input(name, problem, again));
                 }
                 table.values.extend(values);
-                table.lines.push(u32::try_from(row + 1).unwrap_or(u32::MAX));
+                table.lines.push(row as u64 + 1);
             }
             tables.push(table);
         }

@@ -3,7 +3,7 @@
 use crate::data::format::{Candidate, File, Format, Part, Recognition, Request};
 use crate::data::naming::stem;
 use crate::data::npy::{self, Array};
-use crate::data::table::{Answers, Table, Tables, Vocabulary, assemble};
+use crate::data::table::{Answers, LineNumbers, Runs, Table, Tables, Values, Vocabulary, assemble};
 use crate::data::{Column, Dataset, SampleShape};
 use crate::error::{Error, Result};
 use crate::task::Task;
@@ -248,11 +248,11 @@ impl Reading<'_> {
         let count = part.samples.shape.first().copied().unwrap_or(0);
         let error = |problem: String, advice: &str| Error::bad_input(self.name, problem, advice);
         let mut table = Table::new(self.name.to_string(), part.part, shape.elements());
-        table.values = part.samples.values().collect();
+        table.values = Values::of(shape.elements(), part.samples.values());
         if table.values.iter().any(|value| !value.is_finite()) {
             return Err(error("has samples that are not finite".into(), "correct or drop them"));
         }
-        table.lines = (1..=u32::try_from(count).unwrap_or(u32::MAX)).collect();
+        table.lines = LineNumbers::counted(count);
         let fits = |array: &Array| array.shape.first() == Some(&count);
         for (array, what) in [(part.labels, "labels"), (part.groups, "groups")] {
             if let Some(array) = array.filter(|array| !fits(array)) {
@@ -264,7 +264,7 @@ impl Reading<'_> {
         let whole = |value: f64| format!("{value:.0}");
         table.groups = match part.groups {
             Some(groups) => groups.values().map(|value| self.groups.place(&whole(value))).collect(),
-            None => vec![0; count],
+            None => Runs::constant(0, count),
         };
         let width = part.labels.map_or(0, |labels| labels.len().checked_div(count).unwrap_or(0));
         let task = self.request.task();

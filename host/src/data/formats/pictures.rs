@@ -7,7 +7,7 @@ pub use decode::Picture;
 use crate::data::format::{Candidate, File, Format, Recognition, Request};
 use crate::data::named::labels_of_names;
 use crate::data::naming::stem;
-use crate::data::table::{Table, assemble};
+use crate::data::table::{LineNumbers, Table, assemble};
 use crate::data::{Column, Dataset, SampleShape};
 use crate::error::{Error, Result};
 
@@ -64,8 +64,8 @@ impl Format for Pictures {
         for (file, picture) in files.iter().zip(pictures.drain(..)) {
             let picture = picture.in_colours(shape.channels).resized(shape.height, shape.width);
             let mut table = Table::new(file.source.name.clone(), file.part, shape.elements());
-            table.values = picture.pixels.iter().map(|&value| f64::from(value)).collect();
-            table.lines = vec![1];
+            table.values.extend(picture.pixels.iter().map(|&value| f64::from(value)));
+            table.lines = LineNumbers::counted(1);
             tables.push(table);
         }
         let columns = vec![Column::named(None); shape.elements()];

@@ -5,7 +5,7 @@
 use crate::data::format::{Candidate, File, Format, Part, Recognition, Request};
 use crate::data::named::labels_of_names;
 use crate::data::options::DataOptions;
-use crate::data::table::{Table, assemble};
+use crate::data::table::{LineNumbers, Table, assemble};
 use crate::data::{Column, Dataset, SampleShape};
 use crate::error::{Error, Result};
 use std::collections::HashSet;
@@ -34,18 +34,13 @@ impl Format for Wav {
     }
 
     fn read(request: &Request<'_>, files: &[File], beside: &[File]) -> Result<Dataset> {
-        // Speech Commands keeps noise in such a folder.
-        let is_aside = |file: &&File| file.place.starts_with('_');
-        let aside = files.iter().filter(is_aside).count();
-        if aside > 0 {
-            request.note(format!("passed over: {aside} recordings in folders that begin with _"));
-        }
-        let files: Vec<&File> = files.iter().filter(|file| !is_aside(file)).collect();
+        let (noises, files): (Vec<&File>, Vec<&File>) =
+            files.iter().partition(|file| is_aside(&file.place));
         let (tests, validation) = (listed(beside, TESTING_LIST), listed(beside, VALIDATION_LIST));
         let validates = |file: &File| {
             validation.as_ref().is_some_and(|list| list.contains(file.place.as_str()))
         };
-        let mut tables = Vec::with_capacity(files.len());
+        let mut recordings = Vec::with_capacity(files.len());
         let mut rate = None;
         for file in &files {
             let (values, own) = decode(file)?;
@@ -61,11 +56,9 @@ impl Format for Wav {
                 Some(_) => Part::Train,
                 None => file.part,
             };
-            let mut table = Table::new(file.source.name.clone(), part, 1);
-            table.lines = (1..=u32::try_from(values.len()).unwrap_or(u32::MAX)).collect();
-            table.values = values;
-            tables.push(table);
+            recordings.push((part, values));
         }
+        let background = backgrounds(request, &noises, rate)?;
         let rate = f64::from(rate.unwrap_or(0));
         if request.options.rate.is_some_and(|asked| asked != rate) {
             let problem = format!("the recordings have {rate} values a second");
@@ -75,37 +68,78 @@ impl Format for Wav {
                 "leave it out, or resample them before",
             ));
         }
-        let length = one_length(request, &tables)?;
-        if let Some(length) = length {
-            // Each recording is a row.
-            for table in &mut tables {
-                (table.width, table.lines) = (length, vec![1]);
-            }
-        }
+        let length = one_length(request, &recordings)?;
+        let tables = files.iter().zip(recordings).map(|(file, (part, values))| {
+            // A row is a moment, or the whole recording.
+            let rows = if length.is_some() { 1 } else { values.len() };
+            let mut table = Table::new(file.source.name.clone(), part, length.unwrap_or(1));
+            table.values.extend(values.into_iter().map(f64::from));
+            table.lines = LineNumbers::counted(rows);
+            table
+        });
+        let tables = tables.collect();
         let columns = vec![Column::named(None); length.unwrap_or(1)];
         let (tables, options) = labels_of_names(request, &files, tables, columns)?;
         let options = DataOptions { rate: Some(rate), ..options };
         let shape = length.map(|length| SampleShape::new(length, 1, 1));
         let request = Request { shape: request.shape.or(shape), options: &options, ..*request };
         request.note(format!("{} recordings of {rate} values a second", tables.tables.len()));
-        assemble(&request, Self::NAME, &tables)
-            .map(|dataset| Dataset { options: options.clone(), ..dataset })
+        assemble(&request, Self::NAME, &tables).map(|dataset| Dataset {
+            options: options.clone(),
+            background,
+            ..dataset
+        })
     }
 }
 
-/// The paths in a list, if there is one.
-fn listed<'a>(beside: &'a [File], name: &str) -> Option<HashSet<&'a str>> {
+/// Whether a recording is in a folder such as Speech Commands' `_background_noise_`, and of no class.
+fn is_aside(place: &str) -> bool {
+    let mut folders: Vec<&str> = place.split(['/', '\\']).collect();
+    folders.pop();
+    folders.iter().any(|folder| folder.starts_with('_'))
+}
+
+/// The noises of such folders.
+fn backgrounds(
+    request: &Request<'_>,
+    noises: &[&File],
+    rate: Option<u32>,
+) -> Result<Vec<Vec<i16>>> {
+    let mut found = Vec::with_capacity(noises.len());
+    for file in noises {
+        let (values, own) = decode(file)?;
+        if Some(own) == rate && !values.is_empty() {
+            found.push(values);
+        }
+    }
+    if !noises.is_empty() {
+        request.note(format!(
+            "background: {} recordings in folders that begin with _ are of no class; --augment background mixes them in",
+            found.len()
+        ));
+    }
+    let others = noises.len() - found.len();
+    if others > 0 {
+        request.note(format!("passed over: {others} of them, which are empty or of another rate"));
+    }
+    Ok(found)
+}
+
+/// The paths in a list, if there is one, as paths below the data's folder.
+fn listed(beside: &[File], name: &str) -> Option<HashSet<String>> {
     let list = beside.iter().find(|file| file.place.ends_with(name))?;
+    let folder = list.place.strip_suffix(name).unwrap_or_default();
     let text = std::str::from_utf8(&list.source.bytes).ok()?;
-    Some(text.lines().map(str::trim).filter(|line| !line.is_empty()).collect())
+    let paths = text.lines().map(str::trim).filter(|line| !line.is_empty());
+    Some(paths.map(|path| format!("{folder}{}", path.trim_start_matches("./"))).collect())
 }
 
 /// The length of all recordings, where each is a sample.
-fn one_length(request: &Request<'_>, tables: &[Table]) -> Result<Option<usize>> {
+fn one_length(request: &Request<'_>, recordings: &[(Part, Vec<i16>)]) -> Result<Option<usize>> {
     if request.options.window.is_some() {
         return Ok(None);
     }
-    let lengths = || tables.iter().map(|table| table.values.len());
+    let lengths = || recordings.iter().map(|(_, values)| values.len());
     let (shortest, longest) = (lengths().min().unwrap_or(0), lengths().max().unwrap_or(0));
     if shortest == longest && longest > 0 {
         return Ok(Some(longest));
@@ -119,7 +153,7 @@ fn one_length(request: &Request<'_>, tables: &[Table]) -> Result<Option<usize>> 
 }
 
 /// The values of a recording as 16-bit numbers, channels mixed down, and how many a second there are.
-fn decode(file: &File) -> Result<(Vec<f64>, u32)> {
+fn decode(file: &File) -> Result<(Vec<i16>, u32)> {
     let broken = |reason: &dyn std::fmt::Display| {
         let problem = format_args!("is not a whole WAV file: {reason}");
         Error::bad_input(&file.source.name, problem, "fetch it again")
@@ -142,7 +176,8 @@ fn decode(file: &File) -> Result<(Vec<f64>, u32)> {
     .map_err(|reason| broken(&reason))?;
     let mean = |frame: &[f64]| frame.iter().sum::<f64>() / channels as f64;
     let range = f64::from(i16::MIN)..=f64::from(i16::MAX);
-    let whole = |value: f64| value.round().clamp(*range.start(), *range.end());
+    // In range, so that the cast keeps the value.
+    let whole = |value: f64| value.round().clamp(*range.start(), *range.end()) as i16;
     Ok((
         values.chunks_exact(channels).map(|frame| whole(mean(frame))).collect(),
         format.sample_rate,

@@ -78,7 +78,7 @@ impl Classes {
         let label = labels.get(row).copied().unwrap_or(0);
         let name = tables.labels.words.get(label as usize).map_or("", String::as_str);
         self.places.get(name).copied().ok_or_else(|| {
-            let line = table.lines.get(row).copied().unwrap_or(0);
+            let line = table.lines.get(row);
             let place = format!("{}, line {line}", table.name);
             let start: String = name.chars().take(40).collect();
             let problem = match name.parse::<i64>() {

@@ -16,32 +16,31 @@ const TELLS: f64 = 0.99;
 /// Fewest rows from which something follows.
 const FEWEST_ROWS: usize = 20;
 
-/// Tells which columns never vary, equal others, or tell the class alone.
+/// Tells which columns never vary, equal others, or tell the class alone; of so many training samples.
 pub fn tell(
     request: &Request<'_>,
     tables: &Tables,
     layout: &Layout,
-    training: &[SampleRows],
+    (count, training): (usize, impl Iterator<Item = SampleRows>),
     classes: &[String],
 ) {
     if tables.labelled && classes.len() == 1 {
         request.note(format!("doubt: there is one class only, '{}'", classes[0]));
     }
     let width = layout.width();
-    if training.len() < FEWEST_ROWS || width > MOST_COLUMNS {
+    if count < FEWEST_ROWS || width > MOST_COLUMNS {
         return;
     }
-    let step = training.len().div_ceil(MOST_ROWS);
+    let step = count.div_ceil(MOST_ROWS);
     let rows: Vec<(Vec<f64>, u32)> = training
-        .iter()
         .step_by(step)
         .map(|sample| {
-            let table = &tables.tables[sample.table];
+            let table = &tables.tables[sample.table()];
             let label = match &table.answers {
-                Answers::Classes(labels) => labels.get(sample.first).copied().unwrap_or(0),
+                Answers::Classes(labels) => labels.get(sample.first()).copied().unwrap_or(0),
                 Answers::Values(_) => 0,
             };
-            (layout.row(table, sample.first).collect(), label)
+            (layout.row(table, sample.first()).collect(), label)
         })
         .collect();
     // The columns of positions in a picture or a wave are no quantities of their own.

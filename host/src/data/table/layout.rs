@@ -7,23 +7,41 @@ use std::ops::Range;
 /// The rows of a sample.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SampleRows {
-    /// The table.
-    pub table: usize,
-    /// The first row.
-    pub first: usize,
-    /// How many follow each other.
-    pub count: usize,
+    table: u32,
+    first: u32,
+    count: u32,
 }
 
 impl SampleRows {
+    /// So many rows of a table that follow each other; a table has fewer than 2^32.
+    pub fn new(table: usize, first: usize, count: usize) -> Self {
+        let number = |size: usize| u32::try_from(size).unwrap_or(u32::MAX);
+        Self { table: number(table), first: number(first), count: number(count) }
+    }
+
+    /// The table.
+    pub const fn table(&self) -> usize {
+        self.table as usize
+    }
+
+    /// The first row.
+    pub const fn first(&self) -> usize {
+        self.first as usize
+    }
+
+    /// How many follow each other.
+    pub const fn count(&self) -> usize {
+        self.count as usize
+    }
+
     /// The rows.
-    pub fn rows(&self) -> Range<usize> {
-        self.first..self.first + self.count
+    pub const fn rows(&self) -> Range<usize> {
+        self.first()..self.first() + self.count()
     }
 
     /// The last row.
     pub const fn last(&self) -> usize {
-        self.first + self.count - 1
+        self.first() + self.count() - 1
     }
 }
 
@@ -78,10 +96,9 @@ impl Layout {
 
     /// The values of a row.
     pub fn row<'a>(&'a self, table: &'a Table, row: usize) -> impl Iterator<Item = f64> + 'a {
-        let features = table.row(row);
         self.sources.iter().map(move |&(feature, word)| match word {
-            None => features[feature],
-            Some(word) => f64::from(u8::from(features[feature] == word)),
+            None => table.value(row, feature),
+            Some(word) => f64::from(u8::from(table.value(row, feature) == word)),
         })
     }
 }

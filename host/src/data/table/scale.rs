@@ -1,7 +1,7 @@
 //! From numbers to raw integers: the narrowest type that holds them, else an affine map.
 
+use super::Tables;
 use super::layout::{Layout, SampleRows};
-use super::{Table, Tables};
 use crate::data::{Column, Convention, SampleType};
 use crate::error::{Error, Result};
 
@@ -29,16 +29,20 @@ impl Scale {
     /// The narrowest scale of the training samples. Whole numbers of 16 bits are their own raw values; if any value of the data is
     /// another, each column (each channel where a sample has several positions) spreads from its smallest to its largest value. With
     /// `fill` the mean stands for missing values.
-    pub fn measure(tables: &Tables, layout: &Layout, training: &[SampleRows], fill: bool) -> Self {
+    pub fn measure(
+        tables: &Tables,
+        layout: &Layout,
+        training: impl Iterator<Item = SampleRows>,
+        fill: bool,
+    ) -> Self {
         let (mut low, mut high, mut integers) = (0.0f64, 0.0f64, true);
+        let words: Vec<bool> = tables.categories.iter().map(Option::is_some).collect();
         for table in &tables.tables {
-            for (values, words) in rows_of(table, tables) {
-                for (&value, is_word) in values.iter().zip(words) {
-                    if !is_word {
-                        (low, high) = (low.min(value), high.max(value));
-                        // NaN, a missing value, has no fraction that is 0 either.
-                        integers &= value.fract() == 0.0;
-                    }
+            for (value, is_word) in table.values.iter().zip(words.iter().cycle()) {
+                if !is_word {
+                    (low, high) = (low.min(value), high.max(value));
+                    // NaN, a missing value, has no fraction that is 0 either.
+                    integers &= value.fract() == 0.0;
                 }
             }
         }
@@ -54,7 +58,7 @@ impl Scale {
         let mut ranges = vec![(f64::INFINITY, f64::NEG_INFINITY); count];
         let mut sums = vec![(0.0f64, 0usize); count];
         for sample in training {
-            let table = &tables.tables[sample.table];
+            let table = &tables.tables[sample.table()];
             for row in sample.rows() {
                 for (place, value) in layout.row(table, row).enumerate() {
                     let place = place % count;
@@ -93,10 +97,10 @@ impl Scale {
             SampleType::U8 => (0, i16::from(u8::MAX)),
             SampleType::I16 => (i16::MIN, i16::MAX),
         };
-        let table = &tables.tables[sample.table];
+        let table = &tables.tables[sample.table()];
         let count = self.columns.len();
         let at = |row: usize, problem: String, advice: &str| {
-            let line = table.lines.get(row).copied().unwrap_or(0);
+            let line = table.lines.get(row);
             Error::bad_input(format_args!("{}, line {line}", table.name), problem, advice)
         };
         for row in sample.rows() {
@@ -130,13 +134,4 @@ impl Scale {
         }
         Ok(())
     }
-}
-
-/// The rows of a table, each with a mark for its columns of words, whose numbers are places.
-fn rows_of<'a>(
-    table: &'a Table,
-    tables: &'a Tables,
-) -> impl Iterator<Item = (&'a [f64], impl Iterator<Item = bool> + 'a)> {
-    let words = || tables.categories.iter().map(Option::is_some);
-    table.values.chunks_exact(table.width.max(1)).map(move |row| (row, words()))
 }

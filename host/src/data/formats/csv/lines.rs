@@ -1,12 +1,82 @@
 //! The lines of a text file with their numbers, and the fields of a line.
 
 use crate::data::options::Separator;
+use crate::data::source::Source;
 use crate::error::{Error, Result};
+use std::io::Read;
 
 /// Longest line in bytes.
 const LONGEST_LINE: usize = 1 << 20;
 
-/// The lines of a text with their numbers, counted from 1; blank ones are left out.
+/// Bytes that are read at a time.
+const PIECE: usize = 1 << 18;
+
+/// A text that is read in pieces of whole lines.
+pub struct Text<'a> {
+    source: &'a Source,
+    reader: Box<dyn Read + 'a>,
+    buffer: Vec<u8>,
+    /// The bytes of the buffer that the last piece had, and their lines.
+    done: (usize, u64),
+    /// What ends a line; unknown before the first piece.
+    end: Option<u8>,
+    number: u64,
+}
+
+impl<'a> Text<'a> {
+    /// The text of a file from its beginning.
+    ///
+    /// # Errors
+    /// It cannot be opened.
+    pub fn of(source: &'a Source) -> Result<Self> {
+        let reader = source.reader()?;
+        Ok(Self { source, reader, buffer: Vec::new(), done: (0, 0), end: None, number: 0 })
+    }
+
+    /// The next lines; none at the end.
+    ///
+    /// # Errors
+    /// The file cannot be read.
+    pub fn piece(&mut self) -> Result<Option<Lines<'_>>> {
+        let (bytes, lines) = std::mem::take(&mut self.done);
+        self.buffer.drain(..bytes);
+        self.number += lines;
+        let mut wanted = PIECE;
+        loop {
+            let left = wanted.saturating_sub(self.buffer.len()) as u64;
+            let read = self.reader.by_ref().take(left).read_to_end(&mut self.buffer);
+            let ended = (read.map_err(|reason| self.source.unreadable(&reason))? as u64) < left;
+            let end = *self.end.get_or_insert_with(|| {
+                if self.buffer.starts_with(MARK) {
+                    self.buffer.drain(..MARK.len());
+                }
+                let has = |byte: u8| self.buffer.contains(&byte);
+                if has(b'\r') && !has(b'\n') { b'\r' } else { b'\n' }
+            });
+            let whole = match self.buffer.iter().rposition(|&byte| byte == end) {
+                _ if ended => self.buffer.len(),
+                Some(last) => last + 1,
+                // A line that is too long is told as such.
+                None if self.buffer.len() > LONGEST_LINE => self.buffer.len(),
+                None => 0,
+            };
+            if whole > 0 || ended {
+                let piece = &self.buffer[..whole];
+                let lines = piece.iter().filter(|&&byte| byte == end).count();
+                self.done = (whole, lines as u64);
+                let lines =
+                    Lines { name: &self.source.name, rest: piece, end, number: self.number };
+                return Ok((whole > 0).then_some(lines));
+            }
+            wanted *= 2;
+        }
+    }
+}
+
+/// The mark by which text in UTF-8 may begin.
+const MARK: &[u8] = b"\xEF\xBB\xBF";
+
+/// Lines with their numbers, counted from 1; blank ones are left out.
 pub struct Lines<'a> {
     name: &'a str,
     rest: &'a [u8],
@@ -15,9 +85,9 @@ pub struct Lines<'a> {
 }
 
 impl<'a> Lines<'a> {
-    /// The lines of the file `name`, ended by line feeds, by both, or by carriage returns alone.
+    /// The lines of a text that is in memory, ended by line feeds, by both, or by carriage returns alone.
     pub fn of(name: &'a str, text: &'a [u8]) -> Self {
-        let text = text.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(text);
+        let text = text.strip_prefix(MARK).unwrap_or(text);
         let end = if text.contains(&b'\n') { b'\n' } else { b'\r' };
         Self { name, rest: text, end, number: 0 }
     }
@@ -146,12 +216,46 @@ mod tests {
             ("a\rb\r\rc", vec![(1, "a"), (2, "b"), (4, "c")]),
             ("\n \n,\n", vec![(3, ",")]),
         ] {
-            let mut lines = Lines::of("t", text.as_bytes());
-            let mut found = Vec::new();
-            while let Some((number, line)) = lines.next().unwrap() {
-                found.push((number, std::str::from_utf8(line).unwrap()));
-            }
-            assert_eq!(found, expected, "{text:?}");
+            assert_eq!(numbered(text.as_bytes()), owned(&expected), "{text:?}");
         }
+    }
+
+    fn owned(lines: &[(u64, &str)]) -> Vec<(u64, String)> {
+        lines.iter().map(|&(number, line)| (number, line.to_string())).collect()
+    }
+
+    /// The lines of a text that is read in pieces.
+    fn numbered(bytes: &[u8]) -> Vec<(u64, String)> {
+        let source = Source::of_bytes("t".into(), bytes.to_vec());
+        let (mut text, mut found) = (Text::of(&source).unwrap(), Vec::new());
+        while let Some(mut lines) = text.piece().unwrap() {
+            while let Some((number, line)) = lines.next().unwrap() {
+                found.push((number, String::from_utf8_lossy(line).into_owned()));
+            }
+        }
+        found
+    }
+
+    #[test]
+    fn pieces_have_the_lines_of_the_whole() {
+        for end in ["\n", "\r\n", "\r"] {
+            let lines: Vec<String> =
+                (0..40_000).map(|row| "x".repeat(row % 37) + &row.to_string()).collect();
+            let text = format!("\u{feff}{}", lines.join(end));
+            let found = numbered(text.as_bytes());
+            assert_eq!(found.len(), lines.len());
+            for (((number, line), expected), row) in found.iter().zip(&lines).zip(1..) {
+                assert_eq!((*number, line), (row, expected));
+            }
+        }
+        let long = [vec![b'1'; LONGEST_LINE / 2], b"\n2\n".to_vec(), vec![b'3'; PIECE]].concat();
+        assert_eq!(
+            numbered(&long).iter().map(|one| one.1.len()).collect::<Vec<_>>(),
+            [LONGEST_LINE / 2, 1, PIECE]
+        );
+        let source = Source::of_bytes("t".into(), vec![b'1'; LONGEST_LINE + 9]);
+        let mut text = Text::of(&source).unwrap();
+        let error = text.piece().unwrap().unwrap().next().unwrap_err().to_string();
+        assert!(error.contains("t, line 1") && error.contains("longer"), "{error}");
     }
 }

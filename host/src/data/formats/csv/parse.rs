@@ -1,13 +1,14 @@
 //! From text to the numbers of a table, by the roles of its columns.
 
 use super::cell::{Cell, is_missing};
-use super::lines::{Lines, split, text};
+use super::lines::{Text, split, text};
 use super::roles::{MOST_CATEGORIES, Origin, Plan};
 use super::survey::{Survey, is_comment, is_separator_line};
 use crate::data::format::File;
 use crate::data::options::Missing;
-use crate::data::table::{Answers, Table, Vocabulary};
+use crate::data::table::{Answers, Table, Values, Vocabulary};
 use crate::error::{Error, Result};
+use std::collections::HashMap;
 
 /// Longest class name in bytes.
 const LONGEST_NAME: usize = 256;
@@ -32,6 +33,36 @@ pub struct Words {
     pub groups: Vocabulary,
     /// The words of each feature.
     pub categories: Vec<Vocabulary>,
+    /// The fields that stood for a class or a group before, as they were written.
+    written: [Written; 2],
+}
+
+/// What fields stood for.
+#[derive(Default)]
+struct Written {
+    known: HashMap<Box<[u8]>, u32>,
+    last: (Vec<u8>, u32),
+}
+
+impl Written {
+    /// Most fields that are remembered.
+    const MOST: usize = 4096;
+
+    fn find(&mut self, field: &[u8]) -> Option<u32> {
+        // Most rows have what the row before has; no class is written with nothing.
+        if !field.is_empty() && self.last.0 == field {
+            return Some(self.last.1);
+        }
+        let found = *self.known.get(field)?;
+        self.last = (field.to_vec(), found);
+        Some(found)
+    }
+
+    fn remember(&mut self, field: &[u8], place: u32) {
+        if self.known.len() < Self::MOST {
+            self.known.insert(field.into(), place);
+        }
+    }
 }
 
 impl Words {
@@ -49,6 +80,7 @@ impl Words {
             labels: Vocabulary::default(),
             groups: Vocabulary::default(),
             categories: categories.collect(),
+            written: Default::default(),
         }
     }
 }
@@ -79,54 +111,71 @@ impl Reading<'_> {
             table.answers = Answers::Values(Vec::new());
         }
         let of_file = self.of_names(words)?;
-        let mut lines = Lines::of(&source.name, &source.bytes);
-        let (mut fields, mut numbers, mut times) = (Vec::new(), Vec::new(), Vec::new());
-        let mut dropped = 0usize;
-        while let Some((line, bytes)) = lines.next()? {
-            let is_header = self.survey.header.is_some() && line <= self.survey.header_line;
-            if is_header || is_comment(bytes) || is_separator_line(line, bytes) {
-                continue;
+        let mut times = Values::new(1);
+        let mut text = Text::of(source)?;
+        while let Some(mut lines) = text.piece()? {
+            let (mut fields, mut numbers) = (Vec::new(), Vec::new());
+            while let Some((line, bytes)) = lines.next()? {
+                let is_header = self.survey.header.is_some() && line <= self.survey.header_line;
+                if is_header || is_comment(bytes) || is_separator_line(line, bytes) {
+                    continue;
+                }
+                if !split(bytes, self.survey.dialect.separator, &mut fields) {
+                    let problem = "has a quotation mark without its second one";
+                    return Err(self.at(line, problem, "close it in the same line"));
+                }
+                if fields.iter().all(|field| field.is_empty()) {
+                    continue;
+                }
+                numbers.clear();
+                self.row(line, &fields, words, &mut numbers, of_file, &mut table, &mut times)?;
             }
-            if !split(bytes, self.survey.dialect.separator, &mut fields) {
-                let problem = "has a quotation mark without its second one";
-                return Err(self.at(line, problem, "close it in the same line"));
-            }
-            if fields.iter().all(|field| field.is_empty()) {
-                continue;
-            }
-            if fields.len() != self.plan.width {
-                let (found, wanted) = (fields.len(), self.plan.width);
-                let problem = format!("has {found} columns instead of {wanted}");
-                return Err(self.at(line, &problem, "correct the row"));
-            }
-            let too_large = |problem: String| self.at(line, &problem, "give fewer or smaller rows");
-            if table.rows() == MOST_ROWS {
-                return Err(too_large(format!("is beyond the {MOST_ROWS} rows that are read")));
-            }
-            if table.values.len() + self.plan.features.len() > MOST_VALUES {
-                return Err(too_large(format!("is beyond the {MOST_VALUES} values that are read")));
-            }
-            numbers.clear();
-            if !self.features(line, &fields, words, &mut numbers)? {
-                dropped += 1;
-                continue;
-            }
-            self.answer(line, &fields, words, of_file.0, &mut table)?;
-            table.groups.push(self.group(&fields, words, of_file.1, line)?);
-            if let Some(column) = self.plan.time {
-                let time = Cell::of(fields[column], self.survey.dialect.decimal_comma);
-                times.push(if let Cell::Number(time) = time { time } else { f64::NAN });
-            }
-            table.values.append(&mut numbers);
-            table.lines.push(u32::try_from(line).unwrap_or(u32::MAX));
         }
-        if table.lines.is_empty() {
+        if table.rows() == 0 {
             let (problem, advice) = ("holds no row", "give a CSV file with samples");
             return Err(Error::bad_input(&source.name, problem, advice));
         }
-        table.dropped = dropped;
         table.find_gaps(&times, GAP);
         Ok(table)
+    }
+
+    /// Appends a row, unless it is to be dropped.
+    #[expect(clippy::too_many_arguments, reason = "what a row is made of and where it goes")]
+    fn row(
+        &self,
+        line: u64,
+        fields: &[&[u8]],
+        words: &mut Words,
+        numbers: &mut Vec<f64>,
+        of_file: (u32, u32),
+        table: &mut Table,
+        times: &mut Values,
+    ) -> Result<()> {
+        if fields.len() != self.plan.width {
+            let (found, wanted) = (fields.len(), self.plan.width);
+            let problem = format!("has {found} columns instead of {wanted}");
+            return Err(self.at(line, &problem, "correct the row"));
+        }
+        let too_large = |problem: String| self.at(line, &problem, "give fewer or smaller rows");
+        if table.rows() == MOST_ROWS {
+            return Err(too_large(format!("is beyond the {MOST_ROWS} rows that are read")));
+        }
+        if table.values.len() + self.plan.features.len() > MOST_VALUES {
+            return Err(too_large(format!("is beyond the {MOST_VALUES} values that are read")));
+        }
+        if !self.features(line, fields, words, numbers)? {
+            table.dropped += 1;
+            return Ok(());
+        }
+        self.answer(line, fields, words, of_file.0, table)?;
+        table.groups.push(self.group(fields, words, of_file.1, line)?);
+        if let Some(column) = self.plan.time {
+            let time = Cell::of(fields[column], self.survey.dialect.decimal_comma);
+            times.push(if let Cell::Number(time) = time { time } else { f64::NAN });
+        }
+        table.values.extend(numbers.drain(..));
+        table.lines.push(line);
+        Ok(())
     }
 
     fn at(&self, line: u64, problem: &str, advice: &str) -> Error {
@@ -288,6 +337,9 @@ impl Reading<'_> {
     }
 
     fn class(&self, line: u64, column: usize, field: &[u8], words: &mut Words) -> Result<u32> {
+        if let Some(place) = words.written[0].find(field) {
+            return Ok(place);
+        }
         let title = self.title(column);
         let is_last = column + 1 == self.plan.width;
         if field.is_empty() || (is_missing(field) && field != b"-") {
@@ -308,6 +360,7 @@ impl Reading<'_> {
             Cell::Missing | Cell::Word => text(field),
         };
         if let Some(place) = words.labels.find(&name) {
+            words.written[0].remember(field, place);
             return Ok(place);
         }
         let advice = "name the column of the class with --label";
@@ -324,9 +377,13 @@ impl Reading<'_> {
 
     fn group(&self, fields: &[&[u8]], words: &mut Words, of_file: u32, line: u64) -> Result<u32> {
         let Origin::Columns(columns) = &self.plan.group else { return Ok(of_file) };
-        let name =
-            columns.first().map_or(String::new(), |&column| canonical(&text(fields[column])));
+        let field = columns.first().map_or(&b""[..], |&column| fields[column]);
+        if let Some(place) = words.written[1].find(field) {
+            return Ok(place);
+        }
+        let name = canonical(&text(field));
         if let Some(place) = words.groups.find(&name) {
+            words.written[1].remember(field, place);
             return Ok(place);
         }
         if words.groups.len() == MOST_GROUPS {

@@ -11,6 +11,19 @@ use crate::task::Task;
 /// Names that only a label has.
 const LABEL_NAMES: [&str; 8] =
     ["label", "labels", "class", "classes", "target", "class_label", "label_id", "class_id"];
+/// Names that a label is likely to have, where the last column cannot be one.
+const LIKELY_LABEL_NAMES: [&str; 10] = [
+    "activity",
+    "activities",
+    "gesture",
+    "species",
+    "diagnosis",
+    "category",
+    "outcome",
+    "command",
+    "word",
+    "fault",
+];
 /// Beginnings and whole names of columns that tell the time of a row.
 const TIME_NAMES: [&str; 9] =
     ["time", "timestamp", "seconds", "millis", "elapsed", "date", "datetime", "ms", "t"];
@@ -264,6 +277,15 @@ impl Roles<'_> {
                 );
             }
         }
+        if task == Task::Classification
+            && let Some(column) = self.likely_label()
+        {
+            self.note(format!(
+                "label: {}, by its name; the last column holds fractions",
+                self.title(column)
+            ));
+            return Ok(Origin::Columns(vec![column]));
+        }
         let last = (0..self.survey.columns.len())
             .rev()
             .find(|&column| self.survey.columns[column].kind() != Kind::Nothing)
@@ -329,6 +351,22 @@ impl Roles<'_> {
     fn is_label_name(&self, column: usize) -> bool {
         let name = self.name(column).unwrap_or_default().to_lowercase();
         LABEL_NAMES.contains(&name.trim().replace([' ', '-'], "_").as_str())
+    }
+
+    /// The only column with a likely name that may be a class, where the last column holds fractions.
+    fn likely_label(&self) -> Option<usize> {
+        let last = self.survey.columns.last()?;
+        if last.kind() != Kind::Numbers || !last.fractions {
+            return None;
+        }
+        let likely = |column: &usize| {
+            let name = self.name(*column).unwrap_or_default().to_lowercase();
+            LIKELY_LABEL_NAMES.contains(&name.trim()) && !self.used[*column]
+        };
+        let mut named = (0..self.survey.columns.len()).filter(likely);
+        let (only, other) = (named.next()?, named.next());
+        let few = self.survey.columns[only].distinct.len() <= MOST_GUESSED_CLASSES;
+        (other.is_none() && few && self.doubt_of_classes(only).is_none()).then_some(only)
     }
 
     /// Refuses a column of fractions as a class.

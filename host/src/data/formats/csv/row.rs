@@ -19,7 +19,8 @@ use std::path::Path;
 pub fn sample(name: &str, bytes: Vec<u8>, network: &Convention) -> Result<Vec<i16>> {
     let rows = network.options.window.map_or(1, |window| window.rows);
     let width = network.shape.elements() / rows.max(1);
-    let survey = survey::survey(name, &bytes, network.options.separator)?;
+    let source = Source::of_bytes(name.to_string(), bytes);
+    let survey = survey::survey(&source, network.options.separator)?;
     let notes = RefCell::new(Vec::new());
     let mut plan = match without_label(&survey, network, width) {
         Some(features) => Plan::of_features(features, &survey),
@@ -46,7 +47,6 @@ pub fn sample(name: &str, bytes: Vec<u8>, network: &Convention) -> Result<Vec<i1
     };
     // What the sample is called is not asked.
     (plan.label, plan.group) = (Origin::Nowhere, Origin::Nowhere);
-    let source = Source { name: name.to_string(), bytes };
     let file = File { source, part: Part::Unknown, place: name.to_string() };
     let missing = network.options.missing.unwrap_or_default();
     let reading = Reading { file: &file, survey: &survey, plan: &plan, missing, values: false };
@@ -68,7 +68,7 @@ pub fn sample(name: &str, bytes: Vec<u8>, network: &Convention) -> Result<Vec<i1
         return Err(Error::bad_input(name, problem, "give columns as in training"));
     };
     let mut raw = Vec::with_capacity(network.shape.elements());
-    scale.append(&tables, &layout, &SampleRows { table: 0, first: 0, count }, &mut raw)?;
+    scale.append(&tables, &layout, &SampleRows::new(0, 0, count), &mut raw)?;
     Ok(raw)
 }
 

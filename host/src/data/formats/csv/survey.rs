@@ -1,15 +1,18 @@
 //! A look at a table before it is read: what separates values, whether there is a header, what the columns hold.
 
 use super::cell::{Cell, is_time};
-use super::lines::{Lines, split, text};
+use super::lines::{Lines, Text, split, text};
 use crate::data::options::Separator;
+use crate::data::source::Source;
 use crate::error::{Error, Result};
 use std::collections::HashSet;
 
 /// Lines that show what separates values.
 const DIALECT_LINES: usize = 64;
-/// Lines that show what columns hold, spread over the whole file.
-const SURVEY_LINES: usize = 4096;
+/// Most lines that show what columns hold, spread over the whole file, and most bytes of more than a few lines.
+const SURVEY_LINES: usize = 8192;
+const SURVEY_BYTES: usize = 1 << 22;
+const FEW_LINES: usize = 128;
 /// Different values of a column that are counted.
 const MOST_DISTINCT: usize = 1001;
 /// Most columns of a table.
@@ -149,37 +152,84 @@ pub struct Survey {
     pub rows: usize,
 }
 
+/// A line that is looked at.
+struct Line {
+    number: u64,
+    /// Its place among the lines that are no remarks.
+    place: usize,
+    bytes: Vec<u8>,
+}
+
+/// The first lines of a file and others in equal distances.
+struct Sampled {
+    lines: Vec<Line>,
+    /// How far they are apart.
+    stride: usize,
+    bytes: usize,
+}
+
+impl Sampled {
+    /// Reads a file once and keeps few of its lines.
+    fn of(source: &Source) -> Result<Self> {
+        let mut sampled = Self { lines: Vec::new(), stride: 1, bytes: 0 };
+        let mut text = Text::of(source)?;
+        let mut place = 0;
+        while let Some(mut lines) = text.piece()? {
+            while let Some((number, line)) = lines.next()? {
+                if is_comment(line) || is_separator_line(number, line) {
+                    continue;
+                }
+                // The first two rows always: one may be a header.
+                if place < 2 || place % sampled.stride == 0 {
+                    sampled.bytes += line.len();
+                    sampled.lines.push(Line { number, place, bytes: line.to_vec() });
+                    sampled.thin();
+                }
+                place += 1;
+            }
+        }
+        Ok(sampled)
+    }
+
+    /// Leaves out every second line when there are too many.
+    fn thin(&mut self) {
+        while self.lines.len() > SURVEY_LINES
+            || (self.bytes > SURVEY_BYTES && self.lines.len() > FEW_LINES)
+        {
+            self.stride *= 2;
+            let stride = self.stride;
+            self.lines.retain(|line| line.place < 2 || line.place % stride == 0);
+            self.bytes = self.lines.iter().map(|line| line.bytes.len()).sum();
+        }
+    }
+}
+
 /// Looks at a table.
 ///
 /// # Errors
 /// A line that no table has, or a header that does not fit its rows.
-pub fn survey(name: &str, bytes: &[u8], separator: Option<Separator>) -> Result<Survey> {
-    let first = first_lines(name, bytes)?;
+pub fn survey(source: &Source, separator: Option<Separator>) -> Result<Survey> {
+    let name = &source.name;
+    let sampled = Sampled::of(source)?;
+    let first = first_lines(source)?;
+    let first: Vec<&[u8]> = first.iter().map(Vec::as_slice).collect();
     let dialect = dialect(&first, separator);
-    let stride = 1 + bytes.iter().filter(|&&byte| byte == b'\n').count() / SURVEY_LINES;
-    let mut lines = Lines::of(name, bytes);
-    let (mut fields, mut rows) = (Vec::new(), Vec::new());
-    let mut place = 0;
-    while let Some((number, line)) = lines.next()? {
-        if is_comment(line) || is_separator_line(number, line) {
-            continue;
+    let mut rows = Vec::with_capacity(sampled.lines.len());
+    for Line { number, place, bytes } in &sampled.lines {
+        let mut fields = Vec::new();
+        if !split(bytes, dialect.separator, &mut fields) {
+            let place = format_args!("{name}, line {number}").to_string();
+            let problem = "has a quotation mark without its second one";
+            return Err(Error::bad_input(place, problem, "close it in the same line"));
         }
-        // The first two rows always: one may be a header.
-        if place < 2 || place % stride == 0 {
-            if !split(line, dialect.separator, &mut fields) {
-                let place = format_args!("{name}, line {number}").to_string();
-                let problem = "has a quotation mark without its second one";
-                return Err(Error::bad_input(place, problem, "close it in the same line"));
-            }
-            if fields.len() > MOST_COLUMNS {
-                let place = format_args!("{name}, line {number}").to_string();
-                let features = fields.len() - 1;
-                let problem = format_args!("has {features} feature columns, over 65536");
-                return Err(Error::bad_input(place, problem, "give fewer or smaller rows"));
-            }
-            rows.push((number, place % stride == 0, fields.clone()));
+        if fields.len() > MOST_COLUMNS {
+            let place = format_args!("{name}, line {number}").to_string();
+            let features = fields.len() - 1;
+            let problem = format_args!("has {features} feature columns, over 65536");
+            return Err(Error::bad_input(place, problem, "give fewer or smaller rows"));
         }
-        place += 1;
+        fields.shrink_to_fit();
+        rows.push((*number, place % sampled.stride == 0, fields));
     }
     let Some((first_line, _, first_row)) = rows.first() else {
         return Err(Error::bad_input(name, "holds no row", "give a CSV file with samples"));
@@ -273,7 +323,15 @@ pub fn is_separator_line(number: u64, line: &[u8]) -> bool {
 pub fn looks_like_a_table(start: &[u8]) -> bool {
     // The last line may be cut off.
     let whole = start.iter().rposition(|&byte| byte == b'\n').map_or(start, |end| &start[..end]);
-    let Ok(lines) = first_lines("", whole) else { return false };
+    let mut all = Lines::of("", whole);
+    let mut lines = Vec::new();
+    while lines.len() < DIALECT_LINES
+        && let Ok(Some((number, line))) = all.next()
+    {
+        if !is_comment(line) && !is_separator_line(number, line) {
+            lines.push(line);
+        }
+    }
     let rows = lines.get(1..).filter(|rows| !rows.is_empty()).unwrap_or(&lines);
     SEPARATORS.iter().any(|&separator| {
         let shape = Shape::of(rows, separator);
@@ -281,14 +339,19 @@ pub fn looks_like_a_table(start: &[u8]) -> bool {
     })
 }
 
-fn first_lines<'a>(name: &'a str, bytes: &'a [u8]) -> Result<Vec<&'a [u8]>> {
-    let mut lines = Lines::of(name, bytes);
+/// The first lines that are no remarks.
+fn first_lines(source: &Source) -> Result<Vec<Vec<u8>>> {
+    let mut text = Text::of(source)?;
     let mut first = Vec::new();
-    while first.len() < DIALECT_LINES {
-        match lines.next()? {
-            Some((number, line)) if is_comment(line) || is_separator_line(number, line) => {}
-            Some((_, line)) => first.push(line),
-            None => break,
+    while let Some(mut lines) = text.piece()? {
+        while let Some((number, line)) = lines.next()? {
+            if is_comment(line) || is_separator_line(number, line) {
+                continue;
+            }
+            first.push(line.to_vec());
+            if first.len() == DIALECT_LINES {
+                return Ok(first);
+            }
         }
     }
     Ok(first)
@@ -477,7 +540,7 @@ mod tests {
     use super::*;
 
     fn look(text: &str) -> Survey {
-        survey("t", text.as_bytes(), None).unwrap()
+        survey(&Source::of_bytes("t".into(), text.into()), None).unwrap()
     }
 
     #[test]
@@ -536,7 +599,8 @@ mod tests {
             "a,b,c,d,e\n1,2,0\n3,4,1\n",
             "a,b,label\n1.5,2,0,9\n3.5,4,1,9\n2.5,4,1,9\n",
         ] {
-            let error = survey("t", text.as_bytes(), None).unwrap_err().to_string();
+            let source = Source::of_bytes("t".into(), text.into());
+            let error = survey(&source, None).unwrap_err().to_string();
             assert!(error.contains("line 1: the header or first row has"), "{error}");
         }
         // One row that is too long is that row's fault.
