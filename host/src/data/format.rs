@@ -111,10 +111,29 @@ pub enum Part {
 impl Part {
     /// The part that a name in lower case announces.
     pub fn of(base_name: &str) -> Self {
-        let has = |words: &[&str]| words.iter().any(|word| base_name.contains(word));
-        if has(&["train", "data_batch"]) || base_name.ends_with(".tra") {
+        /// Words that have one of those in them and mean something else.
+        const OTHERS: [&str; 12] = [
+            "latest",
+            "contest",
+            "greatest",
+            "fastest",
+            "shortest",
+            "lightest",
+            "brightest",
+            "protest",
+            "attest",
+            "strain",
+            "constrain",
+            "restrain",
+        ];
+        let word = |word: &str| !OTHERS.contains(&word);
+        let words = base_name.split(|c: char| !c.is_alphabetic()).filter(|one| word(one));
+        let words = words.collect::<Vec<_>>().join(" ");
+        let has = |wanted: &[&str]| wanted.iter().any(|wanted| words.contains(wanted));
+        let base_has = |wanted: &[&str]| wanted.iter().any(|wanted| base_name.contains(wanted));
+        if has(&["train"]) || base_has(&["data_batch"]) || base_name.ends_with(".tra") {
             Self::Train
-        } else if has(&["test", "t10k"]) || base_name.ends_with(".tes") {
+        } else if has(&["test"]) || base_has(&["t10k"]) || base_name.ends_with(".tes") {
             Self::Test
         } else if base_name.split(|c: char| !c.is_alphanumeric()).any(is_validation) {
             Self::Validation

@@ -111,5 +111,10 @@ mod tests {
         assert_eq!(part_of("valid/cat/a.png"), Part::Validation);
         assert_eq!(part_of("my_val.csv"), Part::Validation);
         assert_eq!(part_of("values.csv"), Part::Unknown);
+        assert_eq!(part_of("latest.csv"), Part::Unknown);
+        assert_eq!(part_of("strain_gauge_2.csv"), Part::Unknown);
+        assert_eq!(part_of("datatest2.txt"), Part::Test);
+        assert_eq!(part_of("datatraining.txt"), Part::Train);
+        assert_eq!(part_of("latest_test.csv"), Part::Test);
     }
 }

@@ -76,6 +76,7 @@ impl Format for Csv {
             } else {
                 survey = look(file)?;
                 own = roles::follow(&plan, &file.source.name, first_name, &survey)?;
+                tell_more_columns(request, &plan, file, &survey);
             }
             let reading = Reading { file, survey: &survey, plan: &own, missing, values };
             tables.push(reading.parse(&mut words)?);
@@ -141,6 +142,17 @@ fn tell_copies(request: &Request<'_>, files: &[File]) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// Tells of columns that the first file does not have.
+fn tell_more_columns(request: &Request<'_>, plan: &Plan, file: &File, survey: &Survey) {
+    let (Some(known), Some(header)) = (&plan.header, &survey.header) else { return };
+    let more = |name: &&String| !name.is_empty() && roles::by_name(known, name).is_none();
+    let more: Vec<&str> = header.iter().filter(more).take(8).map(String::as_str).collect();
+    if !more.is_empty() && request.convention.is_none() {
+        let names = more.join(", ");
+        request.note(format!("left out: columns of {} alone: {names}", file.place));
+    }
 }
 
 fn tell_filled(request: &Request<'_>, tables: &[crate::data::table::Table]) {

@@ -27,6 +27,14 @@ pub fn tell(
     if tables.labelled && classes.len() == 1 {
         request.note(format!("doubt: there is one class only, '{}'", classes[0]));
     }
+    let mut lower: HashMap<String, &String> = HashMap::new();
+    for name in classes {
+        if let Some(other) = lower.insert(name.to_lowercase(), name) {
+            request.note(format!(
+                "doubt: the classes '{other}' and '{name}' differ in capital letters alone"
+            ));
+        }
+    }
     let width = layout.width();
     if count < FEWEST_ROWS || width > MOST_COLUMNS {
         return;

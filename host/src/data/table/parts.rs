@@ -136,13 +136,16 @@ fn by_names(
 ) -> Result<Option<Parts>> {
     let with = |part: Part| tables.tables.iter().filter(|table| table.part == part).count();
     let (trains, tests, unknown) = (with(Part::Train), with(Part::Test), with(Part::Unknown));
-    if trains == 0 || tests + with(Part::Validation) == 0 {
-        return Ok(None);
-    }
-    if unknown > 0 {
+    let validations = with(Part::Validation);
+    // Alone, a name that says a part is a name like others.
+    let announced = trains + tests + validations;
+    if unknown > 0 && announced > 0 {
         let table = tables.tables.iter().find(|table| table.part == Part::Unknown);
         let name = table.map_or(request.name, |table| table.name.as_str());
         return Err(crate::data::source::of_unknown_part(name));
+    }
+    if trains == 0 || tests + validations == 0 {
+        return Ok(None);
     }
     let asked = request.options.split.map(|_| "--split");
     if let Some(option) = asked.or(request.options.fold.map(|_| "--fold")) {

@@ -78,6 +78,13 @@ fn starts_a_number(text: &str) -> bool {
     digits.starts_with(|first: char| first.is_ascii_digit() || first == '.' || first == ',')
 }
 
+/// Whether a field begins with a digit of a number, of which more than a word follows.
+pub fn begins_with_number(field: &[u8]) -> bool {
+    let digits = field.iter().filter(|byte| byte.is_ascii_digit()).count();
+    let text = std::str::from_utf8(field).unwrap_or_default();
+    starts_a_number(text) && digits >= 1 && 2 * digits >= field.len().saturating_sub(4)
+}
+
 /// Whether a field stands for nothing.
 pub fn is_missing(field: &[u8]) -> bool {
     field.is_empty()

@@ -175,9 +175,13 @@ fn unquoted(field: &[u8]) -> Option<&[u8]> {
     field.strip_prefix(b"\"")?.strip_suffix(b"\"").map(<[u8]>::trim_ascii)
 }
 
-/// A field as text; bytes that are not UTF-8 are replaced.
+/// A field as text, in UTF-8 or else in Latin-1, as older programs write it.
 pub fn text(field: &[u8]) -> String {
-    String::from_utf8_lossy(field).replace("\"\"", "\"")
+    let text = match std::str::from_utf8(field) {
+        Ok(text) => text.to_string(),
+        Err(_) => field.iter().map(|&byte| char::from(byte)).collect(),
+    };
+    text.replace("\"\"", "\"")
 }
 
 #[cfg(test)]
@@ -206,6 +210,10 @@ mod tests {
             assert_eq!(fields(line, separator).unwrap(), expected, "{line}");
         }
         assert_eq!(fields("1,\"2", ","), None);
+        assert_eq!(
+            (text(b"gr\xF6\xDFe"), text("größe".as_bytes())),
+            ("größe".into(), "größe".into())
+        );
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! Which column is what: label, group, time, features. What is not said is guessed, and each guess is told; a doubtful one is refused.
 
-use super::survey::{ColumnSurvey, Kind, Survey};
+use super::survey::{ColumnSurvey, Kind, LABEL_NAMES, Survey};
 use crate::data::column::split_unit;
 use crate::data::format::Request;
 use crate::data::naming::NamePlace;
@@ -8,9 +8,6 @@ use crate::data::options::DataOptions;
 use crate::error::{Error, Result};
 use crate::task::Task;
 
-/// Names that only a label has.
-const LABEL_NAMES: [&str; 8] =
-    ["label", "labels", "class", "classes", "target", "class_label", "label_id", "class_id"];
 /// Names that a label is likely to have, where the last column cannot be one.
 const LIKELY_LABEL_NAMES: [&str; 10] = [
     "activity",
@@ -25,8 +22,8 @@ const LIKELY_LABEL_NAMES: [&str; 10] = [
     "fault",
 ];
 /// Beginnings and whole names of columns that tell the time of a row.
-const TIME_NAMES: [&str; 9] =
-    ["time", "timestamp", "seconds", "millis", "elapsed", "date", "datetime", "ms", "t"];
+const TIME_NAMES: [&str; 10] =
+    ["time", "timestamp", "seconds", "millis", "elapsed", "date", "datetime", "ms", "t", "epoch"];
 /// Names of columns that tell who or what was recorded.
 const GROUP_NAMES: [&str; 8] =
     ["subject", "user", "person", "participant", "patient", "session", "id", "uuid"];
@@ -396,6 +393,12 @@ impl Roles<'_> {
         let (title, rows, distinct) = (self.title(column), self.survey.rows, survey.distinct.len());
         // So few rows say nothing.
         let few = rows < 5;
+        if self.survey.flags > 0 && column + 1 == self.survey.columns.len() {
+            return Some(format!(
+                "the last {} columns hold a one in one of them, a class each: write the class into one column",
+                self.survey.flags
+            ));
+        }
         match survey.kind() {
             Kind::Numbers if survey.fractions => Some(self.fractions(column)),
             _ if distinct == 1 && !few => {
@@ -468,6 +471,18 @@ impl Roles<'_> {
                         && enough
                         && survey.distinct.len() * 2 > self.survey.rows =>
                 {
+                    if survey.has_marked_numbers() && !by_network {
+                        let example = survey.example.clone().unwrap_or_default();
+                        let problem = format!(
+                            "{title} holds '{}', a number with a unit or marks in it",
+                            short(&example)
+                        );
+                        let advice = format!(
+                            "write plain numbers such as 1234.5, or leave it out with --drop {}",
+                            self.option_name(column)
+                        );
+                        return Err(self.error(problem, advice));
+                    }
                     Some("holds a different word in most rows".to_string())
                 }
                 Kind::Numbers | Kind::Words => None,

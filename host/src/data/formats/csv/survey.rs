@@ -1,6 +1,6 @@
 //! A look at a table before it is read: what separates values, whether there is a header, what the columns hold.
 
-use super::cell::{Cell, is_time};
+use super::cell::{Cell, begins_with_number, is_time};
 use super::lines::{Lines, Text, split, text};
 use crate::data::options::Separator;
 use crate::data::source::Source;
@@ -17,6 +17,9 @@ const FEW_LINES: usize = 128;
 const MOST_DISTINCT: usize = 1001;
 /// Most columns of a table.
 pub const MOST_COLUMNS: usize = (1 << 16) + 1;
+/// Names that only a label has.
+pub const LABEL_NAMES: [&str; 8] =
+    ["label", "labels", "class", "classes", "target", "class_label", "label_id", "class_id"];
 /// Separators in the order in which they are preferred.
 const SEPARATORS: [Separator; 5] = [
     Separator::Byte(b','),
@@ -54,6 +57,8 @@ pub struct ColumnSurvey {
     numbers: usize,
     words: usize,
     times: usize,
+    /// Words that begin like a number: with a unit, a percent sign or marks for thousands.
+    marked_numbers: usize,
     missing: usize,
     /// Whether a number is not whole.
     pub fractions: bool,
@@ -101,6 +106,7 @@ impl ColumnSurvey {
             Cell::Word => {
                 self.words += 1;
                 self.times += usize::from(is_time(field));
+                self.marked_numbers += usize::from(begins_with_number(field));
                 if self.words == 1 {
                     self.example = Some(text(field));
                 }
@@ -116,6 +122,16 @@ impl ColumnSurvey {
             () if 2 * self.times >= self.words => Kind::Times,
             () => Kind::Words,
         }
+    }
+
+    /// Whether most of its words are numbers with something more, such as 12.5 %, 3 V or 1,234.
+    pub const fn has_marked_numbers(&self) -> bool {
+        2 * self.marked_numbers > self.words
+    }
+
+    /// Whether every value is 0 or 1, and both occur.
+    fn is_flag(&self) -> bool {
+        self.range == Some((0.0, 1.0)) && !self.fractions && self.words + self.missing == 0
     }
 
     /// Whether its numbers rise by the same amount from row to row, as those of rows or of samples in time do.
@@ -150,6 +166,8 @@ pub struct Survey {
     pub columns: Vec<ColumnSurvey>,
     /// Rows that were looked at.
     pub rows: usize,
+    /// How many columns at the end have a one in exactly one of them: a class each.
+    pub flags: usize,
 }
 
 /// A line that is looked at.
@@ -231,6 +249,10 @@ pub fn survey(source: &Source, separator: Option<Separator>) -> Result<Survey> {
         fields.shrink_to_fit();
         rows.push((*number, place % sampled.stride == 0, fields));
     }
+    // A title above the header says nothing of columns.
+    let titles =
+        rows.windows(2).take_while(|pair| is_title(&pair[0].2, &pair[1].2, dialect)).count();
+    rows.drain(..titles.min(2));
     let Some((first_line, _, first_row)) = rows.first() else {
         return Err(Error::bad_input(name, "holds no row", "give a CSV file with samples"));
     };
@@ -255,11 +277,23 @@ pub fn survey(source: &Source, separator: Option<Separator>) -> Result<Survey> {
             column.add(field, dialect.decimal_comma);
         }
     }
+    let flags = columns.iter().rev().take_while(|column| column.is_flag()).count();
+    let one = |row: &[&[u8]]| {
+        let set = row[width - flags..]
+            .iter()
+            .filter(|field| Cell::of(field, dialect.decimal_comma) == Cell::Number(1.0));
+        set.count() == 1
+    };
+    let first_data = usize::from(!matches!(header, Header::None)) + usize::from(units);
+    let whole = rows.iter().skip(first_data).filter(|(_, _, row)| row.len() == width);
+    let flags =
+        if flags >= 3 && whole.map(|(_, _, row)| row).all(|row| one(row)) { flags } else { 0 };
     let (header, row_names) = match header {
         Header::Whole if units => {
             let pairs = first_row.iter().zip(rest[0]);
             let names = pairs.map(|(name, unit)| match (text(name), text(unit)) {
                 (name, unit) if unit.is_empty() || name.ends_with([')', ']']) => name,
+                (name, unit) if name.is_empty() => unit,
                 (name, unit) => format!("{name} ({})", unit.trim_matches(['(', ')', '[', ']'])),
             });
             (Some(names.collect()), false)
@@ -273,7 +307,27 @@ pub fn survey(source: &Source, separator: Option<Separator>) -> Result<Survey> {
     };
     let header_line = if units { rows[1].0 } else { *first_line };
     let counted = header.is_some() && counts(first_row, dialect);
-    Ok(Survey { counted, units, dialect, header, header_line, row_names, columns, rows: looked_at })
+    Ok(Survey {
+        counted,
+        units,
+        dialect,
+        header,
+        header_line,
+        row_names,
+        columns,
+        rows: looked_at,
+        flags,
+    })
+}
+
+/// Whether a row is a title: one word in many fields, above a header without empty fields.
+fn is_title(row: &[&[u8]], below: &[&[u8]], dialect: Dialect) -> bool {
+    let word = |field: &&[u8]| Cell::of(field, dialect.decimal_comma) == Cell::Word;
+    row.len() == below.len()
+        && row.len() > 1
+        && row.first().is_some_and(word)
+        && row[1..].iter().all(|field| field.is_empty())
+        && below.iter().all(word)
 }
 
 /// Whether the row below the header has units: no number where the rows below it have numbers.
@@ -309,9 +363,10 @@ fn counts(row: &[&[u8]], dialect: Dialect) -> bool {
         && numbers.windows(2).all(|pair| pair[1] == pair[0] + 1.0)
 }
 
-/// Whether a line is a remark.
+/// Whether a line is a remark, or has separators and nothing between them.
 pub fn is_comment(line: &[u8]) -> bool {
-    line.trim_ascii_start().starts_with(b"#")
+    let line = line.trim_ascii_start();
+    line.starts_with(b"#") || line.iter().all(|byte| b",;|\t \"".contains(byte))
 }
 
 /// Whether a line is the one by which spreadsheets name their separator.
@@ -395,14 +450,18 @@ impl Shape {
 /// The separator that gives rows alike with the most numbers, and whether decimals follow a comma.
 fn dialect(lines: &[&[u8]], given: Option<Separator>) -> Dialect {
     let rows = if lines.len() > 1 { &lines[1..] } else { lines };
+    let separators = if lines.is_empty() { &[][..] } else { &SEPARATORS[..] };
     let mut best = (SEPARATORS[0], 0.0);
-    for separator in SEPARATORS {
+    for &separator in separators {
         let shape = Shape::of(rows, separator);
         if shape.width < 2 {
             continue;
         }
+        let mut fields = Vec::new();
+        split(lines[0], separator, &mut fields);
+        let header_agrees = if fields.len() == shape.width { 0.2 } else { 0.0 };
         // A share of numbers within 2 % is as good: the separator that is preferred wins.
-        let score = shape.alike.min(0.9) + shape.numbers + 0.01;
+        let score = shape.alike.min(0.9) + shape.numbers + header_agrees + 0.01;
         if score > best.1 + 0.02 {
             best = (separator, score);
         }
@@ -511,6 +570,12 @@ impl Header {
             let word_recurs =
                 (0..width).any(|column| cells[column] == Cell::Word && recurs(column));
             let named = counts && begins && found.len() >= 3 && !word_recurs;
+            // No class is called label.
+            let is_label = |column: &usize| {
+                let name = String::from_utf8_lossy(first[*column]).to_lowercase();
+                LABEL_NAMES.contains(&name.trim()) && !recurs(*column)
+            };
+            let named = named || (0..width).any(|column| is_label(&column));
             return if named && !likes.is_empty() { Self::Whole } else { Self::None };
         }
         let marks = first.iter().zip(&cells).skip(1);
@@ -556,6 +621,7 @@ mod tests {
             ("x;y,1,2\nz;w,2,3\nx;w,3,4\n", ",", false),
             ("Date;CO;T;RH;\n10/03/2004;2,6;13,6;48,9;\n", ";", true),
             ("sep=;\na;b\n1;2\n3;4\n", ";", false),
+            ("a,b,label\n1.5 V,2,x\n2.5 V,3,y\n", ",", false),
             ("time,x\n2015-02-04 17:51:00,23.1\n2015-02-04 17:52:00,23.2\n", ",", false),
             ("\u{feff}a;b\r\n7,1;0\r\n7,2;1\r\n", ";", true),
         ] {
@@ -581,6 +647,8 @@ mod tests {
             ("cap,odor,class\ne,x,n\np,y,n\ne,y,m\n", true),
             ("M,0.4,15\nF,0.5,7\nM,0.3,9\n", false),
             ("# remark\na,b\n1,2\n", true),
+            ("2019,2020,label\n5,6,x\n1,2,y\n", true),
+            (",,\na,b,label\n5,6,x\n1,2,y\n", true),
             ("0,1,2\n5.5,6.5,0\n1.5,2.5,1\n", true),
             ("0,1,2\n5,6,0\n1,2,1\n", false),
             ("1,2,3\n0.5,0.5,1\n0,1,2\n1.5,1.5,1\n", false),
@@ -615,6 +683,28 @@ mod tests {
         // One faulty value, or a row of words among others, is no unit.
         for text in ["a,b,c,label\nx,1,2,0\n1,2,3,0\n4,5,6,1\n", "a,b\nx,u\ny,v\nx,w\n"] {
             assert_eq!(look(text).header_line, 1, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_title_is_no_header_and_empty_names_take_the_second_line() {
+        let found = look("Experiment 5,,\na,b,label\n1.5,2,x\n2.5,3,y\n1,2,x\n");
+        assert_eq!(
+            (found.header.unwrap(), found.header_line),
+            (vec!["a".into(), "b".into(), "label".into()], 2)
+        );
+        let found = look("acc,acc,\nx,y,label\n1.5,2,x\n2.5,3,y\n1,2,x\n");
+        assert_eq!(found.header.unwrap(), ["acc (x)", "acc (y)", "label"]);
+    }
+
+    #[test]
+    fn a_one_in_one_of_several_columns_is_seen() {
+        for (text, flags) in [
+            ("a,x,y,z\n5,1,0,0\n6,0,1,0\n7,0,0,1\n", 3),
+            ("a,x,y,z\n5,1,0,0\n6,1,1,0\n7,0,0,1\n", 0),
+            ("a,x,y\n5,1,0\n6,0,1\n", 0),
+        ] {
+            assert_eq!(look(text).flags, flags, "{text}");
         }
     }
 
