@@ -68,8 +68,12 @@ fn the_label_is_found_or_asked_for() {
         format!("{name},a,b\n") + &rows(60, &XYZ, |_, a, b, c| format!("{c},{a:.2},{b:.2}"))
     };
     let mut cases = Vec::new();
-    for name in ["species", "Diagnosis", "activity", "gesture", "y", "Survived"] {
+    for name in ["y", "Survived", "kind", "state"] {
         cases.push(("d.csv", first(name), 2, &["column 3 'b'", "--label"][..]));
+    }
+    // A likely name is enough where the last column cannot be a class.
+    for name in ["species", "Diagnosis", "activity", "gesture"] {
+        cases.push(("d.csv", first(name), 0, &["by its name", "3 classes", "1x1x2"][..]));
     }
     for name in ["Class Label", "class-id", " Target ", "LABELS"] {
         cases.push(("d.csv", first(name), 0, &["by its name", "3 classes", "1x1x2"][..]));
@@ -97,6 +101,85 @@ fn the_label_is_found_or_asked_for() {
         2,
         &["column 3", "--label"],
     ));
+    let table = |header: &str, row: &dyn Fn(usize, f64, f64, &str) -> String| {
+        format!("{header}\n") + &rows(60, &XYZ, row)
+    };
+    let flag = |class: &str| {
+        XYZ.iter().map(|name| u8::from(*name == class).to_string()).collect::<Vec<_>>().join(",")
+    };
+    let place = |class: &str| XYZ.iter().position(|name| *name == class).unwrap_or(0);
+    cases.extend([
+        (
+            "one_hot.csv",
+            table("a,b,x,y,z", &|_, a, b, c| format!("{a:.2},{b:.2},{}", flag(c))),
+            2,
+            &["last 3 columns", "a class each", "--label"][..],
+        ),
+        (
+            "middle.csv",
+            table("a,target,b", &|_, a, b, c| format!("{a:.2},{c},{b:.2}")),
+            0,
+            &["column 2 'target', by its name", "1x1x2"],
+        ),
+        (
+            "twice.csv",
+            table("a,label,label", &|_, a, _, c| format!("{a:.2},{c},{c}")),
+            2,
+            &["column 2 'label' and column 3 'label'", "--drop"],
+        ),
+        (
+            "number_and_time.csv",
+            table("index,time,a,b,label", &|i, a, b, c| {
+                format!("{i},{:.2},{a:.2},{b:.2},{c}", i as f64 * 0.02)
+            }),
+            0,
+            &["column 1 'index'", "column 2 'time'", "1x1x2"],
+        ),
+        (
+            "epoch.csv",
+            table("epoch,a,b,label", &|i, a, b, c| {
+                format!("{},{a:.2},{b:.2},{c}", 1_700_000_000_000 + i * 20 + i % 3)
+            }),
+            0,
+            &["left out: column 1 'epoch'", "1x1x2"],
+        ),
+        (
+            "copy.csv",
+            table("a,code,b,label", &|_, a, b, c| format!("{a:.2},{},{b:.2},{c}", place(c))),
+            0,
+            &["may be a copy of the label: code"],
+        ),
+        (
+            "file_name.csv",
+            table("a,b,label,file", &|i, a, b, c| format!("{a:.2},{b:.2},{c},r{i}.wav")),
+            0,
+            &["column 3 'label', by its name", "left out: column 4 'file'"],
+        ),
+        (
+            "komma.csv",
+            table("x;y;Klasse", &|_, a, b, c| format!("{a:.2};{b:.2};{c}").replace('.', ",")),
+            0,
+            &["decimals by commas", "column 3 'Klasse', the last"],
+        ),
+        (
+            "percent.csv",
+            table("a,b,label", &|i, _, b, c| format!("{}.5%,{b:.2},{c}", i)),
+            2,
+            &["column 1 'a'", "0.5%", "a unit or marks", "--drop a"],
+        ),
+        (
+            "thousands.csv",
+            table("a,b,label", &|i, _, b, c| format!("\"1,{:03}\",{b:.2},{c}", i)),
+            2,
+            &["column 1 'a'", "1,000", "a unit or marks"],
+        ),
+        (
+            "volts.csv",
+            table("a,b,label", &|i, _, b, c| format!("{}.25 V,{b:.2},{c}", i)),
+            2,
+            &["column 1 'a'", "0.25 V", "a unit or marks"],
+        ),
+    ]);
     show(&cases);
 }
 
@@ -135,6 +218,22 @@ fn a_first_row_is_a_header_a_row_or_odd() {
             0,
             &["holds nothing", "1x1x2"],
         ),
+        (
+            "d.csv",
+            with("Experiment 5,,\na,b,label\n"),
+            0,
+            &["| a ", "| b ", "3 classes", "of 30 samples"],
+        ),
+        ("d.csv", with("acc,acc,\nx,y,label\n"), 0, &["| acc    | x", "3 classes"]),
+        ("d.csv", with(",,\na,b,label\n"), 0, &["| a ", "of 30 samples"]),
+        ("d.csv", with("2019,2020,label\n"), 0, &["| 2019", "3 classes", "of 30 samples"]),
+        ("d.csv", with("1.5,2.5,Class\n"), 0, &["3 classes", "of 30 samples"]),
+        ("d.csv", with("\"a \"\"x\"\"\",\"b, y\",label\n"), 0, &["a \"x\"", "b, y"]),
+        ("d.csv", with(header) + "Total,,\n", 2, &["line 32", "'Total', not a number"]),
+        ("d.csv", with("// by me\na,b,label\n"), 2, &["line 1", "delete this line"]),
+        ("d.csv", with("a,b,label,\n"), 2, &["line 1", "4 fields", "have 3"]),
+        ("d.csv", with("sep=,\na,b,label\n"), 0, &["of 30 samples"]),
+        ("d.csv", with(header).trim_end().to_string(), 0, &["of 30 samples"]),
         ("d.csv", format!("@relation x\n@data\n{body}"), 2, &["ARFF", "@data"]),
     ]);
 }
@@ -157,6 +256,16 @@ fn classes_have_the_names_that_the_data_gives() {
         ("d.csv", of(&["Cat", "cat", "dog"]), 0, &["| Cat", "| cat"]),
         ("d.csv", of(&["grün", "blå", "红"]), 0, &["grün", "红"]),
         ("d.csv", of(&["\"a, b\"", "\"c\"", "d"]), 0, &["| a, b", "| c "]),
+        ("d.csv", of(&["yes", "Yes ", "no"]), 0, &["'yes' and 'Yes' differ in capital letters"]),
+        ("d.csv", of(&["001", "010"]), 0, &["| 1 ", "| 10"]),
+        ("d.csv", of(&["1", "2", "2.0"]), 0, &["2 classes"]),
+        ("d.csv", of(&["2147483648", "99999999999"]), 0, &["| 99999999999"]),
+        ("d.csv", of(&["none", "some"]), 0, &["| none", "2 classes"]),
+        ("d.csv", of(&["true", "FALSE"]), 0, &["| FALSE", "| true"]),
+        ("d.csv", of(&["0", "1", "-"]), 2, &["mixes numbers and names", "'-'"]),
+        ("d.csv", of(&["N/A", "OK"]), 2, &["line 2", "no label"]),
+        ("d.csv", of(&["1.5", "2.5"]), 2, &["'label' holds 1.5", "regression"]),
+        ("d.csv", of(&["cat", "dog", ""]), 2, &["line 4", "no label"]),
         ("d.csv", of(&["1", "2", "unknown"]), 2, &["mixes numbers and names", "unknown"]),
         ("d.csv", of(&["0", "1"]) + "1.5,2.5,\n", 2, &["line 62", "no label"]),
         ("d.csv", of(&["0", "1"]) + "1.5,2.5,NaN\n", 2, &["line 62", "no label"]),
@@ -228,6 +337,28 @@ fn every_file_is_read_or_named() {
         &["3 classes", "1x1x2"],
     );
     case("names", &[("contest.csv", t), ("values.csv", t)], 0, &["12 of 60 samples"]);
+    case("latest", &[("latest.csv", t), ("old.csv", t)], 0, &["of 60 samples"]);
+    case(
+        "holdout",
+        &[("train.csv", t), ("holdout.csv", t)],
+        2,
+        &["holdout.csv", "training or test data"],
+    );
+    case("only_test", &[("test.csv", t), ("data.csv", t)], 2, &["data.csv", "training or test"]);
+    case("alone", &[("train.csv", t)], 0, &["6 of 30 samples"]);
+    case("backup", &[("data.csv", t), ("data.csv~", t)], 0, &["passed over: data.csv~"]);
+    case("sheet", &[("a.csv", t), ("b.xlsx", b"PK\x03\x04\x14\0\0\0")], 0, &["b.xlsx (a zip"]);
+    case("notes", &[("a.csv", t), ("meta.json", b"{}")], 0, &["passed over: meta.json (JSON)"]);
+    case(
+        "fewer",
+        &[("a.csv", t), ("b.csv", b"a,label\n1,x\n2,y\n")],
+        2,
+        &["b.csv", "no column 'b'", "a, label"],
+    );
+    let wider = text.replace("b,label", "b,c,label").replace(",x", ",7,x").replace(",y", ",7,y");
+    let wider = wider.replace(",z", ",7,z");
+    case("wider", &[("a.csv", t), ("b.csv", wider.as_bytes())], 0, &["b.csv alone: c"]);
+    case("bare", &[("a.csv", t), ("b.csv", b"a,b,label\n")], 2, &["b.csv", "no row"]);
     let numbers = rows(30, &XYZ, |_, a, b, _| format!("{a:.2},{b:.2}"));
     let n = numbers.as_bytes();
     case(
@@ -315,6 +446,19 @@ fn the_same_rows_get_the_same_answers_whatever_file_they_stand_in() {
             format!("{more},{}\n", fields.join(","))
         })
         .collect();
+    let body = |change: &dyn Fn(&str) -> String| -> String {
+        let lines = table.iter().enumerate().map(|(row, fields)| {
+            let fields = fields.iter().enumerate().map(|(column, field)| match (row, column) {
+                (0, _) | (_, 3) => (*field).to_string(),
+                _ => change(field),
+            });
+            fields.collect::<Vec<_>>().join(",") + "\n"
+        });
+        lines.collect()
+    };
+    let quoted = body(&|field| format!("\"{field}\""));
+    // The same decimal digits, so the same numbers.
+    let exponents = body(&|field| format!("{field}e0"));
     let mut packed = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
     packed.write_all(text.as_bytes()).unwrap();
     let files: Vec<(&str, Vec<u8>)> = vec![
@@ -326,6 +470,19 @@ fn the_same_rows_get_the_same_answers_whatever_file_they_stand_in() {
         ("packed.csv.gz", packed.finish().unwrap()),
         ("units.csv", text.replace("acc (g)", "ACC [g]").into_bytes()),
         ("no_units.csv", text.replace("acc (g)", "acc").into_bytes()),
+        ("title.csv", format!("Recording of today,,,\n{text}").into_bytes()),
+        (
+            "units_below.csv",
+            text.replacen("acc (g),light,light,label\n", "acc,light,light,label\ng,lx,lx,\n", 1)
+                .into_bytes(),
+        ),
+        ("remarks.csv", format!("# by me\n\n{}", text.replace('\n', "\n\n# more\n")).into_bytes()),
+        ("carriage.csv", text.replace('\n', "\r").into_bytes()),
+        ("bars.csv", arranged(&[0, 1, 2, 3], " | ").into_bytes()),
+        ("numbers_quoted.csv", quoted.into_bytes()),
+        ("exponents.csv", exponents.into_bytes()),
+        ("trailing.csv", text.replace('\n', ",\n").into_bytes()),
+        ("capitals.csv", text.replace("acc (g),light", "Acc (G),Light").into_bytes()),
         ("wide.csv", wide.into_bytes()),
         ("quoted.csv", text.replace("light", "\"light\"").into_bytes()),
     ];
@@ -427,4 +584,143 @@ fn a_message_names_what_is_at_fault() {
     let smoothed =
         ["--label", "b", "--task", "regression", "--label-smoothing", "0.1", "--drop", "label"];
     says(folder, &with(&smoothed), 2, &["--label-smoothing", "is for classes"]);
+}
+
+#[test]
+fn folds_test_every_sample_once_and_stay_with_the_run() {
+    let place = tempfile::tempdir().unwrap();
+    let folder = place.path();
+    write(folder, "rows.csv", "a,b,label\n".to_string() + &usual(60, &XYZ));
+    let with_person = rows(60, &XYZ, |i, a, b, c| format!("p{},{a:.2},{b:.2},{c}", i / 6));
+    write(folder, "people.csv", format!("person,a,b,label\n{with_person}"));
+    for class in XYZ {
+        let numbers = rows(100, &XYZ, |_, a, b, _| format!("{a:.2},{b:.2}"));
+        write(folder, &format!("log/{class}.csv"), format!("a,b\n{numbers}"));
+    }
+    let json = |name: &str| -> serde_json::Value {
+        serde_json::from_slice(&std::fs::read(folder.join(name)).unwrap()).unwrap()
+    };
+    for (data, more, rule, all) in [
+        ("rows.csv", &[][..], "every class", 60),
+        ("people.csv", &["--group", "person"][..], "whole groups", 60),
+        ("log", &["--window", "10"][..], "every stretch", 30),
+    ] {
+        let mut tests = 0;
+        for number in 1..=5 {
+            let fold = format!("{number}/5");
+            let show = ["data", "show", data, "--fold", &fold, "--json", "s.json"];
+            says(folder, &[&show[..], more].concat(), 0, &[&format!("fold {fold} of {rule}")]);
+            let found = json("s.json");
+            let count = |part: &str| found[part]["samples"].as_u64().unwrap();
+            assert_eq!(count("train") + count("test"), all, "{data} {fold}");
+            tests += count("test");
+        }
+        assert_eq!(tests, all, "{data}");
+    }
+    let train = ["train", "--data", "rows.csv", "--network", "mlp", "--epochs", "2"];
+    says(folder, &[&train[..], &["--fold", "2/3", "--out", "run"]].concat(), 0, &["fold 2/3"]);
+    says(folder, &["quantize", "run", "--bits", "8", "--out", "m.hero"], 0, &[]);
+    let evaluate = ["evaluate", "m.hero", "--data", "rows.csv"];
+    says(folder, &evaluate, 0, &["fold 2/3 of every class", "of 20 right"]);
+    for (options, words) in
+        [(&["--fold", "4/3"][..], &["K/N"][..]), (&["--fold", "1/61"][..], &["60 rows", "1/61"])]
+    {
+        let show = [&["data", "show", "rows.csv"][..], options].concat();
+        let mut command = Command::cargo_bin("tinyhero").unwrap();
+        let output = command.args(&show).current_dir(folder).output().unwrap();
+        let text = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(2), "{options:?}: {text}");
+        assert!(words.iter().all(|word| text.contains(word)), "{options:?}: {text}");
+    }
+    says(
+        folder,
+        &["data", "show", "people.csv", "--group", "person", "--fold", "1/11"],
+        2,
+        &["only 10 groups", "fewer folds"],
+    );
+    write(folder, "parts/train.csv", "a,b,label\n".to_string() + &usual(30, &XYZ));
+    write(folder, "parts/test.csv", "a,b,label\n".to_string() + &usual(30, &XYZ));
+    says(folder, &["data", "show", "parts", "--fold", "1/5"], 2, &["--fold", "file names say"]);
+}
+
+#[test]
+fn a_large_table_is_read_in_pieces_as_a_small_one_is() {
+    let place = tempfile::tempdir().unwrap();
+    let folder = place.path();
+    let body = rows(90_000, &XYZ, |i, a, b, c| format!("{},{a:.4},{b:.3},{c}", i / 9000));
+    let text = format!("person,a,b,label\r\n{}", body.replace('\n', "\r\n"));
+    assert!(text.len() > 1 << 20);
+    write(folder, "plain/d.csv", &text);
+    let mut packed = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    packed.write_all(text.as_bytes()).unwrap();
+    write(folder, "packed/d.csv.gz", packed.finish().unwrap());
+    // Members of an archive are in memory.
+    let mut archive = tar::Builder::new(Vec::new());
+    let mut header = tar::Header::new_gnu();
+    header.set_size(text.len() as u64);
+    header.set_mode(0o644);
+    header.set_cksum();
+    archive.append_data(&mut header, "./d.csv", text.as_bytes()).unwrap();
+    write(folder, "d.tar", archive.into_inner().unwrap());
+    let shown = |name: &str| {
+        let show = ["data", "show", name, "--group", "person", "--json", "s.json"];
+        says(folder, &show, 0, &["3 classes", "of 90000 samples"]);
+        let mut json: serde_json::Value =
+            serde_json::from_slice(&std::fs::read(folder.join("s.json")).unwrap()).unwrap();
+        json["name"] = serde_json::Value::Null;
+        json
+    };
+    let plain = shown("plain");
+    assert_eq!(shown("packed"), plain);
+    assert_eq!(shown("d.tar"), plain);
+    write(folder, "plain/e.csv", &text);
+    says(folder, &["data", "show", "plain"], 0, &["doubt: e.csv holds the same as d.csv"]);
+    write(folder, "plain/e.csv", text + "1,2,x,z\r\n");
+    says(folder, &["data", "show", "plain"], 2, &["e.csv, line 90002", "'x', not a number"]);
+}
+
+/// Two tables, as usual programs pack them: by Python's zipfile, deflated.
+const DEFLATED: &[u8] = include_bytes!("archives/deflated.zip");
+
+#[test]
+fn foreign_and_damaged_files_are_named() {
+    let place = tempfile::tempdir().unwrap();
+    let folder = place.path();
+    write(folder, "d.zip", DEFLATED);
+    says(
+        folder,
+        &["data", "show", "d.zip"],
+        0,
+        &["3 classes", "| all   |    30 |          0 |   30"],
+    );
+    let mut damaged = DEFLATED.to_vec();
+    damaged[200] ^= 0x10;
+    write(folder, "d.zip", damaged);
+    says(folder, &["data", "show", "d.zip"], 2, &["cannot unpack set/train.csv", "fetch it again"]);
+    write(folder, "d.zip", &DEFLATED[..400]);
+    says(folder, &["data", "show", "d.zip"], 2, &["not a whole archive"]);
+    let zip = |first: &str| -> Vec<u8> {
+        let length = u16::try_from(first.len()).unwrap().to_le_bytes();
+        [&b"PK\x03\x04\x14\0\0\0\x08\0"[..], &[0; 16], &length, &[0; 2], first.as_bytes()].concat()
+    };
+    let cases: Vec<(&str, Vec<u8>, &[&str])> = vec![
+        ("book.xlsx", zip("[Content_Types].xml"), &["an Excel or Office file", "as CSV"]),
+        ("sheet.ods", zip("mimetype"), &["an OpenDocument file", "as CSV"]),
+        ("model.pt", zip("archive/data.pkl"), &["a PyTorch file", "ONNX"]),
+        ("table.pkl", b"\x80\x04\x95\x10\0\0\0".to_vec(), &["a Python pickle", "numpy.savez"]),
+        ("sound.mp3", b"\xFF\xFB\x90\0\0\0".to_vec(), &["an MP3 file", "WAV"]),
+        ("rows.jsonl", b"{\"a\": 1}\n{\"a\": 2}\n".to_vec(), &["is JSON", "CSV"]),
+        ("page.csv", b"<!DOCTYPE html>\n<html>".to_vec(), &["XML or HTML"]),
+        ("iris.arff", b"% by me\n@RELATION iris\n".to_vec(), &["ARFF", "@data"]),
+        ("sparse.txt", b"1 1:0.5 2:0.3\n2 3:0.9\n".to_vec(), &["LIBSVM", "CSV"]),
+        ("data.mat", b"MATLAB 5.0 MAT-file".to_vec(), &["a MATLAB file"]),
+        ("data.h5", b"\x89HDF\r\n\x1a\n\0".to_vec(), &["an HDF5 file"]),
+        ("data.feather", b"ARROW1\0\0".to_vec(), &["an Arrow file"]),
+        ("data.parquet", b"PAR1\x15\0".to_vec(), &["a Parquet file"]),
+        ("lfs.csv", b"version https://git-lfs.github.com/spec/v1\n".to_vec(), &["git lfs pull"]),
+    ];
+    for (name, bytes, words) in cases {
+        write(folder, name, bytes);
+        says(folder, &["data", "show", name], 2, &[words, &[name]].concat());
+    }
 }

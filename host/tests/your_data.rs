@@ -311,6 +311,10 @@ fn numbers_are_predicted_in_their_units() {
     let rows = std::fs::read_to_string(folder.join("p.csv")).unwrap();
     assert!(rows.starts_with("sample,y,predicted y,double,predicted double\n"), "{rows}");
     assert_eq!(rows.lines().count(), 81);
+    let verify = ["verify", "m.hero", "--data", "d.csv", "--on", "mps2-an386", "--json", "v.json"];
+    says(folder, &verify, 0, &["R²", "host R²"]);
+    let board = &json(folder, "v.json")[0];
+    assert_eq!((&board["r2"], &board["host_r2"]), (&figures["r2"], &figures["r2"]), "{board}");
 }
 
 #[test]
@@ -345,6 +349,12 @@ fn what_is_unusual_is_found_by_its_error() {
     let figures = json(folder, "e.json");
     assert!(figures["auc"].as_f64().unwrap() > 0.8, "{figures}");
     assert!(figures["false_alarms"].as_f64().unwrap() < 0.1, "{figures}");
+    // The board's own outputs give the same area.
+    let verify = ["verify", "m.hero", "--data", "d", "--on", "mps2-an386", "--json", "v.json"];
+    says(folder, &verify, 0, &["area under the curve", "host area under the curve"]);
+    let board = &json(folder, "v.json")[0];
+    assert_eq!((&board["auc"], &board["host_auc"]), (&figures["auc"], &figures["auc"]), "{board}");
+    assert_eq!(board["identical"], 200);
 }
 
 #[test]
@@ -404,6 +414,29 @@ fn recordings_pictures_and_archives_are_read_where_they_are() {
     archive.append_dir_all("words", folder.join("words")).unwrap();
     archive.into_inner().unwrap().finish().unwrap();
     show(folder, "words.tar.gz", &[], 0, &["wav, samples of 64x1x1", "yes"]);
+    // Noise beside the classes is of none, wherever the archive's paths begin.
+    for name in ["hum", "wind"] {
+        let to = folder.join(format!("words/_background_noise_/{name}.wav"));
+        std::fs::create_dir_all(to.parent().unwrap()).unwrap();
+        std::fs::copy(folder.join("words/yes/1.wav"), to).unwrap();
+    }
+    write(folder, "words/testing_list.txt", "no/1.wav\nyes/2.wav\nyes/3.wav\n");
+    let file = std::fs::File::create(folder.join("here.tar.gz")).unwrap();
+    let mut archive = tar::Builder::new(flate2::write::GzEncoder::new(file, <_>::default()));
+    archive.append_dir_all(".", folder.join("words")).unwrap();
+    archive.into_inner().unwrap().finish().unwrap();
+    for name in ["words", "here.tar.gz"] {
+        let words =
+            ["background: 2 recordings", "2 classes", "| all   |    17 |          0 |    3 |"];
+        show(folder, name, &[], 0, &words);
+    }
+    let train = ["train", "--data", "words", "--network", "mlp", "--epochs", "2"];
+    let with = |changes: &'static str, out: &'static str| {
+        let run = [&train[..], &["--augment", changes, "--out", out]].concat();
+        says(folder, &run, 0, &["finished"]);
+        std::fs::read(folder.join(out).join("checkpoint.safetensors")).unwrap()
+    };
+    assert_ne!(with("none", "plain"), with("background:0.5", "noisy"));
 
     for (class, level) in [("rock", 10u8), ("paper", 200)] {
         for number in 0..10u8 {

@@ -8,7 +8,8 @@ use super::output::Output;
 use super::samples::telling;
 use crate::artifact;
 use crate::data::{
-    Column, DEFAULT_SPLIT_SEED, DataOptions, Dataset, Description, SeenClass, Split, listed_formats,
+    Column, DEFAULT_SPLIT_SEED, DataOptions, Dataset, Description, SampleShape, SeenClass, Split,
+    listed_formats,
 };
 use crate::error::Result;
 use crate::report::table::{Table, grouped};
@@ -182,7 +183,27 @@ fn show(data: &str, options: &DataOptions, seed: u64, output: &Output) -> Result
             dataset.test.len()
         ));
     }
+    if let Some(hint) = hint(&dataset) {
+        output.line(&hint);
+    }
     output.json(&summary)
+}
+
+/// What helps with few series, or recordings, of each of which a sample has several moments.
+fn hint(dataset: &Dataset) -> Option<String> {
+    /// Fewer samples are few.
+    const FEW: usize = 500;
+    /// A picture has as many rows as columns, or nearly so.
+    const LONG: usize = 8;
+    let SampleShape { height, width, .. } = dataset.shape;
+    let is_series = height.max(width) >= LONG * height.min(width).max(1);
+    let count = dataset.train.len();
+    (is_series && count < FEW).then(|| {
+        format!(
+            "hint: {count} training series are few: train with --epochs 100 --batch 20 \
+             --augment time-shift:0.1,noise:0.05,amplitude:0.1, and judge by --fold 1/5 to 5/5"
+        )
+    })
 }
 
 #[derive(Serialize)]
@@ -190,6 +211,7 @@ struct Described {
     samples: usize,
     classes: Vec<SeenClass>,
     doubts: Vec<String>,
+    hint: Option<String>,
 }
 
 fn describe(data: &str, options: &DataOptions, out: &Path, output: &Output) -> Result<()> {
@@ -205,6 +227,10 @@ fn describe(data: &str, options: &DataOptions, out: &Path, output: &Output) -> R
         output.line(&note);
         notes.push(note);
     }
+    let hint = hint(&dataset);
+    if let Some(hint) = &hint {
+        output.line(hint);
+    }
     let description = Description::of(&dataset, notes);
     artifact::write_atomically(out, description.to_toml()?.as_bytes())?;
     output.line(format_args!(
@@ -217,6 +243,7 @@ fn describe(data: &str, options: &DataOptions, out: &Path, output: &Output) -> R
         samples: dataset.train.len() + dataset.test.len(),
         classes: description.seen.map_or_else(Vec::new, |seen| seen.classes),
         doubts: description.doubts,
+        hint,
     })
 }
 

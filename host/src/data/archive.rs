@@ -2,7 +2,10 @@
 
 use super::source::{MOST_BYTES, Opened};
 use crate::error::{Error, Result};
+use flate2::Crc;
+use flate2::read::DeflateDecoder;
 use std::io::{Cursor, Read};
+use zip::CompressionMethod;
 
 /// Most files of an archive.
 const MOST_FILES: usize = 20_000;
@@ -53,16 +56,52 @@ pub fn members(opened: Opened, kind: Kind) -> Result<Vec<(String, Vec<u8>)>> {
             let archive = zip::ZipArchive::new(Cursor::new(&source.bytes));
             let mut archive = archive.map_err(|reason| broken(&reason))?;
             for index in 0..archive.len().min(MOST_FILES + 1) {
-                let member = archive.by_index(index).map_err(|reason| broken(&reason))?;
-                if member.is_file() {
-                    let path = member.name().map_err(|reason| broken(&reason))?.to_string();
-                    unpacking.add(path, member)?;
+                let member = archive.by_index_raw(index).map_err(|reason| broken(&reason))?;
+                if !member.is_file() {
+                    continue;
+                }
+                let path = member.name().map_err(|reason| broken(&reason))?.to_string();
+                if member.encrypted() {
+                    return Err(broken(&format_args!("{path} is encrypted")));
+                }
+                let (sum, method) = (member.crc32(), member.compression());
+                match method {
+                    CompressionMethod::Stored => unpacking.add(path, Checked::new(member, sum))?,
+                    CompressionMethod::DEFLATE => {
+                        let unpacked = DeflateDecoder::new(member);
+                        unpacking.add(path, Checked::new(unpacked, sum))?;
+                    }
+                    other => return Err(broken(&format_args!("{path} is packed by {other}"))),
                 }
             }
         }
     }
     unpacking.files.sort();
     Ok(unpacking.files)
+}
+
+/// Bytes whose check sum is compared at their end.
+struct Checked<R> {
+    bytes: R,
+    sum: Crc,
+    expected: u32,
+}
+
+impl<R> Checked<R> {
+    fn new(bytes: R, expected: u32) -> Self {
+        Self { bytes, sum: Crc::new(), expected }
+    }
+}
+
+impl<R: Read> Read for Checked<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        let count = self.bytes.read(buffer)?;
+        self.sum.update(buffer.get(..count).unwrap_or(&[]));
+        if count == 0 && !buffer.is_empty() && self.sum.sum() != self.expected {
+            return Err(std::io::Error::other("its check sum differs"));
+        }
+        Ok(count)
+    }
 }
 
 struct Unpacking<'a> {

@@ -78,7 +78,8 @@ pub fn open(
             let candidate = candidate(&opened, "", false);
             (format.recognise)(&candidate) == Recognition::Yes
         });
-        if archive::kind(&opened.start).is_some() && !is_npz {
+        let other_zip = foreign::zip_kind(&opened.start).is_some();
+        if archive::kind(&opened.start).is_some() && !is_npz && !other_zip {
             found.add_archive(opened, &mut budget)?;
         } else {
             let place = path.file_name().map(|name| name.to_string_lossy().into_owned());

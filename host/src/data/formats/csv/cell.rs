@@ -100,6 +100,46 @@ pub fn is_time(field: &[u8]) -> bool {
     field.len() <= 40 && digits >= 3 && marks >= 2 && field.iter().all(allowed)
 }
 
+/// The seconds that a date with a time, a date, or a time of day stands for: `2024-03-10T08:00:02.5Z`, `2024-03-10 08:00`, `08:00:02`.
+/// Only differences mean something: zones are not looked at.
+pub fn seconds(field: &[u8]) -> Option<f64> {
+    let text = std::str::from_utf8(field).ok()?.trim_end_matches('Z');
+    let (date, clock) = match text.split_once(['T', ' ']) {
+        Some((date, clock)) => (Some(date), Some(clock.trim())),
+        None if text.contains(':') => (None, Some(text)),
+        None => (Some(text), None),
+    };
+    let days = match date {
+        None => 0.0,
+        Some(date) => {
+            let mut parts = date.split(['-', '/', '.']);
+            let mut next = || parts.next()?.parse::<i64>().ok();
+            let (year, month, day) = (next()?, next()?, next()?);
+            let known = (1..=9999).contains(&year) && (1..=12).contains(&month);
+            if !known || !(1..=31).contains(&day) {
+                return None;
+            }
+            // Days of the calendar whose years begin in March, so that leap days end a year.
+            let (year, month) = if month < 3 { (year - 1, month + 9) } else { (year, month - 3) };
+            let leaps = year / 4 - year / 100 + year / 400;
+            (365 * year + leaps + (153 * month + 2) / 5 + day) as f64
+        }
+    };
+    let clock = match clock {
+        None => 0.0,
+        Some(clock) => {
+            let end = clock.find(['+', '-']).unwrap_or(clock.len());
+            let mut parts = clock[..end].split(':');
+            let mut next = || parts.next().map(|part| part.replace(',', ".").parse::<f64>().ok());
+            let (hours, minutes) = (next()??, next()??);
+            let seconds = next().unwrap_or(Some(0.0))?;
+            3600.0 * hours + 60.0 * minutes + seconds
+        }
+    };
+    let all = 86_400.0 * days + clock;
+    all.is_finite().then_some(all)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -145,6 +185,27 @@ mod tests {
         }
         assert_eq!(plain_number(b"1,5", true), Some(1.5));
         assert_eq!(plain_number(b"1,234.5", true), None);
+    }
+
+    #[test]
+    fn times_differ_by_their_seconds() {
+        let step = |from: &str, to: &str| {
+            seconds(to.as_bytes()).unwrap() - seconds(from.as_bytes()).unwrap()
+        };
+        for (from, to, expected) in [
+            ("2024-03-10T08:00:02.500Z", "2024-03-10T08:00:03.000Z", 0.5),
+            ("2024-02-28 23:59:59", "2024-03-01 00:00:01", 86_402.0),
+            ("2023-02-28 23:59:59", "2023-03-01 00:00:01", 2.0),
+            ("2023/12/31 23:00", "2024/01/01 01:00", 7200.0),
+            ("2024-01-01T00:00:00+01:00", "2024-01-01T00:00:10,25+01:00", 10.25),
+            ("08:00:02", "08:01:00", 58.0),
+            ("2024-03-10", "2024-03-11", 86_400.0),
+        ] {
+            assert!((step(from, to) - expected).abs() < 1e-6, "{from} {to}");
+        }
+        for text in ["10/03/2004", "hello", "", "2024-13-01", "12", "a:b"] {
+            assert_eq!(seconds(text.as_bytes()), None, "{text}");
+        }
     }
 
     #[test]

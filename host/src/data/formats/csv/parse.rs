@@ -1,6 +1,6 @@
 //! From text to the numbers of a table, by the roles of its columns.
 
-use super::cell::{Cell, is_missing};
+use super::cell::{Cell, is_missing, seconds};
 use super::lines::{Text, split, text};
 use super::roles::{MOST_CATEGORIES, Origin, Plan};
 use super::survey::{Survey, is_comment, is_separator_line};
@@ -170,8 +170,10 @@ impl Reading<'_> {
         self.answer(line, fields, words, of_file.0, table)?;
         table.groups.push(self.group(fields, words, of_file.1, line)?);
         if let Some(column) = self.plan.time {
-            let time = Cell::of(fields[column], self.survey.dialect.decimal_comma);
-            times.push(if let Cell::Number(time) = time { time } else { f64::NAN });
+            times.push(match Cell::of(fields[column], self.survey.dialect.decimal_comma) {
+                Cell::Number(time) => time,
+                Cell::Missing | Cell::Word => seconds(fields[column]).unwrap_or(f64::NAN),
+            });
         }
         table.values.extend(numbers.drain(..));
         table.lines.push(line);

@@ -90,6 +90,8 @@ pub struct Siblings {
     pub folders: bool,
     /// Whether no file's name says a part.
     pub without_parts: bool,
+    /// Whether names of several of them differ in digits alone.
+    pub numbered: bool,
 }
 
 /// Settles the roles of a table's columns.
@@ -323,13 +325,22 @@ impl Roles<'_> {
                         Ok(Origin::Columns(vec![column]))
                     }
                     _ if siblings.without_parts && siblings.files > 1 => {
+                        self.check_names(siblings)?;
                         self.note("label: the name of the file, one class a file".to_string());
                         Ok(Origin::Names(NamePlace::Stem))
                     }
-                    Some((_, Some(doubt))) => Err(self.error(
-                        doubt,
-                        "name the label with --label NAME or --label NUMBER (--task regression to predict numbers)",
-                    )),
+                    Some((_, Some(doubt))) => {
+                        let advice = match self.words() {
+                            Some(column) => format!("as with --label {}", self.option_name(column)),
+                            None => "with --label NAME or --label NUMBER".to_string(),
+                        };
+                        Err(self.error(
+                            doubt,
+                            format!(
+                                "name the label {advice} (--task regression to predict numbers)"
+                            ),
+                        ))
+                    }
                     None => {
                         let advice = "name it with --label, or give files of one class each";
                         Err(self.error("has no column for the label", advice))
@@ -337,6 +348,38 @@ impl Roles<'_> {
                 }
             }
         }
+    }
+
+    /// Refuses the names of files as classes where something else says that they are none.
+    fn check_names(&self, siblings: Siblings) -> Result<()> {
+        if let Some(column) = self.words() {
+            let problem = format!("{} holds words and may be the class", self.title(column));
+            let advice = format!(
+                "add --label {}, or --label file if each file is of one class",
+                self.option_name(column)
+            );
+            return Err(self.error(problem, advice));
+        }
+        if siblings.numbered {
+            let problem = "says no class, and the names of some files differ in numbers alone";
+            let advice = "name the column of the class with --label, or give --label file:1 for the first part of a name, --label file for all of it";
+            return Err(self.error(problem, advice));
+        }
+        Ok(())
+    }
+
+    /// The only column of a few words that come again and again.
+    fn words(&self) -> Option<usize> {
+        let words = |column: &usize| {
+            let survey = &self.survey.columns[*column];
+            let distinct = survey.distinct.len();
+            !self.used[*column]
+                && survey.kind() == Kind::Words
+                && (2..=MOST_GUESSED_CLASSES).contains(&distinct)
+                && 2 * distinct <= self.survey.rows
+        };
+        let mut found = (0..self.survey.columns.len()).filter(words);
+        found.next().filter(|_| found.next().is_none())
     }
 
     /// Whether a column may be a label that is of no use but for figures: a class, or always the same.
@@ -449,7 +492,12 @@ impl Roles<'_> {
             let reason = match survey.kind() {
                 Kind::Nothing if survey.distinct.len() == 1 => Some("holds nothing".to_string()),
                 Kind::Nothing => Some("holds missing values alone".to_string()),
-                Kind::Times => Some("holds dates or times".to_string()),
+                Kind::Times => {
+                    if survey.has_seconds() {
+                        time.get_or_insert(column);
+                    }
+                    Some("holds dates or times".to_string())
+                }
                 Kind::Words if column == 0 && self.survey.row_names => {
                     Some("names the rows".to_string())
                 }

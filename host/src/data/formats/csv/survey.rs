@@ -1,6 +1,6 @@
 //! A look at a table before it is read: what separates values, whether there is a header, what the columns hold.
 
-use super::cell::{Cell, begins_with_number, is_time};
+use super::cell::{Cell, begins_with_number, is_time, seconds};
 use super::lines::{Lines, Text, split, text};
 use crate::data::options::Separator;
 use crate::data::source::Source;
@@ -57,6 +57,8 @@ pub struct ColumnSurvey {
     numbers: usize,
     words: usize,
     times: usize,
+    /// Times whose seconds are known.
+    read_times: usize,
     /// Words that begin like a number: with a unit, a percent sign or marks for thousands.
     marked_numbers: usize,
     missing: usize,
@@ -105,7 +107,9 @@ impl ColumnSurvey {
             }
             Cell::Word => {
                 self.words += 1;
-                self.times += usize::from(is_time(field));
+                let is_time = is_time(field);
+                self.times += usize::from(is_time);
+                self.read_times += usize::from(is_time && seconds(field).is_some());
                 self.marked_numbers += usize::from(begins_with_number(field));
                 if self.words == 1 {
                     self.example = Some(text(field));
@@ -122,6 +126,11 @@ impl ColumnSurvey {
             () if 2 * self.times >= self.words => Kind::Times,
             () => Kind::Words,
         }
+    }
+
+    /// Whether the seconds of all its times are known.
+    pub const fn has_seconds(&self) -> bool {
+        self.words > 0 && self.read_times == self.words
     }
 
     /// Whether most of its words are numbers with something more, such as 12.5 %, 3 V or 1,234.
