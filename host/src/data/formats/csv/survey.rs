@@ -187,18 +187,18 @@ struct Line {
     bytes: Vec<u8>,
 }
 
-/// The first lines of a file and others in equal distances.
+/// The first lines of a file and others all over it.
 struct Sampled {
     lines: Vec<Line>,
-    /// How far they are apart.
-    stride: usize,
+    /// One line in so many, as a power of two.
+    thinned: u32,
     bytes: usize,
 }
 
 impl Sampled {
     /// Reads a file once and keeps few of its lines.
     fn of(source: &Source) -> Result<Self> {
-        let mut sampled = Self { lines: Vec::new(), stride: 1, bytes: 0 };
+        let mut sampled = Self { lines: Vec::new(), thinned: 0, bytes: 0 };
         let mut text = Text::of(source)?;
         let mut place = 0;
         while let Some(mut lines) = text.piece()? {
@@ -207,7 +207,7 @@ impl Sampled {
                     continue;
                 }
                 // The first two rows always: one may be a header.
-                if place < 2 || place % sampled.stride == 0 {
+                if place < 2 || sampled.counts(place) {
                     sampled.bytes += line.len();
                     sampled.lines.push(Line { number, place, bytes: line.to_vec() });
                     sampled.thin();
@@ -218,14 +218,25 @@ impl Sampled {
         Ok(sampled)
     }
 
-    /// Leaves out every second line when there are too many.
+    /// Whether the line of that place is one of those all over the file. They are nearly even, but not in step with rows that take
+    /// turns, as they would be at equal distances.
+    const fn counts(&self, place: usize) -> bool {
+        /// 2^64 divided by the golden ratio.
+        const GOLDEN: u64 = 0x9E37_79B9_7F4A_7C15;
+        (place as u64).wrapping_mul(GOLDEN).leading_zeros() >= self.thinned
+    }
+
+    /// Leaves out half of the lines when there are too many.
     fn thin(&mut self) {
         while self.lines.len() > SURVEY_LINES
             || (self.bytes > SURVEY_BYTES && self.lines.len() > FEW_LINES)
         {
-            self.stride *= 2;
-            let stride = self.stride;
-            self.lines.retain(|line| line.place < 2 || line.place % stride == 0);
+            self.thinned += 1;
+            let lines = std::mem::take(&mut self.lines);
+            self.lines = lines
+                .into_iter()
+                .filter(|line| line.place < 2 || self.counts(line.place))
+                .collect();
             self.bytes = self.lines.iter().map(|line| line.bytes.len()).sum();
         }
     }
@@ -256,7 +267,7 @@ pub fn survey(source: &Source, separator: Option<Separator>) -> Result<Survey> {
             return Err(Error::bad_input(place, problem, "give fewer or smaller rows"));
         }
         fields.shrink_to_fit();
-        rows.push((*number, place % sampled.stride == 0, fields));
+        rows.push((*number, sampled.counts(*place), fields));
     }
     // A title above the header says nothing of columns.
     let titles =
@@ -714,6 +725,17 @@ mod tests {
             ("a,x,y\n5,1,0\n6,0,1\n", 0),
         ] {
             assert_eq!(look(text).flags, flags, "{text}");
+        }
+    }
+
+    #[test]
+    fn rows_that_take_turns_are_all_seen() {
+        for turns in [2, 3, 4, 8, 16, 64] {
+            let text: String = (0..100_000).map(|row| format!("{row},{}\n", row % turns)).collect();
+            let found = look(&text);
+            assert_eq!(found.columns[1].distinct.len(), turns, "{turns}");
+            assert!((2048..=8193).contains(&found.rows), "{}", found.rows);
+            assert!(found.columns[0].rises);
         }
     }
 
