@@ -84,7 +84,7 @@ fn make_data(folder: &Path) {
             write(folder, &format!("edge/{class}.{number}.json"), &text);
             let json: serde_json::Value = serde_json::from_str(&text).unwrap();
             let mut bytes = Vec::new();
-            ciborium::into_writer(&json, &mut bytes).unwrap();
+            ciborium::into_writer(&cbor(&json), &mut bytes).unwrap();
             write(folder, &format!("edge_cbor/{class}.{number}.cbor"), bytes);
         }
     }
@@ -104,6 +104,21 @@ fn make_data(folder: &Path) {
     };
     write(folder, "machine/train.csv", machine(300, 0.0, "usual"));
     write(folder, "machine/test.csv", machine(60, 0.0, "usual") + &machine(60, 0.3, "broken"));
+}
+
+/// JSON as CBOR has it.
+fn cbor(value: &serde_json::Value) -> ciborium::Value {
+    use serde_json::Value;
+    match value {
+        Value::Null => ciborium::Value::Null,
+        Value::Bool(is) => (*is).into(),
+        Value::Number(number) => number.as_f64().unwrap().into(),
+        Value::String(text) => text.as_str().into(),
+        Value::Array(values) => ciborium::Value::Array(values.iter().map(cbor).collect()),
+        Value::Object(pairs) => ciborium::Value::Map(
+            pairs.iter().map(|(name, value)| (name.as_str().into(), cbor(value))).collect(),
+        ),
+    }
 }
 
 /// An array as NumPy saves it.
