@@ -6,6 +6,7 @@ mod layout;
 mod parts;
 mod samples;
 mod scale;
+mod stretches;
 mod values;
 
 pub use layout::{Layout, SampleRows};

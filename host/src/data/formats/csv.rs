@@ -103,13 +103,14 @@ fn siblings(files: &[File]) -> Siblings {
     let (train, test) = (names(Part::Train), names(Part::Test));
     let recur = test.len() > 1 && test.is_subset(&train) && names(Part::Unknown).is_empty();
     let parts_in_folders = recur && files.len() == train.len() + test.len();
-    let letters = |file: &File| -> String {
-        let stem = NamePlace::Stem.of(&file.place).unwrap_or_default();
+    let stems: BTreeSet<String> =
+        files.iter().filter_map(|file| NamePlace::Stem.of(&file.place)).collect();
+    let letters = |stem: &String| -> String {
         stem.chars().filter(|letter| letter.is_alphabetic()).collect()
     };
-    let kinds: BTreeSet<String> = files.iter().map(letters).collect();
+    let kinds: BTreeSet<String> = stems.iter().map(letters).collect();
     Siblings {
-        numbered: kinds.len() < files.len(),
+        numbered: kinds.len() < stems.len(),
         files: files.len(),
         folders: several,
         without_parts: files.iter().all(|file| file.part == Part::Unknown)

@@ -1,11 +1,12 @@
 //! Which samples of tables train and which test.
 
 use super::layout::SampleRows;
-use super::samples::{label, stretches};
+use super::stretches::{label, stretches};
 use super::{Table, Tables};
 use crate::data::SplitRule;
 use crate::data::format::{Part, Request};
-use crate::data::options::SplitChoice;
+use crate::data::options::{Fold, SplitChoice};
+use crate::data::source::of_unknown_part;
 use crate::data::splits;
 use crate::error::{Error, Result};
 
@@ -142,7 +143,7 @@ fn by_names(
     if unknown > 0 && announced > 0 {
         let table = tables.tables.iter().find(|table| table.part == Part::Unknown);
         let name = table.map_or(request.name, |table| table.name.as_str());
-        return Err(crate::data::source::of_unknown_part(name));
+        return Err(of_unknown_part(name));
     }
     if trains == 0 || tests + validations == 0 {
         return Ok(None);
@@ -188,7 +189,7 @@ fn by_time(
     tables: &Tables,
     stretches_by_label: &[SampleRows],
     samples: &[SampleRows],
-    fold: Option<crate::data::options::Fold>,
+    fold: Option<Fold>,
 ) -> Vec<Side> {
     // Rows that change their label often are one recording.
     const SHORT: usize = 10;
