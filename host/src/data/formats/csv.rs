@@ -5,10 +5,14 @@
 //! measured on the training rows and recorded.
 
 mod cell;
+mod column;
+mod dialect;
+mod header;
 mod lines;
 mod parse;
 mod roles;
 mod row;
+mod sampled;
 mod survey;
 
 pub use parse::canonical;
@@ -47,7 +51,7 @@ impl Format for Csv {
         if !candidate.in_folder || has(&ENDINGS) {
             return Recognition::Yes;
         }
-        let table = has(&OTHER_ENDINGS) && survey::looks_like_a_table(&candidate.start);
+        let table = has(&OTHER_ENDINGS) && dialect::looks_like_a_table(&candidate.start);
         if table { Recognition::IfNoOther } else { Recognition::No }
     }
 

@@ -116,6 +116,17 @@ impl<'a> Lines<'a> {
     }
 }
 
+/// Whether a line is a remark, or has separators and nothing between them.
+pub fn is_comment(line: &[u8]) -> bool {
+    let line = line.trim_ascii_start();
+    line.starts_with(b"#") || line.iter().all(|byte| b",;|\t \"".contains(byte))
+}
+
+/// Whether a line is the one by which spreadsheets name their separator.
+pub fn is_separator_line(number: u64, line: &[u8]) -> bool {
+    number == 1 && line.len() <= 5 && line.to_ascii_lowercase().starts_with(b"sep=")
+}
+
 /// Splits a line into fields without the blanks and quotation marks around them. `false` if a quotation mark lacks its second one.
 pub fn split<'a>(line: &'a [u8], separator: Separator, fields: &mut Vec<&'a [u8]>) -> bool {
     fields.clear();

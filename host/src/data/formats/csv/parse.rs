@@ -1,9 +1,9 @@
 //! From text to the numbers of a table, by the roles of its columns.
 
 use super::cell::{Cell, is_missing, seconds};
-use super::lines::{Text, split, text};
+use super::lines::{Text, is_comment, is_separator_line, split, text};
 use super::roles::{MOST_CATEGORIES, Origin, Plan};
-use super::survey::{Survey, is_comment, is_separator_line};
+use super::survey::Survey;
 use crate::data::format::File;
 use crate::data::options::Missing;
 use crate::data::table::{Answers, Table, Values, Vocabulary};

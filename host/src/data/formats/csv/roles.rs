@@ -1,6 +1,8 @@
 //! Which column is what: label, group, time, features. What is not said is guessed, and each guess is told; a doubtful one is refused.
 
-use super::survey::{ColumnSurvey, Kind, LABEL_NAMES, Survey};
+use super::column::{ColumnSurvey, Kind};
+use super::header::LABEL_NAMES;
+use super::survey::Survey;
 use crate::data::column::split_unit;
 use crate::data::format::Request;
 use crate::data::naming::NamePlace;
