@@ -32,6 +32,14 @@ impl<'a> Channels<'a> {
         Some(Self { biases, multipliers, shifts })
     }
 
+    /// `count` of the channels from number `first` on. `None` if there are fewer.
+    pub fn part(self, first: usize, count: usize) -> Option<Self> {
+        let end = first.checked_add(count)?;
+        let biases = self.biases.get(first.checked_mul(4)?..end.checked_mul(4)?)?;
+        let multipliers = self.multipliers.get(first.checked_mul(2)?..end.checked_mul(2)?)?;
+        Some(Self { biases, multipliers, shifts: self.shifts.get(first..end)? })
+    }
+
     /// The channels in order.
     pub fn iter(self) -> impl Iterator<Item = Channel> + use<'a> {
         let biases = self.biases.as_chunks::<4>().0.iter();

@@ -192,7 +192,7 @@ impl core::error::Error for LayerMismatch {}
 
 /// The operators of which every board runs layers, beside its fast kernels for layouts: most have no weights; the others have them in the
 /// portable layout, and where a kernel of some core reads another, in that one too.
-pub const ON_EVERY_BOARD: [FastKernel; 18] = [
+pub const ON_EVERY_BOARD: [FastKernel; 20] = [
     FastKernel { subject: Subject::AveragePool2d, layout: Layout::Rows },
     FastKernel { subject: Subject::MaxPool2d, layout: Layout::Rows },
     FastKernel { subject: Subject::Add, layout: Layout::Rows },
@@ -207,6 +207,8 @@ pub const ON_EVERY_BOARD: [FastKernel; 18] = [
     FastKernel { subject: Subject::Resize2d, layout: Layout::Rows },
     FastKernel { subject: Subject::TransposedConvolution2d, layout: Layout::Rows },
     FastKernel { subject: Subject::GroupedConvolution2d, layout: Layout::Rows },
+    FastKernel { subject: Subject::GroupedConvolution2d, layout: Layout::ChannelPairs },
+    FastKernel { subject: Subject::GroupedConvolution2d, layout: Layout::ChannelQuads },
     FastKernel { subject: Subject::Lstm, layout: Layout::Rows },
     FastKernel { subject: Subject::Lstm, layout: Layout::ChannelPairs },
     FastKernel { subject: Subject::Gru, layout: Layout::Rows },

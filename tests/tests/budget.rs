@@ -40,7 +40,7 @@ const FLOAT_ROUTINES: [&str; 16] = [
 const RAM_ROUTINE: &str = "tinyhero_call_in_order";
 /// Examples of the M4 board, and most that text and constants of each may weigh over an empty image, in bytes.
 const M4_LIMITS: [(&str, u64); 5] = [
-    ("engine", 38_000),
+    ("engine", 39_500),
     ("engine_convolutional", 24_000),
     ("engine_portable", 21_700),
     ("fully_connected", 12_100),

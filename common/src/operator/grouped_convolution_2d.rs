@@ -3,8 +3,11 @@
 use super::convolution_2d::centred_dot;
 use super::{ConvolutionJob, Rules, Tensors, Weights};
 use crate::compact::described;
+use crate::layout::Layout;
+use crate::layout::channel_pairs::PairColumns;
+use crate::layout::channel_quads::QuadColumns;
 use crate::reason::{Reason, require};
-use crate::shape::{Shape, Window};
+use crate::shape::{Shape, Window, larger};
 
 described! {
     /// Convolution of each group of input channels to a group of output channels.
@@ -31,6 +34,13 @@ pub struct GroupedConvolutionJob<'a> {
     pub dilation: [u8; 2],
     /// Groups of channels.
     pub groups: u16,
+}
+
+impl GroupedConvolution2d {
+    /// The part of an image that a group reads or writes.
+    pub fn group_of(&self, shape: Shape) -> Shape {
+        Shape { channels: shape.channels.checked_div(self.groups).unwrap_or(0), ..shape }
+    }
 }
 
 impl Rules for GroupedConvolution2d {
@@ -67,6 +77,28 @@ impl Rules for GroupedConvolution2d {
     /// One row of weights, unpacked.
     fn portable_scratch(&self, input: Shape, output: Shape) -> usize {
         self.row_length(input, output)
+    }
+
+    /// What the kernels of convolutions need for a group, whose channels are copied out of the image; or what that of depthwise convolutions
+    /// needs, with the pixels of two rows laid out as outputs read them.
+    fn scratch(&self, input: Shape, output: Shape) -> usize {
+        let Weights { bit_width, layout, .. } = self.weights;
+        let fast = match layout {
+            Layout::ChannelPairs => {
+                let (input, output) = (self.group_of(input), self.group_of(output));
+                let columns = PairColumns::new(self.window, bit_width, input, output);
+                columns.scratch_bytes().saturating_add(input.elements().next_multiple_of(4))
+            }
+            Layout::ChannelQuads => {
+                let wide = Shape { channels: output.channels, ..input };
+                QuadColumns::new(self.window, wide, output).map_or(0, |columns| {
+                    let lines = usize::from(input.width).saturating_mul(8);
+                    columns.scratch_bytes().saturating_add(lines)
+                })
+            }
+            _ => 0,
+        };
+        larger(self.portable_scratch(input, output), fast)
     }
 }
 

@@ -12,6 +12,7 @@ mod convolution_2d;
 mod depthwise_convolution_2d;
 mod expand;
 mod fully_connected;
+mod grouped_convolution_2d;
 mod pairs;
 mod recurrent;
 mod table;
@@ -20,8 +21,8 @@ use tinyhero_common::kernels::{Kernels, Portable, only};
 use tinyhero_common::layer::Layer;
 use tinyhero_common::layout::Layout;
 use tinyhero_common::operator::{
-    AddJob, ConvolutionJob, FullyConnected, FullyConnectedJob, GruJob, LstmJob, MaxPool2dJob,
-    Operator, PoolJob, TableJob, max_pool_2d_by,
+    AddJob, ConvolutionJob, FullyConnected, FullyConnectedJob, GroupedConvolutionJob, GruJob,
+    LstmJob, MaxPool2dJob, Operator, PoolJob, TableJob, max_pool_2d_by,
 };
 
 use crate::kernel::max_pool_2d::by_selection;
@@ -91,6 +92,19 @@ impl Kernels for Dsp {
 
     fn add_in_place(&mut self, job: &AddJob, input_and_output: &mut [i8], other: &[i8]) {
         add::add_in_place(job, input_and_output, other);
+    }
+
+    fn grouped_convolution_2d(
+        &mut self,
+        job: &GroupedConvolutionJob<'_>,
+        input: &[i8],
+        scratch: &mut [i8],
+        output: &mut [i8],
+    ) {
+        use grouped_convolution_2d::grouped_convolution_2d;
+        if grouped_convolution_2d(job, input, scratch, output).is_none() {
+            Portable.grouped_convolution_2d(job, input, scratch, output);
+        }
     }
 
     fn lstm(&mut self, job: &LstmJob<'_>, input: &[i8], scratch: &mut [i8], output: &mut [i8]) {

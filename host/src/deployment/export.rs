@@ -4,6 +4,7 @@
 //! loader before anybody sees it. What the loader would refuse is an error here that names the layer and says what to do.
 
 mod description;
+mod groups;
 pub mod layout;
 mod parameters;
 
@@ -48,6 +49,8 @@ pub fn export(network: &IntegerNetwork) -> Result<Exported> {
 /// What a device would refuse: an accumulator that could overflow, too much memory or work, a shape or constant out of range.
 pub fn export_for(network: &IntegerNetwork, core: Option<Core>) -> Result<Exported> {
     check_before_planning(network)?;
+    let network = groups::for_core(network, core);
+    let network = network.as_ref();
     let layouts = layout::layouts(network, core);
     let plan = plan_arena(&problem(network, &layouts));
     let parameters = parameters::write(network, &layouts, &plan.order)?;

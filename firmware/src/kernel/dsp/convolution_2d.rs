@@ -17,6 +17,19 @@ pub(super) fn convolution_2d(
     scratch: &mut [i8],
     output: &mut [i8],
 ) -> Option<()> {
+    into_channels(job, input, scratch, output, 0, usize::from(job.output.channels))
+}
+
+/// The same into the channels from `start` on of an output that has `all`.
+#[inline(always)]
+pub(super) fn into_channels(
+    job: &ConvolutionJob<'_>,
+    input: &[i8],
+    scratch: &mut [i8],
+    output: &mut [i8],
+    start: usize,
+    all: usize,
+) -> Option<()> {
     let channels = usize::from(job.output.channels);
     let (zero_point, activation) = (job.output_zero_point, job.activation);
     let pairs = Pairs::new(&job.weights, job.channels, channels, zero_point, activation)?;
@@ -40,7 +53,7 @@ pub(super) fn convolution_2d(
             None => (next, 0),
         };
         let tile = Tile::new(&windows.image, first, distance);
-        let (place, distance) = (first * channels, distance * channels);
+        let (place, distance) = (first * all + start, distance * all);
         let mut row = 0;
         while row < windows.image.kernel_rows {
             let end = (row + plan.rows).min(windows.image.kernel_rows);

@@ -12,8 +12,9 @@ use tinyhero_common::layout::Layout;
 use tinyhero_common::layout::channel_quads::QuadColumns;
 use tinyhero_common::operator::ConvolutionJob;
 use tinyhero_common::requantize::ActivationRange;
+use tinyhero_common::shape::Shape;
 
-use super::scratch_words;
+use super::{bytes_of, scratch_words};
 use crate::kernel::offsets::assert_words;
 
 /// Channels that are computed together.
@@ -75,18 +76,31 @@ pub(super) fn depthwise_convolution_2d(
     scratch: &mut [i8],
     output: &mut [i8],
 ) -> Option<()> {
+    with_multiplier(job, 1, input, scratch, output)
+}
+
+/// The same with several outputs for each input channel, side by side.
+#[inline(always)]
+pub(super) fn with_multiplier(
+    job: &ConvolutionJob<'_>,
+    multiplier: usize,
+    input: &[i8],
+    scratch: &mut [i8],
+    output: &mut [i8],
+) -> Option<()> {
     let depth = usize::from(job.output.channels);
-    let plan = QuadColumns::new(job.window, job.input, job.output)?;
+    let wide = Shape { channels: job.output.channels, ..job.input };
+    let plan = QuadColumns::new(job.window, wide, job.output)?;
     if job.weights.layout != Layout::ChannelQuads
         || job.activation != ActivationRange::FULL
-        || job.input.channels != job.output.channels
+        || usize::from(job.input.channels).checked_mul(multiplier)? != depth
         || depth < CHANNELS
     {
         return None;
     }
     let words = scratch_words(scratch)?;
     let (columns, words) = words.split_at_mut_checked(plan.columns * COLUMN_WORDS)?;
-    let words = words.get_mut(..4 * QuadColumns::TABLE_WORDS)?;
+    let (words, lines) = words.split_at_mut_checked(4 * QuadColumns::TABLE_WORDS)?;
     // SAFETY: every bit pattern is a table, which is made of words and half words and no more aligned than they are.
     let (_, tables, _) = unsafe { words.align_to_mut::<Table>() };
     let input = input.get(..job.input.elements())?;
@@ -95,7 +109,8 @@ pub(super) fn depthwise_convolution_2d(
     // The padding's columns stay as they are throughout.
     let zero_point = i32::from(job.input_zero_point) as u32 & 0xFFFF;
     columns.fill(zero_point << 16 | zero_point);
-    let mut quad = Quad { job, plan, input, columns, first: 0 };
+    let lines = bytes_of(lines);
+    let mut quad = Quad { job, plan, input, columns, first: 0, multiplier, lines };
     loop {
         quad.fill_tables(tables)?;
         quad.run(tables, output)?;
@@ -132,6 +147,10 @@ struct Quad<'j, 'a> {
     columns: &'j mut [u32],
     /// The first of the channels.
     first: usize,
+    /// Channels for each one of the input.
+    multiplier: usize,
+    /// Room for the pixels of two rows, as the channels read them, where they are not those of the input.
+    lines: &'j mut [i8],
 }
 
 impl Quad<'_, '_> {
@@ -217,34 +236,71 @@ impl Quad<'_, '_> {
     fn fill_columns(&mut self, number: usize) -> Option<()> {
         let window = self.job.window;
         let left = usize::from(window.padding_left);
-        let depth = usize::from(self.job.input.channels);
         let width = usize::from(self.job.input.width).min(self.plan.columns.saturating_sub(left));
         if width == 0 {
             return Some(());
         }
         let outside = [self.job.input_zero_point; CHANNELS];
-        let row = |number: usize| -> Option<(*const i8, usize)> {
-            let height = usize::from(self.job.input.height);
-            let row = number.checked_sub(usize::from(window.padding_top));
-            match row.filter(|&row| row < height) {
-                None => Some((outside.as_ptr(), 0)),
-                Some(row) => {
-                    let start = row * usize::from(self.job.input.width) * depth + self.first;
-                    let bytes = self.input.get(start..start + (width - 1) * depth + CHANNELS)?;
-                    Some((bytes.as_ptr(), depth))
-                }
-            }
-        };
-        let (upper, upper_step) = row(2 * number)?;
-        let (lower, lower_step) = row(2 * number + 1)?;
+        let (first, second) = self.lines.split_at_mut_checked(self.lines.len() / 2)?;
+        let rows = Rows { job: self.job, input: self.input, quad: self.first, width };
+        let (upper, upper_step) = rows.row(2 * number, self.multiplier, &outside, first)?;
+        let (lower, lower_step) = rows.row(2 * number + 1, self.multiplier, &outside, second)?;
         let place = left * COLUMN_WORDS + number % 2 * CHANNELS;
         let columns = self.columns.get_mut(place..place + (width - 1) * COLUMN_WORDS + CHANNELS)?;
         let columns = columns.as_mut_ptr();
         let end = columns.wrapping_add(width * COLUMN_WORDS);
-        // SAFETY: both rows have four bytes at each of `width` places, a step apart, or the same four bytes for all; `columns`
+        // SAFETY: both rows have four bytes at each of `width` places, a step apart, or the same four bytes for all, in the image or in
+        // `lines`, which nothing has touched since; `columns`
         // has four words at as many places, a column apart. `width` is at least 1, and the end is only compared with.
         unsafe { th_dsp_depthwise_columns(upper, lower, upper_step, lower_step, columns, end) };
         Some(())
+    }
+}
+
+/// The rows of the padded image, as four channels of the output read them.
+struct Rows<'j, 'a> {
+    job: &'j ConvolutionJob<'a>,
+    input: &'j [i8],
+    /// The first of the channels.
+    quad: usize,
+    /// Pixels that are read of a row.
+    width: usize,
+}
+
+impl Rows<'_, '_> {
+    /// Where the four bytes of a row's first pixel are, and the distance to the next ones: in the image; or in `line`, where several channels
+    /// of the output read one of the input; or `outside`.
+    // Inlined, so that the compiler drops what an image without grouped convolutions does not need.
+    #[inline(always)]
+    fn row(
+        &self,
+        number: usize,
+        multiplier: usize,
+        outside: &[i8; CHANNELS],
+        line: &mut [i8],
+    ) -> Option<(*const i8, usize)> {
+        let Shape { height, width, channels } = self.job.input;
+        let depth = usize::from(channels);
+        let row = number.checked_sub(usize::from(self.job.window.padding_top));
+        let Some(row) = row.filter(|&row| row < usize::from(height)) else {
+            return Some((outside.as_ptr(), 0));
+        };
+        let start = row * usize::from(width) * depth;
+        if multiplier == 1 {
+            let start = start + self.quad;
+            let bytes = self.input.get(start..start + (self.width - 1) * depth + CHANNELS)?;
+            return Some((bytes.as_ptr(), depth));
+        }
+        let reads =
+            [0, 1, 2, 3].map(|channel| (self.quad + channel).checked_div(multiplier).unwrap_or(0));
+        let pixels = self.input.get(start..)?.chunks_exact(depth.max(1));
+        let places = line.as_chunks_mut::<CHANNELS>().0.get_mut(..self.width)?;
+        for (place, pixel) in places.iter_mut().zip(pixels) {
+            for (value, &channel) in place.iter_mut().zip(&reads) {
+                *value = *pixel.get(channel)?;
+            }
+        }
+        Some((line.as_ptr(), CHANNELS))
     }
 }
 

@@ -10,8 +10,11 @@ use tinyhero_common::layout::Layout;
 use tinyhero_common::layout::channel_quads::QuadColumns;
 use tinyhero_common::layout::vector_rows::Blocks;
 use tinyhero_common::model::Model;
-use tinyhero_common::operator::{Operator, Weights};
+use tinyhero_common::operator::{GroupedConvolution2d, Operator, Weights};
 use tinyhero_common::shape::Shape;
+
+/// Most bytes of scratch memory that a group's channels are copied to.
+const MOST_COPIED: usize = 8 * 1024;
 
 /// The kernel sets of `tinyhero_firmware::kernel`, as far as layouts are concerned.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,6 +39,29 @@ impl KernelFamily {
         }
     }
 
+    /// That of a grouped convolution: groups of one input channel are computed by the kernel for depthwise convolutions, larger ones by that for
+    /// full convolutions, for which rows lie in pairs, over a copy of the group's channels.
+    const fn dsp_layout_of_groups(
+        grouped: &GroupedConvolution2d,
+        input: Shape,
+        output: Shape,
+    ) -> Layout {
+        let (dilated, groups) =
+            (grouped.dilation_height != 1 || grouped.dilation_width != 1, grouped.groups);
+        if dilated || groups == 0 {
+            return Layout::Rows;
+        }
+        let wide = Shape { channels: output.channels, ..input };
+        if input.channels == groups && QuadColumns::new(grouped.window, wide, output).is_some() {
+            return Layout::ChannelQuads;
+        }
+        let copied = input.elements() / groups as usize;
+        if (output.channels / groups).is_multiple_of(2) && copied <= MOST_COPIED {
+            return Layout::ChannelPairs;
+        }
+        Layout::Rows
+    }
+
     /// The layout of a layer's weights, by what it computes on which shapes and with how many bits.
     pub const fn layout(
         self,
@@ -52,6 +78,9 @@ impl KernelFamily {
                 | Operator::Lstm(_)
                 | Operator::Gru(_),
             ) => Layout::ChannelPairs,
+            (Self::Dsp, Operator::GroupedConvolution2d(grouped)) => {
+                Self::dsp_layout_of_groups(grouped, input, output)
+            }
             (Self::Dsp, Operator::DepthwiseConvolution2d(depthwise))
                 if QuadColumns::new(depthwise.window, input, output).is_some() =>
             {

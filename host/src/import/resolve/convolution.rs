@@ -17,6 +17,8 @@ const MOST_WINDOW: usize = 255;
 /// `tinyhero bench kws_multiplier.hero --on mps2-an386`, and for each further weight of it.
 const OF_TAP: usize = 85;
 const OF_WEIGHT: usize = 6;
+/// Tenths of an instruction of its fast kernels for a weight, where these take the convolution: in groups of one channel, and of more.
+const OF_FAST: [usize; 2] = [45, 28];
 /// Tenths of an instruction of a dense convolution's fast kernel for a weight, zeros included, and of a depthwise one's.
 const OF_DENSE: usize = 14;
 const OF_DEPTHWISE: usize = 90;
@@ -249,9 +251,20 @@ impl Slides {
         let taps: usize = self.kernel.iter().product();
         let filled: usize = self.sliding.kernel.iter().product();
         let depthwise = groups == image.channels.len() && outputs == groups && groups > 1;
-        let native = 10 * (OF_TAP + OF_WEIGHT * (image.channels.len() / groups.max(1))) * taps;
+        let per_group = image.channels.len() / groups.max(1);
+        let undilated = self.dilation == [1, 1];
+        let fast = undilated
+            && match per_group {
+                1 => self.kernel == [3, 3],
+                _ => (outputs / groups.max(1)).is_multiple_of(2),
+            };
+        let native = 10 * (OF_TAP + OF_WEIGHT * per_group) * taps;
+        let native = match fast {
+            true => OF_FAST[usize::from(per_group > 1)] * per_group * taps,
+            false => native,
+        };
         let worth = match depthwise {
-            true if self.dilation == [1, 1] => return None,
+            true if undilated => return None,
             true => native <= OF_DEPTHWISE * filled,
             false => native <= OF_DENSE * filled * image.channels.len(),
         };
