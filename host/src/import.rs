@@ -8,6 +8,7 @@
 mod axes;
 pub mod balance;
 pub mod check;
+pub mod described;
 pub mod float;
 pub mod graph;
 pub mod integer;

@@ -173,3 +173,68 @@ fn replaced(name: &str, from: &[u8], to: &[u8]) -> Vec<u8> {
     }
     bytes
 }
+
+#[test]
+fn a_network_file_comes_in_with_weights_in_safetensors() {
+    let folder = tempfile::tempdir().unwrap();
+    let network = folder.path().join("small.toml");
+    let toml = "[[layer]]\nname = \"hidden\"\noperation = \"fully-connected\"\nout-features = 4\n\
+                [[layer]]\noperation = \"relu\"\n[[layer]]\nname = \"scores\"\n\
+                operation = \"fully-connected\"\nout-features = \"classes\"\n";
+    std::fs::write(&network, format!("name = \"small\"\n{toml}")).unwrap();
+    let weights = folder.path().join("small.safetensors");
+    let list = |count: usize| -> Vec<u8> {
+        (0..count).flat_map(|at| ((at * 37 % 23) as f32 / 23.0 - 0.5).to_le_bytes()).collect()
+    };
+    let shapes: [(&str, Vec<usize>); 4] = [
+        ("hidden.weight", vec![4, 64]),
+        ("hidden.bias", vec![4]),
+        ("scores.weight", vec![10, 4]),
+        ("scores.bias", vec![10]),
+    ];
+    let write = |count: usize| {
+        let lists: Vec<Vec<u8>> =
+            shapes.iter().map(|(_, shape)| list(shape.iter().product())).collect();
+        let views = shapes.iter().zip(&lists).take(count).map(|((name, shape), bytes)| {
+            let kind = safetensors::tensor::Dtype::F32;
+            let view = safetensors::tensor::TensorView::new(kind, shape.clone(), bytes).unwrap();
+            ((*name).to_string(), view)
+        });
+        let bytes = safetensors::tensor::serialize(views, None).unwrap();
+        std::fs::write(&weights, bytes).unwrap();
+    };
+    let out = folder.path().join("model.hero");
+    let import = || {
+        let mut command = tinyhero();
+        command.arg("import").arg(&network).arg("--out").arg(&out);
+        command.args(["--data", "digits", "--divide", "16"]).arg("--weights").arg(&weights);
+        command.output().unwrap()
+    };
+    write(4);
+    let output = import();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let layers = inspected(&out)["layers"].as_array().unwrap().len();
+    assert_eq!(layers, 3);
+    write(3);
+    let output = import();
+    assert_eq!(output.status.code(), Some(2));
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(said.contains("no tensor 'scores."), "{said}");
+}
+
+#[test]
+fn raw_samples_of_a_check_are_data_for_the_model() {
+    let folder = tempfile::tempdir().unwrap();
+    let (out, raw) = (folder.path().join("model.hero"), folder.path().join("raw.npz"));
+    // Channels first in the file, last on the board; and a model with its own integers.
+    for name in ["har_cnn_old.onnx", "keras_kws_dscnn_int8_uint8_ends.tflite"] {
+        let report = checked(name, &out, &["--samples", raw.to_str().unwrap()]);
+        let mut evaluate = tinyhero();
+        evaluate.arg("evaluate").arg(&out).arg("--data").arg(&raw).args(["--json", "-"]);
+        let output = evaluate.output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        let evaluation: Value = serde_json::from_slice(&output.stdout).unwrap();
+        assert_eq!(evaluation["accuracy"], report["accuracy"], "{name}");
+        assert_eq!(evaluation["samples"], report["samples"], "{name}");
+    }
+}

@@ -11,7 +11,7 @@ use super::output::Output;
 use crate::artifact;
 use crate::cortex::Core;
 use crate::data::{
-    DataOptions, Dataset, Normalization, SampleShape, SampleType, Split, raw_archive,
+    Column, DataOptions, Dataset, Normalization, SampleShape, SampleType, Split, raw_archive,
 };
 use crate::deployment::export::{Exported, export_for};
 use crate::deployment::meaning::{input_parts, notes_in};
@@ -28,7 +28,7 @@ use crate::import::{self, Imported, Unsupported, balance, float, integer};
 use crate::report::table::{grouped, percent};
 use crate::training::RunFolder;
 
-/// Import a model of another framework: .tflite or .onnx
+/// Import a model of another framework: .tflite or .onnx, or a network file with weights
 ///
 /// OUT ending in .hero is a model file, ready for a board; otherwise it is a run folder, which quantize, train --from, compare and
 /// curvature take. A quantized model keeps its integers unless --bits asks for others. A model of floats is calibrated on the
@@ -37,8 +37,11 @@ use crate::training::RunFolder;
 /// Example: tinyhero import model.onnx --check golden.npz --out model.hero
 #[derive(Debug, clap::Args)]
 pub struct Options {
-    /// The model, .tflite or .onnx
+    /// The model, .tflite or .onnx; or a network file, .toml, with --weights and --data
     file: PathBuf,
+    /// The numbers of a network file: tensors LAYER.weight, LAYER.bias …
+    #[arg(long, value_name = "FILE.safetensors", requires = "data", conflicts_with = "check")]
+    weights: Option<PathBuf>,
     /// The model file (.hero) or run folder to make
     #[arg(long)]
     out: PathBuf,
@@ -86,7 +89,7 @@ enum TaskName {
     Reconstruction,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Default, Serialize)]
 struct Report {
     path: Option<String>,
     operators: BTreeMap<String, usize>,
@@ -112,24 +115,22 @@ pub fn run(options: &Options) -> Result<()> {
     if !(0.0..=100.0).contains(&options.agree) {
         return Err(Error::out_of_range("--agree", "a percentage from 0 to 100"));
     }
+    if let Some(weights) = &options.weights {
+        return described(options, weights);
+    }
+    if options.file.extension().is_some_and(|extension| extension == "toml") {
+        return Err(Error::bad_input(
+            options.file.display(),
+            "is a network file, which has no weights",
+            "give them with --weights FILE.safetensors, and --data",
+        ));
+    }
     let imported = import::open(&options.file)?;
     let mut report = Report {
-        path: None,
         operators: imported.operators.clone(),
         passes: imported.passes.clone(),
         unsupported: imported.unsupported.clone(),
-        integers_kept: false,
-        bits: None,
-        bytes: None,
-        arena: None,
-        digest: None,
-        samples: None,
-        label_agreement: None,
-        largest_difference: None,
-        mean_difference: None,
-        outputs: Vec::new(),
-        accuracy: None,
-        reference_accuracy: None,
+        ..Report::default()
     };
     say_what_is_in_it(options, &imported);
     let Some(layers) = &imported.layers else {
@@ -140,7 +141,7 @@ pub fn run(options: &Options) -> Result<()> {
         None => None,
     };
     let import = Import { options, source: &imported.source, layers, golden };
-    let keeps = options.bits.is_none() && integer::is_quantized(layers) && import.makes_a_model();
+    let keeps = options.bits.is_none() && integer::is_quantized(layers) && makes_a_model(options);
     report.integers_kept = keeps;
     let made = if keeps { import.integers()? } else { import.floats()? };
     let made = match made {
@@ -164,7 +165,7 @@ pub fn run(options: &Options) -> Result<()> {
     if let Some(comparison) = &comparison {
         tell(options, &mut report, comparison);
     }
-    made.write(options, &import)?;
+    made.write(options)?;
     if let (Some(path), Some(raw), Some(golden)) =
         (&options.samples, &made.golden_samples, &import.golden)
     {
@@ -195,6 +196,53 @@ pub fn run(options: &Options) -> Result<()> {
         )),
         _ => Ok(()),
     }
+}
+
+/// A network file with weights: calibrated on the data, and written.
+fn described(options: &Options, weights: &Path) -> Result<()> {
+    let dataset = Dataset::open(options.data.as_deref().unwrap_or_default())?;
+    let normalization = normalization(options, &dataset, dataset.shape)?;
+    let trained = import::described::open(&options.file, weights, &dataset, normalization)?;
+    let task = trained.network.task;
+    let calibration = crate::training::calibration::draw(&dataset.train);
+    let bits = options.bits.unwrap_or(BitWidth::Eight);
+    let (trained, exported) = quantized(options, &trained, &calibration, bits)?;
+    let run = Some((trained, calibration));
+    let made = Made { exported, bits, task, golden_samples: None, run };
+    let model = Model::load(&made.exported.bytes).map_err(|reason| {
+        Error::check_failed(options.out.display(), reason, "please report this")
+    })?;
+    let (arena, digest) = (model.description().arena_bytes, format!("{:08x}", model.digest()));
+    made.write(options)?;
+    options.output.line(format_args!(
+        "{}: {} bytes at {} bits, arena {} bytes, digest {digest}",
+        options.out.display(),
+        grouped(made.exported.bytes.len() as u64),
+        bits.bits(),
+        grouped(u64::from(arena)),
+    ));
+    options.output.json(&Report {
+        path: Some(options.out.display().to_string()),
+        bits: Some(bits.bits()),
+        bytes: Some(made.exported.bytes.len()),
+        arena: Some(arena),
+        digest: Some(digest),
+        ..Report::default()
+    })
+}
+
+/// The form of a network that comes closest to it in integers, labels aside, and its model file.
+fn quantized(
+    options: &Options,
+    trained: &TrainedNetwork,
+    calibration: &Split,
+    bits: BitWidth,
+) -> Result<(TrainedNetwork, Exported)> {
+    let Choice { trained, range, .. } = closest(trained, &calibration.samples)?;
+    let quantization = Quantization { range, ..Quantization::new(bits) };
+    let network = quantize(&trained, &calibration.samples, &quantization)?;
+    let exported = export_for(&network, options.core)?;
+    Ok((trained, exported))
 }
 
 fn say_what_is_in_it(options: &Options, imported: &Imported) {
@@ -288,11 +336,12 @@ struct Made {
     run: Option<(TrainedNetwork, Split)>,
 }
 
-impl Import<'_> {
-    fn makes_a_model(&self) -> bool {
-        self.options.out.extension().is_some_and(|ending| ending == "hero")
-    }
+/// Whether a model file is asked for, not a run folder.
+fn makes_a_model(options: &Options) -> bool {
+    options.out.extension().is_some_and(|ending| ending == "hero")
+}
 
+impl Import<'_> {
     fn task(&self) -> Task {
         if let Some(task) = self.options.task {
             return match task {
@@ -419,11 +468,7 @@ impl Import<'_> {
             }
         };
         let bits = self.options.bits.unwrap_or(BitWidth::Eight);
-        // What comes closest to the network in real numbers, labels aside.
-        let Choice { trained, range, .. } = closest(&trained, &calibration.samples)?;
-        let quantization = Quantization { range, ..Quantization::new(bits) };
-        let network = quantize(&trained, &calibration.samples, &quantization)?;
-        let exported = export_for(&network, self.options.core)?;
+        let (trained, exported) = quantized(self.options, &trained, &calibration, bits)?;
         let run = Some((trained, calibration));
         Ok(Ok(Made { exported, bits, task, golden_samples, run }))
     }
@@ -504,11 +549,16 @@ impl Import<'_> {
             || !self.options.mean.is_empty()
             || !self.options.deviation.is_empty();
         let normalization = match scale {
-            // What the original was given for such bytes says how they were scaled.
-            Some(scale) if !asked && scale.sample_type == dataset.sample_type => {
+            // What the original was given for such bytes says how they were scaled. Columns of a table
+            // have units, which the original reads.
+            Some(scale)
+                if !asked
+                    && scale.sample_type == dataset.sample_type
+                    && dataset.columns.iter().all(Column::is_identity) =>
+            {
                 scale.normalization(shape.channels)
             }
-            _ => self.normalization(dataset, shape)?,
+            _ => normalization(self.options, dataset, shape)?,
         };
         Ok(InputMeaning {
             sample_type: dataset.sample_type,
@@ -522,54 +572,56 @@ impl Import<'_> {
         })
     }
 
-    /// From raw samples of a data set to what the model reads, by the options.
-    fn normalization(&self, dataset: &Dataset, shape: SampleShape) -> Result<Normalization> {
-        let options = self.options;
-        let list = |name: &str, given: &[f64], default: f64| -> Result<Vec<f64>> {
-            match given {
-                [] => Ok(vec![default; shape.channels]),
-                [one] => Ok(vec![*one; shape.channels]),
-                given if given.len() == shape.channels => Ok(given.to_vec()),
-                _ => {
-                    let range = format!("one number, or {} with commas between", shape.channels);
-                    Err(Error::out_of_range(name, &range))
-                }
-            }
-        };
-        let mean = list("--mean", &options.mean, 0.0)?;
-        let deviation = list("--deviation", &options.deviation, 1.0)?;
-        let good = |value: &f64| value.is_finite() && *value > 0.0;
-        if !good(&options.divide) || !deviation.iter().all(good) {
-            return Err(Error::out_of_range("--divide, --deviation", "numbers above 0"));
-        }
-        // A column says what raw integers of a table stand for: offset + step · raw.
-        let mut normalization = Normalization { offset: Vec::new(), inverse_scale: Vec::new() };
-        for channel in 0..shape.channels {
-            let mut own = dataset.columns.iter().skip(channel).step_by(shape.channels);
-            let (offset, step) =
-                own.next().map_or((0.0, 1.0), |column| (column.offset, column.step));
-            if own.any(|column| (column.offset, column.step) != (offset, step)) {
-                return Err(Error::bad_input(
-                    &dataset.name,
-                    format_args!("has columns of channel {channel} with different scales"),
-                    "give every column its own channel (PATH:1x1xN)",
-                ));
-            }
-            let wanted = mean[channel] * options.divide;
-            normalization.offset.push((wanted - offset) / step);
-            normalization.inverse_scale.push(step / options.divide / deviation[channel]);
-        }
-        Ok(normalization)
-    }
-
     fn provenance(&self, dataset: Option<&Dataset>) -> Provenance {
         Provenance::imported(self.source, dataset)
     }
 }
 
+/// From raw samples of a data set to what the model reads, by the options.
+fn normalization(
+    options: &Options,
+    dataset: &Dataset,
+    shape: SampleShape,
+) -> Result<Normalization> {
+    let list = |name: &str, given: &[f64], default: f64| -> Result<Vec<f64>> {
+        match given {
+            [] => Ok(vec![default; shape.channels]),
+            [one] => Ok(vec![*one; shape.channels]),
+            given if given.len() == shape.channels => Ok(given.to_vec()),
+            _ => {
+                let range = format!("one number, or {} with commas between", shape.channels);
+                Err(Error::out_of_range(name, &range))
+            }
+        }
+    };
+    let mean = list("--mean", &options.mean, 0.0)?;
+    let deviation = list("--deviation", &options.deviation, 1.0)?;
+    let good = |value: &f64| value.is_finite() && *value > 0.0;
+    if !good(&options.divide) || !deviation.iter().all(good) {
+        return Err(Error::out_of_range("--divide, --deviation", "numbers above 0"));
+    }
+    // A column says what raw integers of a table stand for: offset + step · raw.
+    let mut normalization = Normalization { offset: Vec::new(), inverse_scale: Vec::new() };
+    for channel in 0..shape.channels {
+        let mut own = dataset.columns.iter().skip(channel).step_by(shape.channels);
+        let (offset, step) = own.next().map_or((0.0, 1.0), |column| (column.offset, column.step));
+        if own.any(|column| (column.offset, column.step) != (offset, step)) {
+            return Err(Error::bad_input(
+                &dataset.name,
+                format_args!("has columns of channel {channel} with different scales"),
+                "give every column its own channel (PATH:1x1xN)",
+            ));
+        }
+        let wanted = mean[channel] * options.divide;
+        normalization.offset.push((wanted - offset) / step);
+        normalization.inverse_scale.push(step / options.divide / deviation[channel]);
+    }
+    Ok(normalization)
+}
+
 impl Made {
-    fn write(&self, options: &Options, import: &Import<'_>) -> Result<()> {
-        if import.makes_a_model() {
+    fn write(&self, options: &Options) -> Result<()> {
+        if makes_a_model(options) {
             return artifact::write_atomically(&options.out, &self.exported.bytes);
         }
         let Some((trained, calibration)) = &self.run else {

@@ -127,7 +127,8 @@ impl Network {
     /// [[layer]]
     /// name = "stem"                 # default: operation and position
     /// operation = "relu"            # or "relu6", "sigmoid", "tanh", "leaky-relu" (slope), "elu" (alpha), "hard-sigmoid" (slope),
-    ///                               # "hard-swish", "gelu", "swish"
+    ///                               # "hard-swish", "gelu", "swish", "clip" (low, high), "absolute", "exponential", "logarithm",
+    ///                               # "softplus", "mish", "power" (exponent)
     ///
     /// [[layer]]
     /// operation = "depthwise-convolution-2d"

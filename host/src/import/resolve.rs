@@ -363,6 +363,7 @@ impl Resolver<'_> {
                     view = view.cut(axis, part.first, part.step, part.count).ok_or_else(broken)?;
                 }
                 let gone: Vec<bool> = cut.axes.iter().map(|axis| axis.gone).collect();
+                let view = self.trimmed(node, view)?;
                 (view.squeezed(&gone), "slice")
             }
             Operation::Gather { axis: along } => {

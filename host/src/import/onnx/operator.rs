@@ -63,6 +63,7 @@ pub fn operation(node: &Node<'_>, opset: i64) -> Operation {
         "Sigmoid" => unary(Unary::Sigmoid),
         "Tanh" => unary(Unary::Tanh),
         "LeakyRelu" => unary(Unary::LeakyRelu(node.float("alpha", 0.01))),
+        "Celu" if node.float("alpha", 1.0) == 1.0 => unary(Unary::Elu(1.0)),
         "Elu" => unary(Unary::Elu(node.float("alpha", 1.0))),
         "HardSigmoid" => {
             unary(Unary::HardSigmoid(node.float("alpha", 0.2), node.float("beta", 0.5)))

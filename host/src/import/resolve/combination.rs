@@ -33,6 +33,22 @@ impl Resolver<'_> {
         if kind == Kind::Multiply && self.is_vector(&first) && !self.is_vector(&second) {
             std::mem::swap(&mut first, &mut second);
         }
+        let together = |this: &Self, first: &View, second: &View| {
+            this.layers.shape(first.tensor) == this.layers.shape(second.tensor)
+                && axes(first) == axes(second)
+                && first.offset == second.offset
+        };
+        if !together(self, &first, &second) && first.shape() == second.shape() {
+            // Channels that lie elsewhere are brought side by side, in the model's order.
+            for channels_last in [false, true] {
+                let images =
+                    [&first, &second].map(|view| Image::of(&self.layers, view, channels_last));
+                let [Ok(one), Ok(other)] = images else { continue };
+                first = self.in_order(node, one)?;
+                second = self.in_order(node, other)?;
+                break;
+            }
+        }
         let shape = self.layers.shape(first.tensor);
         let alike = shape == self.layers.shape(second.tensor)
             && axes(&first) == axes(&second)
@@ -141,6 +157,13 @@ impl Resolver<'_> {
         }
         self.give(node, View { tensor, ..view });
         Ok(())
+    }
+
+    /// The view of an image's channels alone, in the model's order.
+    fn in_order(&mut self, node: &Node, image: Image) -> Step<View> {
+        let (image, tensor) = self.whole(node, image)?;
+        let (_, view) = image.next(tensor, image.extent, image.channels.len());
+        Ok(View { tensor, ..view })
     }
 
     /// The tensor with an image's channels alone, in the model's order: a convolution of one pixel

@@ -112,6 +112,7 @@ impl Resolver<'_> {
     /// Means, sums or maxima over rows, columns, or both.
     pub(super) fn reduce(&mut self, node: &Node, reduction: Reduction) -> Step<()> {
         let view = self.view(node, 0)?;
+        let view = self.cropped(node, view)?;
         let rank = view.axes.len();
         let (axes, keep) = match node.operation {
             Operation::Reduce { keep, .. } => {

@@ -76,6 +76,27 @@ impl Resolver<'_> {
         Ok(whole.onto(tensor, result))
     }
 
+    /// A view of most rows and columns of what a convolution gives becomes a tensor at once, since it
+    /// may go into the convolution's border.
+    pub(super) fn trimmed(&mut self, node: &Node, view: View) -> Step<View> {
+        let shape = self.layers.shape(view.tensor);
+        let weighted = self.layers.layer_of(view.tensor).is_some_and(|layer| {
+            let kind = &self.layers.layers[layer].kind;
+            matches!(kind, Kind::Convolution { .. } | Kind::Depthwise { .. } | Kind::Grouped { .. })
+        });
+        match parts(&view, shape) {
+            Some(([rows, columns], _))
+                if weighted
+                    && [rows.step, columns.step] == [1, 1]
+                    && 2 * rows.count > shape.height
+                    && 2 * columns.count > shape.width =>
+            {
+                self.cropped(node, view)
+            }
+            _ => Ok(view),
+        }
+    }
+
     /// Channels spread over blocks of pixels: every input pixel gives a block.
     pub(super) fn depth_to_space(
         &mut self,
