@@ -196,8 +196,10 @@ fn tell_pace(request: &Request<'_>, tables: &Tables) {
         Some(rate) => format!("{rate} rows a second by --rate"),
         None => format!("{:.4} rows a unit of time", 1.0 / usual),
     };
+    // Differences of times have errors in their last digits.
+    let shown: f64 = format!("{usual:.4e}").parse().unwrap_or(usual);
     request.note(format!(
-        "time: a row every {usual}, steps differ by up to {:.1} %, {gaps} gaps; {rate}",
+        "time: a row every {shown}, steps differ by up to {:.1} %, {gaps} gaps; {rate}",
         100.0 * spread
     ));
 }

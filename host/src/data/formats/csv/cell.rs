@@ -122,7 +122,8 @@ pub fn seconds(field: &[u8]) -> Option<f64> {
             // Days of the calendar whose years begin in March, so that leap days end a year.
             let (year, month) = if month < 3 { (year - 1, month + 9) } else { (year, month - 3) };
             let leaps = year / 4 - year / 100 + year / 400;
-            (365 * year + leaps + (153 * month + 2) / 5 + day) as f64
+            // Counted from near the year 2000: large numbers leave little room for parts of a second.
+            (365 * year + leaps + (153 * month + 2) / 5 + day - 730_500) as f64
         }
     };
     let clock = match clock {
@@ -201,7 +202,7 @@ mod tests {
             ("08:00:02", "08:01:00", 58.0),
             ("2024-03-10", "2024-03-11", 86_400.0),
         ] {
-            assert!((step(from, to) - expected).abs() < 1e-6, "{from} {to}");
+            assert!((step(from, to) - expected).abs() < 2e-7, "{from} {to}");
         }
         for text in ["10/03/2004", "hello", "", "2024-13-01", "12", "a:b"] {
             assert_eq!(seconds(text.as_bytes()), None, "{text}");
