@@ -20,8 +20,8 @@ pub(super) fn convolution_2d(
     into_channels(job, input, scratch, output, 0, usize::from(job.output.channels))
 }
 
-/// The same into the channels from `start` on of an output that has `all`.
-#[inline(always)]
+/// The same into the channels from `start` on of an output that has `all`. In one place of an image, so that what it is made of is too.
+#[inline(never)]
 pub(super) fn into_channels(
     job: &ConvolutionJob<'_>,
     input: &[i8],
@@ -118,7 +118,6 @@ impl<'a> Image<'a> {
     }
 
     /// Where the window of an output pixel begins.
-    #[inline(never)]
     fn place(&self, pixel: usize) -> Place {
         let y = pixel.checked_div(self.output_width).unwrap_or(0);
         let x = pixel - y * self.output_width;

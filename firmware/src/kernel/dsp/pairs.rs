@@ -250,28 +250,21 @@ impl<'a> Pairs<'a> {
         // One pointer to read and to write through: a second one of the same slice would end what the first may do.
         let to = partials.sums.as_mut_ptr();
         let from = if partials.resumes { to.cast_const() } else { core::ptr::null() };
-        let mut run = Run {
-            routine: th_dsp_tile,
-            entries: [tile_loop(self.field_bits).entry(segment.depth), 0],
-            mask: mask(self.field_bits),
-            columns,
-            segment,
-            corrections: sums.map(|sum| sum.wrapping_mul(self.offset)),
-            biases: self.biases,
-            from,
-            to,
-            output: core::ptr::null_mut(),
-            distance: 0,
-        };
+        let entries = [tile_loop(self.field_bits).entry(segment.depth), 0];
+        let corrections = sums.map(|sum| sum.wrapping_mul(self.offset));
+        let job = self.job(columns, segment, corrections, entries, mask(self.field_bits));
+        let mut call = Call { routine: th_dsp_tile, segment, job };
+        call.job.partials_in = from;
         if !partials.ends {
+            call.job.partials_out = to;
             let pairs = if partials.resumes { whole } else { rows / 2 };
-            self.run(&run, 0..pairs)?;
+            self.run(&mut call, self.biases, 0..pairs)?;
             if pairs < whole {
                 let last = partials.sums.get_mut(pairs * 6..pairs * 6 + 6)?.first_chunk_mut()?;
                 self.last_biases(last)?;
-                run.to = last.as_mut_ptr();
-                run.from = run.to.cast_const();
-                self.run(&run, pairs..whole)?;
+                call.job.partials_out = last.as_mut_ptr();
+                call.job.partials_in = call.job.partials_out.cast_const();
+                self.run(&mut call, self.biases, pairs..whole)?;
             }
             return Some(());
         }
@@ -279,10 +272,10 @@ impl<'a> Pairs<'a> {
         // The last byte that the assembly writes belongs to the third pixel.
         output.get(place..distance.checked_mul(2)?.checked_add(place)?.checked_add(rows)?)?;
         if direct > 0 {
-            run.output = output.as_mut_ptr().wrapping_add(place);
-            run.distance = distance;
-            run.to = self.requantized;
-            self.run(&run, 0..direct)?;
+            call.job.output = output.as_mut_ptr().wrapping_add(place);
+            call.job.pixel_distance = distance;
+            call.job.partials_out = self.requantized;
+            self.run(&mut call, self.biases, 0..direct)?;
         }
         for pair in direct..whole {
             let mut left = [0; 6];
@@ -290,14 +283,13 @@ impl<'a> Pairs<'a> {
             if alone {
                 self.last_biases(&mut left)?;
             }
-            run.biases = self.biases.get(8 * pair..)?;
-            run.to = left.as_mut_ptr();
-            run.from = match partials.resumes {
+            call.job.partials_out = left.as_mut_ptr();
+            call.job.partials_in = match partials.resumes {
                 true => partials.sums.get(pair * 6..pair * 6 + 6)?.as_ptr(),
-                false if alone => run.to.cast_const(),
+                false if alone => call.job.partials_out.cast_const(),
                 false => core::ptr::null(),
             };
-            self.run(&run, pair..pair + 1)?;
+            self.run(&mut call, self.biases.get(8 * pair..)?, pair..pair + 1)?;
             for (row, sums) in (2 * pair..rows).zip(left.as_chunks::<3>().0) {
                 for (pixel, &sum) in sums.iter().enumerate() {
                     let value = self.requantize(row, sum)?;
@@ -324,51 +316,67 @@ impl<'a> Pairs<'a> {
         Some(())
     }
 
-    /// Calls a routine for some pairs.
+    /// What all calls for one column have in common. It begins no sums with others, has nothing to leave and nowhere to write.
+    fn job(
+        &self,
+        columns: &[u32],
+        segment: Segment,
+        corrections: [i32; 3],
+        [entry, second_entry]: [usize; 2],
+        mask: usize,
+    ) -> Job {
+        Job {
+            columns: columns.as_ptr(),
+            corrections,
+            biases: core::ptr::null(),
+            multipliers: core::ptr::null(),
+            shifts: core::ptr::null(),
+            doubled_zero_point: 2 * i32::from(self.zero_point) + 1,
+            output: core::ptr::null_mut(),
+            pixel_distance: 0,
+            partials_in: core::ptr::null(),
+            partials_out: core::ptr::null_mut(),
+            weights: core::ptr::null(),
+            skip: self.pair_words.wrapping_sub(self.segment_words(segment.depth)).wrapping_mul(4),
+            end: columns.as_ptr_range().end,
+            entry,
+            pairs: 0,
+            mask,
+            second_entry,
+        }
+    }
+
+    /// Calls a routine for some pairs, with the biases from the first of them on.
     ///
-    /// The caller vouches for what only it knows: `from`, unless null, has six sums for each pair; `to` has room for as many as the routine
-    /// leaves or says how to requantize; then `output` has room for the pairs' channels in the routine's pixels at that distance. Columns are
-    /// as long as the segment in the routine's pixels, and the entries, with which the segment comes out even, are of the routine's loop.
+    /// The caller vouches for what only it knows, and sets it before each call, since routines move the job's pointers: `partials_in`, unless
+    /// null, has six sums for each pair; `partials_out` has room for as many as the routine leaves or says how to requantize; then `output` has
+    /// room for the pairs' channels in the routine's pixels at that distance. Columns are as long as the segment in the routine's pixels, and
+    /// the entries, with which the segment comes out even, are of the routine's loop.
     #[inline(never)]
-    fn run(&self, run: &Run<'_>, pairs: Range<usize>) -> Option<()> {
+    fn run(&self, call: &mut Call, biases: &[u8], pairs: Range<usize>) -> Option<()> {
         if pairs.is_empty() {
             return Some(());
         }
-        let weights = self.weights_of(run.segment, &pairs)?;
-        if run.from.is_null() {
-            run.biases.get(..pairs.len().checked_mul(8)?)?;
+        let job = &mut call.job;
+        job.weights = self.weights_of(call.segment, &pairs)?.as_ptr();
+        if job.partials_in.is_null() {
+            biases.get(..pairs.len().checked_mul(8)?)?;
         }
-        if run.to == self.requantized {
+        if job.partials_out == self.requantized {
             self.multipliers.get(..pairs.end.checked_mul(4)?)?;
-            if run.output.is_null() {
+            if job.output.is_null() {
                 return None;
             }
         }
-        let [entry, second_entry] = run.entries;
-        let mut job = Job {
-            columns: run.columns.as_ptr(),
-            corrections: run.corrections,
-            biases: run.biases.as_ptr(),
-            multipliers: self.multipliers.as_ptr().wrapping_add(4 * pairs.start),
-            shifts: self.shifts.as_ptr().wrapping_add(2 * pairs.start),
-            doubled_zero_point: 2 * i32::from(self.zero_point) + 1,
-            output: run.output,
-            pixel_distance: run.distance,
-            partials_in: run.from,
-            partials_out: run.to,
-            weights: weights.as_ptr(),
-            skip: (self.pair_words - self.segment_words(run.segment.depth)) * 4,
-            end: run.columns.as_ptr_range().end,
-            entry,
-            pairs: pairs.len(),
-            mask: run.mask,
-            second_entry,
-        };
-        // SAFETY: the routine is one of the two that take such a job. The columns end where `columns` does, and the callers have seen that they are as long as the segment; the
-        // steps that take the segment's depth end there exactly, because depth is a multiple of a step, or of half of one, and the entry leaves
-        // out the rest of a round. `weights_of` has checked the pairs' words, the table's parts are checked above, the sums and the output by
-        // the caller.
-        unsafe { (run.routine)(&raw mut job) };
+        job.biases = biases.as_ptr();
+        job.multipliers = self.multipliers.as_ptr().wrapping_add(4 * pairs.start);
+        job.shifts = self.shifts.as_ptr().wrapping_add(2 * pairs.start);
+        job.pairs = pairs.len();
+        // SAFETY: the routine is one of the two that take such a job. The columns end where the job says, and the callers have seen that they
+        // are as long as the segment; the steps that take the segment's depth end there exactly, because depth is a multiple of a step, or of
+        // half of one, and the entry leaves out the rest of a round. `weights_of` has checked the pairs' words, and that the segment is no longer
+        // than a pair; the table's parts are checked above, the sums and the output by the caller.
+        unsafe { (call.routine)(job) };
         Some(())
     }
 
@@ -395,28 +403,22 @@ impl<'a> Pairs<'a> {
         if self.segment_words(segment.depth) != self.pair_words {
             return None;
         }
-        let run = Run {
-            routine: th_dsp_row,
-            entries: row_entries(self.field_bits, segment.depth),
-            mask: row_mask(self.field_bits, column.as_ptr_range().end),
-            columns: column,
-            segment,
-            corrections: [sum.wrapping_mul(self.offset); 3],
-            biases: self.biases,
-            from: core::ptr::null(),
-            to: self.requantized,
-            output: output.as_mut_ptr(),
-            distance: 0,
-        };
-        self.run(&run, 0..direct)?;
+        let entries = row_entries(self.field_bits, segment.depth);
+        let mask = row_mask(self.field_bits, column.as_ptr_range().end);
+        let corrections = [sum.wrapping_mul(self.offset); 3];
+        let job = self.job(column, segment, corrections, entries, mask);
+        let mut call = Call { routine: th_dsp_row, segment, job };
+        call.job.output = output.as_mut_ptr();
+        call.job.partials_out = self.requantized;
+        self.run(&mut call, self.biases, 0..direct)?;
         for pair in direct..rows.div_ceil(2) {
             // The odd last channel's bias has no partner to be loaded with.
             let mut left = [0; 2];
             let all = self.biases.as_chunks::<4>().0;
             let bias = |row: usize| all.get(row).copied().unwrap_or_default();
             let biases = [bias(2 * pair), bias(2 * pair + 1)];
-            let run = Run { to: left.as_mut_ptr(), biases: biases.as_flattened(), ..run };
-            self.run(&run, pair..pair + 1)?;
+            call.job.partials_out = left.as_mut_ptr();
+            self.run(&mut call, biases.as_flattened(), pair..pair + 1)?;
             for (row, sum) in (2 * pair..rows).zip(left) {
                 *output.get_mut(row)? = self.requantize(row, sum)?;
             }
@@ -425,22 +427,11 @@ impl<'a> Pairs<'a> {
     }
 }
 
-/// A call of a routine, but for the pairs of rows that it is for.
-#[derive(Clone, Copy)]
-struct Run<'c> {
+/// A call of a routine.
+struct Call {
     routine: unsafe extern "C" fn(*mut Job),
-    /// Where its loop is entered, and entered again behind half a step.
-    entries: [usize; 2],
-    mask: usize,
-    columns: &'c [u32],
     segment: Segment,
-    corrections: [i32; 3],
-    /// Those of the rows from the first pair of the call on.
-    biases: &'c [u8],
-    from: *const i32,
-    to: *mut i32,
-    output: *mut i8,
-    distance: usize,
+    job: Job,
 }
 
 /// Sums of all channels between the segments of a window.
