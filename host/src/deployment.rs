@@ -1,5 +1,6 @@
 //! From a trained network to a model file: quantization, the arena's plan, the file, and its meaning in integers.
 
+pub mod choice;
 pub mod constants;
 pub mod export;
 pub mod figures;

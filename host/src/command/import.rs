@@ -13,9 +13,10 @@ use crate::cortex::Core;
 use crate::data::{
     Column, DataOptions, Dataset, Normalization, SampleShape, SampleType, Split, raw_archive,
 };
+use crate::deployment::choice::{Choice, closest};
 use crate::deployment::export::{Exported, export_for};
 use crate::deployment::meaning::{input_parts, notes_in};
-use crate::deployment::quantizer::{Choice, Quantization, closest, quantize};
+use crate::deployment::quantizer::{Quantization, quantize};
 use crate::error::{Error, Result};
 use crate::graph::input::{InputMeaning, OtherInput};
 use crate::graph::provenance::Provenance;

@@ -5,7 +5,6 @@
 //! computed in an order that does not depend on the number of threads, so the same network gives the same bytes.
 
 mod calibrate;
-mod choice;
 mod divergence;
 mod equalize;
 mod fold;
@@ -16,8 +15,11 @@ mod weight_only;
 pub use crate::lowering::constants::{add_rescale, exponent_multiplier, input_map, ratio, rescale};
 pub use crate::lowering::quantization::{Quantization, Rounding};
 pub use crate::lowering::range::RangeMethod;
-pub use choice::{Choice, closest};
+pub(super) use calibrate::{check_samples, normalize};
+pub(super) use divergence::between_scores;
 pub use divergence::{LayerDivergence, divergences};
+pub(super) use equalize::equalized;
+pub(super) use fold::{FoldedNetwork, fold};
 pub use on_grid::on_grid;
 pub use weight_only::{weight_only, weight_only_values};
 
@@ -53,29 +55,29 @@ pub fn quantize(
 }
 
 /// A network with rounded weights and the statistics of its tensors: all that takes long.
-struct Calibrated {
+pub(super) struct Calibrated {
     trained: TrainedNetwork,
-    folded: fold::FoldedNetwork,
+    folded: FoldedNetwork,
     widths: Vec<BitWidth>,
     rounded: Vec<Option<RoundedMatrix>>,
     statistics: Vec<TensorStatistics>,
 }
 
 impl Calibrated {
-    fn new(
+    pub(super) fn new(
         trained: &TrainedNetwork,
         calibration: &[i16],
         quantization: &Quantization,
     ) -> Result<Self> {
         trained.check()?;
         let trained = trained.in_units()?;
-        let mut folded = fold::fold(&trained)?;
+        let mut folded = fold(&trained)?;
         check_widths(&folded, quantization)?;
         let widths: Vec<BitWidth> =
             folded.nodes.iter().map(|node| quantization.width_of(&node.name)).collect();
         let mut rounded = rounding::given(&folded, &trained, &widths, quantization.per_tensor);
         if quantization.rounding == Rounding::Descent {
-            let reference = fold::fold(&trained)?;
+            let reference = fold(&trained)?;
             let wanted = rounding::Wanted { widths: &widths, per_tensor: quantization.per_tensor };
             rounding::round(&mut folded, &reference, &trained, calibration, &wanted, &mut rounded)?;
         }
@@ -85,7 +87,7 @@ impl Calibrated {
 
     /// The network in integers. Of the quantization, what decides on ranges and on weights that are
     /// not rounded yet counts.
-    fn lower(&self, quantization: &Quantization) -> Result<IntegerNetwork> {
+    pub(super) fn lower(&self, quantization: &Quantization) -> Result<IntegerNetwork> {
         let Self { trained, folded, widths, rounded, statistics } = self;
         let mut inputs = Vec::with_capacity(folded.inputs.len());
         for (position, (sample_type, normalization, _)) in
@@ -147,7 +149,7 @@ impl Calibrated {
 }
 
 /// Refuses widths of layers that there are not.
-fn check_widths(folded: &fold::FoldedNetwork, quantization: &Quantization) -> Result<()> {
+fn check_widths(folded: &FoldedNetwork, quantization: &Quantization) -> Result<()> {
     let with_weights = folded.nodes.iter().filter(|node| node.operator.has_weights());
     precision::check(&quantization.widths, with_weights.map(|node| node.name.as_str()))
 }

@@ -1,12 +1,19 @@
 //! A triangular factor of a covariance, and the rounding that it gives: each weight in turn takes the
 //! error of those before it upon itself.
 
+use std::ops::Range;
+
+use rayon::prelude::*;
+
 use super::product::dot;
 use crate::lowering::weights::quantize_weight;
 use tinyhero_common::bit_width::BitWidth;
 
 /// Share of the mean variance that is added to the diagonal before it is factored.
 const RIDGE: f64 = 0.01;
+
+/// Columns that are computed in all rows below, at once on all cores, before the next ones.
+const PANEL: usize = 64;
 
 /// `C = L · Lᵀ`, inputs by rising variance, so that the last row belongs to the largest.
 pub struct Factor {
@@ -25,16 +32,27 @@ impl Factor {
         order.sort_by(|&a, &b| variance(a).total_cmp(&variance(b)));
         let least = RIDGE * average;
         let mut rows = vec![0.0; size * size];
-        for i in 0..size {
-            let (before, from) = rows.split_at_mut(i * size);
-            let row = &mut from[..size];
-            for j in 0..i {
-                let other = &before[j * size..j * size + j + 1];
-                let rest = covariance[order[i] * size + order[j]] - dot(&row[..j], &other[..j]);
-                row[j] = rest / other[j];
+        for start in (0..size).step_by(PANEL) {
+            let end = size.min(start + PANEL);
+            // The columns from `start` on of a row, of which those before are there.
+            let fill = |row: &mut [f64], i: usize, above: &[f64], columns: Range<usize>| {
+                for j in columns {
+                    let other = &above[j * size..j * size + j + 1];
+                    let rest = covariance[order[i] * size + order[j]] - dot(&row[..j], &other[..j]);
+                    row[j] = rest / other[j];
+                }
+            };
+            for i in start..end {
+                let (above, from) = rows.split_at_mut(i * size);
+                let row = &mut from[..size];
+                fill(row, i, above, start..i);
+                let rest = variance(order[i]) + least - dot(&row[..i], &row[..i]);
+                row[i] = rest.max(least).sqrt();
             }
-            let rest = variance(order[i]) + least - dot(&row[..i], &row[..i]);
-            row[i] = rest.max(least).sqrt();
+            let (above, below) = rows.split_at_mut(end * size);
+            below.par_chunks_exact_mut(size).enumerate().for_each(|(place, row)| {
+                fill(row, end + place, above, start..end);
+            });
         }
         Self { order, rows }
     }

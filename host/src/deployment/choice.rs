@@ -2,23 +2,22 @@
 //!
 //! Networks that others have trained differ more than those trained here: channels of one tensor
 //! may lie far apart, and a few large values may matter or not. So the network with its channels
-//! brought to one range ([`super::equalize`]) is compared with the network as it is, and both ways
+//! brought to one range is compared with the network as it is, and both ways
 //! to measure ranges with each other. Weights of 8 bits, rounded to the nearest, tell them apart as
-//! well as others, and take a small part of the time of [`super::rounding`].
+//! well as others, and take a small part of the time of rounding by descent.
 
 use rayon::prelude::*;
 use tinyhero_common::bit_width::BitWidth;
 use tinyhero_common::model::Model;
 use tinyhero_common::operator::Operator;
 
-use super::calibrate::{check_samples, normalize};
-use super::divergence::between_scores;
-use super::equalize::equalized;
-use super::fold::{FoldedNetwork, fold};
-use super::{Calibrated, Quantization, RangeMethod, Rounding};
-use crate::deployment::export::export;
-use crate::deployment::integer::run_outputs;
-use crate::deployment::integer_network::{IntegerNetwork, OutputTask};
+use super::export::export;
+use super::integer::run_outputs;
+use super::integer_network::{IntegerNetwork, OutputTask};
+use super::quantizer::{
+    Calibrated, FoldedNetwork, Quantization, RangeMethod, Rounding, between_scores, check_samples,
+    equalized, fold, normalize,
+};
 use crate::error::{Error, Result};
 use crate::graph::trained_network::TrainedNetwork;
 
