@@ -269,13 +269,9 @@ mod tests {
         let labels: Vec<u32> = (0..103).map(|index| u32::from(index % 4 == 0)).collect();
         let people: Vec<u32> = (0..103).map(|index| index / 9).collect();
         let folds = || (1..=5).map(|number| Fold::new(number, 5).unwrap());
-        let by_people = |labels: &[u32], seed: u64, fold: Fold| -> Vec<bool> {
-            let people: Vec<u32> = (0..103).map(|index| index / 9).collect();
-            whole_fold(&people, labels, seed, fold).unwrap()
-        };
-        let ways: [fn(&[u32], u64, Fold) -> Vec<bool>; 2] = [stratified_fold, by_people];
-        for way in ways {
-            let tests: Vec<Vec<bool>> = folds().map(|fold| way(&labels, 7, fold)).collect();
+        let stratified = folds().map(|fold| stratified_fold(&labels, 7, fold));
+        let by_people = folds().map(|fold| whole_fold(&people, &labels, 7, fold).unwrap());
+        for tests in [stratified.collect::<Vec<_>>(), by_people.collect()] {
             for index in 0..103 {
                 assert_eq!(tests.iter().filter(|test| test[index]).count(), 1, "{index}");
             }
