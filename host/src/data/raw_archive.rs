@@ -4,16 +4,16 @@
 //! Arrays `raw_0`, `raw_1` and so on hold the raw integers of each input, samples first, in the
 //! order of memory; `labels` the right answers where they are known.
 
-use std::io::{Cursor, Write};
+use std::fs::File;
+use std::io::{Cursor, Read, Write};
 use std::path::Path;
 
-use sha2::{Digest, Sha256};
 use zip::write::SimpleFileOptions;
 use zip::{CompressionMethod, ZipWriter};
 
-use super::npy::{Array, is_zip, read_npz};
+use super::npy::{is_zip, read_npz};
 use super::several::InputPart;
-use super::{Dataset, SampleShape, SampleType, Split, digest};
+use super::{Dataset, SampleType};
 use crate::artifact;
 use crate::error::{Error, Result};
 
@@ -82,12 +82,20 @@ fn npy(kind: &str, shape: &[usize], values: impl Iterator<Item = u8>) -> Vec<u8>
     bytes
 }
 
-/// Whether a file is such an archive.
+/// Whether a file is such an archive. Of one that is no archive at all, only the beginning is read.
 pub fn is_one(path: &str) -> bool {
+    // A pipe would keep whoever opens it waiting.
+    if !Path::new(path).is_file() {
+        return false;
+    }
+    let mut head = Vec::new();
+    let begin = File::open(path).and_then(|file| file.take(4).read_to_end(&mut head));
+    if begin.is_err() || !is_zip(&head) {
+        return false;
+    }
     let Ok(bytes) = artifact::read_at_most(Path::new(path), MOST_BYTES) else { return false };
-    is_zip(&bytes)
-        && read_npz(&bytes, path, MOST_BYTES)
-            .is_ok_and(|arrays| arrays.iter().any(|(name, _)| *name == name_of(0)))
+    read_npz(&bytes, path, MOST_BYTES)
+        .is_ok_and(|arrays| arrays.iter().any(|(name, _)| *name == name_of(0)))
 }
 
 impl Dataset {
@@ -101,68 +109,16 @@ impl Dataset {
         class_names: Vec<String>,
         notes: &mut Vec<String>,
     ) -> Result<Self> {
-        let bytes = artifact::read_at_most(Path::new(path), MOST_BYTES)?;
-        let arrays = read_npz(&bytes, path, MOST_BYTES)?;
-        let find = |name: &str| arrays.iter().find(|(found, _)| found == name).map(|(_, a)| a);
-        let refuse = |problem: String| Error::bad_input(path, problem, ADVICE);
-        let mut parts: Vec<Vec<i16>> = Vec::with_capacity(inputs.len());
-        let mut samples = None;
-        for (index, input) in inputs.iter().enumerate() {
-            let name = name_of(index);
-            let array = find(&name).ok_or_else(|| {
-                refuse(format!("has no array '{name}', and the model has {} inputs", inputs.len()))
-            })?;
-            let count = array.shape.first().copied().unwrap_or(0);
-            if count == 0 || Some(array.len()) != count.checked_mul(input.elements) {
-                return Err(refuse(format!(
-                    "has '{name}' of shape {:?}, but the model reads {} values a sample",
-                    array.shape, input.elements
-                )));
-            }
-            if *samples.get_or_insert(count) != count {
-                return Err(refuse("has arrays with different numbers of samples".to_string()));
-            }
-            parts.push(raw(array, input.sample_type).ok_or_else(|| {
-                refuse(format!("has '{name}' with numbers that the model cannot read"))
-            })?);
-        }
-        let count = samples.unwrap_or(0);
-        let values: usize = inputs.iter().map(|input| input.elements).sum();
-        let mut joined = Vec::with_capacity(count * values);
-        for sample in 0..count {
-            for (part, input) in parts.iter().zip(inputs) {
-                joined.extend_from_slice(&part[sample * input.elements..][..input.elements]);
-            }
-        }
-        let label = |value: f64| {
-            (value.fract() == 0.0 && (0.0..65_536.0).contains(&value)).then_some(value as u16)
+        let names: Vec<String> = (0..inputs.len()).map(name_of).collect();
+        // The numbers are raw, whatever columns they stand for.
+        let raw = |(input, name): (&InputPart, &String)| InputPart {
+            name: name.clone(),
+            columns: Vec::new(),
+            ..input.clone()
         };
-        let labels: Option<Vec<u16>> =
-            find("labels").and_then(|labels| labels.values().map(label).collect());
-        let labels = labels.filter(|labels| labels.len() == count);
-        if labels.is_none() && !class_names.is_empty() {
-            let note = "has no right answers (array labels), so that accuracies mean nothing";
-            notes.push(format!("note: {path} {note}"));
-        }
-        let shape = SampleShape::new(1, 1, values);
-        let mut dataset = Self::new(path, "npz", shape, SampleType::I16, class_names);
-        dataset.digest = digest::to_hex(&Sha256::digest(&bytes));
-        let labels = labels.unwrap_or_else(|| vec![0; count]);
-        dataset.test = Split { samples: joined, labels, values: Vec::new() };
-        Ok(dataset)
+        let inputs: Vec<InputPart> = inputs.iter().zip(&names).map(raw).collect();
+        Self::open_arrays(path, &inputs, &names, None, ADVICE.to_string(), class_names, notes)
     }
-}
-
-/// The integers of an input; `None` where one is outside its type.
-fn raw(array: &Array, sample_type: SampleType) -> Option<Vec<i16>> {
-    let (low, high) = match sample_type {
-        SampleType::U8 => (0.0, 255.0),
-        SampleType::I16 => (f64::from(i16::MIN), f64::from(i16::MAX)),
-    };
-    let raw = |value: f64| {
-        (value.fract() == 0.0 && (low..=high).contains(&value)).then_some(value as i16)
-    };
-    array.values().map(raw).collect()
 }
 
 #[cfg(test)]

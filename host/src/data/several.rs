@@ -46,11 +46,24 @@ impl Dataset {
             let problem = format!("is no file, and the model has {} inputs", inputs.len());
             return Err(Error::bad_input(path, problem, advice));
         }
+        Self::open_arrays(path, inputs, &names, label, advice, class_names, notes)
+    }
+
+    /// The same of an archive that has the input's array under the first of its two names that is there.
+    pub(super) fn open_arrays(
+        path: &str,
+        inputs: &[InputPart],
+        names: &[String],
+        label: Option<&str>,
+        advice: String,
+        class_names: Vec<String>,
+        notes: &mut Vec<String>,
+    ) -> Result<Self> {
         let bytes = artifact::read_at_most(Path::new(path), MOST_BYTES)?;
         let archive = Archive { path, arrays: read_npz(&bytes, path, MOST_BYTES)?, advice };
         let mut parts: Vec<Vec<i16>> = Vec::with_capacity(inputs.len());
         let mut samples = None;
-        for (input, name) in inputs.iter().zip(&names) {
+        for (input, name) in inputs.iter().zip(names) {
             let array = archive.array(&[name.as_str(), input.name.as_str()])?;
             let count = array.shape.first().copied().unwrap_or(0);
             if count == 0 || Some(array.len()) != count.checked_mul(input.elements) {
